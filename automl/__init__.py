@@ -1,0 +1,79 @@
+"""automl: architecture search for PyTorch networks that cross-validates every trial.
+
+The public names, and nothing else. They are loaded on first use, so that `import automl` imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automl.api import load_model, resume, search
+    from automl.errors import AutomlError, BadInput, Infeasible
+    from automl.hooks.declarations import (
+        Architecture,
+        DatasetSource,
+        Optimizer,
+        Schedule,
+        architecture,
+        dataset,
+        optimizer,
+        schedule,
+    )
+    from automl.hooks.hookspecs import hookimpl
+    from automl.spaces.parameters import Choice, Float, Int
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "search": "automl.api",
+    "resume": "automl.api",
+    "load_model": "automl.api",
+    "AutomlError": "automl.errors",
+    "BadInput": "automl.errors",
+    "Infeasible": "automl.errors",
+    "Architecture": "automl.hooks.declarations",
+    "Optimizer": "automl.hooks.declarations",
+    "Schedule": "automl.hooks.declarations",
+    "DatasetSource": "automl.hooks.declarations",
+    "architecture": "automl.hooks.declarations",
+    "optimizer": "automl.hooks.declarations",
+    "schedule": "automl.hooks.declarations",
+    "dataset": "automl.hooks.declarations",
+    "hookimpl": "automl.hooks.hookspecs",
+    "Int": "automl.spaces.parameters",
+    "Float": "automl.spaces.parameters",
+    "Choice": "automl.spaces.parameters",
+}
+
+__all__ = [
+    "Architecture",
+    "AutomlError",
+    "BadInput",
+    "Choice",
+    "DatasetSource",
+    "Float",
+    "Infeasible",
+    "Int",
+    "Optimizer",
+    "Schedule",
+    "architecture",
+    "dataset",
+    "hookimpl",
+    "load_model",
+    "optimizer",
+    "resume",
+    "schedule",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'automl' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

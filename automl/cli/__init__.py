@@ -1,0 +1,45 @@
+"""The command line: parse, call the api, print. `main` turns errors into exit codes.
+
+Commands are imported when the program starts, so they import torch, optuna and the like only when they run.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from automl.cli import plugins, runs, search, spaces
+
+app = typer.Typer(
+    name="automl",
+    help="Finds a neural network for your data, and tells you honestly how good it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("search")(search.search)
+app.command("resume")(search.resume)
+app.command("leaderboard")(runs.leaderboard)
+app.command("show")(runs.show)
+app.add_typer(plugins.app, name="plugins")
+app.command("spaces")(spaces.spaces)
+app.add_typer(spaces.space_app, name="space")
+
+
+def main() -> None:
+    """Runs the command line; exits with 0, 1, 2, 3 or 128+n (DESIGN section 6)."""
+    from automl.errors import AutomlError
+
+    try:
+        app()
+    except AutomlError as error:
+        print(f"automl: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; there is nobody to tell.
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,195 @@
+"""What a terminal shows of a search while it runs: a live display, or plain lines where stdout is no terminal."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from automl.cli.tally import Row, Tally
+from automl.study.budget import Budget
+from automl.study.watcher import Watcher
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from automl.racing.curves import Curves
+    from automl.racing.race import Race
+
+LONGEST = 200  # characters of a plain line: an error's text may be a page
+
+
+class _Counting(Watcher):
+    """A watcher with a `Tally`.
+
+    Args:
+        budget: tells the time spent and left.
+        trials: so many trials are asked for in all, those of earlier sessions included.
+        folds, epochs: the ladder's top.
+        objective, metric: the names of the score and of the metric beside it.
+    """
+
+    def __init__(self, budget: Budget, trials: int, folds: int, epochs: int, objective: str, metric: str):
+        self.budget = budget
+        self.trials = trials
+        self.objective = objective
+        self.tally = Tally(folds, epochs, metric)
+
+    def prime(self, trials: Iterable[FrozenTrial]) -> None:
+        """Counts the trials of earlier sessions, before the search goes on."""
+        self.tally.prime(trials)
+
+    def climbing(self, trial: int, rung: int, config: Mapping[str, Any]) -> None:
+        """A trial sets out for a rung."""
+        self.tally.climbing(trial, config)
+
+    def epoch(self, trial: int, rung: int, curves: Curves) -> None:
+        """An epoch of a trial is done."""
+        self.tally.epoch(trial, curves)
+
+    def waiting(self, trial: int, race: Race) -> None:
+        """A trial has reached its rung and waits for its promotion."""
+        self.tally.waiting(trial, race)
+
+    def ended(self, trial: FrozenTrial, race: Race) -> None:
+        """A trial is complete, pruned or failed."""
+        self.tally.ended(trial)
+
+    def fitting(self, trial: int, epochs: int) -> None:
+        """The final model is fitted with the config of this trial."""
+        self.tally.fitting(trial, epochs)
+
+    def scores(self, row: Row) -> str:
+        """`log_loss 0.0812, accuracy 0.976`, as far as they are known."""
+        known = ((self.objective, row.score), (self.tally.metric, row.metric))
+        return ", ".join(f"{name} {value:.4g}" for name, value in known if value is not None)
+
+
+class PlainProgress(_Counting):
+    """Prints one line per rung reached and per ended trial on `stream` (default: stdout), never one per epoch."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        trials: int,
+        folds: int,
+        epochs: int,
+        objective: str,
+        metric: str,
+        stream: TextIO | None = None,
+    ):
+        super().__init__(budget, trials, folds, epochs, objective, metric)
+        self.stream = stream or sys.stdout
+
+    def waiting(self, trial: int, race: Race) -> None:
+        """Prints the rung that a trial has reached."""
+        super().waiting(trial, race)
+        rung = race.standings[trial].rung
+        reached = f"rung {rung + 1} of {len(race.ladder)} ({race.ladder[rung]})"
+        self._print(trial, f"{reached}, {self.scores(self.tally.rows[trial])}")
+
+    def ended(self, trial: FrozenTrial, race: Race) -> None:
+        """Prints what a trial came to, and why."""
+        super().ended(trial, race)
+        row, known = self.tally.rows[trial.number], trial.user_attrs
+        state = "pruned" if row.state not in ("complete", "failed") else row.state
+        words = [state, known.get("reason", ""), self.scores(row)]
+        if row.folds:
+            words.append(f"{row.epochs}x{row.folds}")
+        line = ", ".join(word for word in words if word)
+        self._print(trial.number, f"{line} ({known['detail']})" if known.get("detail") else line)
+
+    def fitting(self, trial: int, epochs: int) -> None:
+        """Prints that the final model is fitted."""
+        super().fitting(trial, epochs)
+        self._print(trial, f"its config is fitted as the final model, {epochs} epochs")
+
+    def _print(self, trial: int, text: str) -> None:
+        architecture = self.tally.rows[trial].architecture if trial in self.tally.rows else ""
+        line = printable(f"trial {trial}{f' ({architecture})' if architecture else ''}: {text}")
+        print(line if len(line) <= LONGEST else line[: LONGEST - 3] + "...", file=self.stream, flush=True)
+
+
+class LiveProgress(_Counting):
+    """A few lines that stay where they are and tell how the search stands; a context manager.
+
+    >>> with LiveProgress(budget, 50, 5, 20, "log_loss", "accuracy") as progress:  # doctest: +SKIP
+    ...     search(watch=lambda *_: progress)
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        trials: int,
+        folds: int,
+        epochs: int,
+        objective: str,
+        metric: str,
+        console: Console | None = None,
+    ):
+        super().__init__(budget, trials, folds, epochs, objective, metric)
+        self.console = console or Console()
+        # Drawn by Live's own thread four times a second; the tally's rows are frozen, so it never sees half of one.
+        self._live = Live(get_renderable=self.render, console=self.console, refresh_per_second=4)
+
+    def __enter__(self) -> LiveProgress:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def render(self) -> Group:
+        """The display as it is now."""
+        reached = min(self.tally.reached, self.trials)
+        line = Table.grid(padding=(0, 1), expand=False)
+        bar = ProgressBar(total=self.trials, completed=reached, width=min(30, self.console.width // 3))
+        line.add_row("trials", bar, f"{reached}/{self.trials}", Text(self._time(), overflow="fold"))
+        return Group(line, *(Text(f"{label:<6} {printable(text)}") for label, text in self._status()))
+
+    def _status(self) -> list[tuple[str, str]]:
+        tally, leader = self.tally, self.tally.leader
+        best = "nothing yet"
+        if leader is not None:
+            number, row = leader
+            so_far = "" if row.state == "complete" else f", so far: {row.epochs}x{row.folds}"
+            best = f"{self.scores(row)}, {row.architecture} (trial {number}{so_far})"
+        counts = ", ".join(f"{count} {state}" for state, count in tally.counts.items()) or "none yet"
+        cost = f"{tally.spent} fold-epochs spent, {tally.saved} saved against no race"
+        return [("best", best), ("states", counts), ("cost", cost), ("now", tally.now)]
+
+    def _time(self) -> str:
+        """Time spent, and left: by the rate of this session's new trials, at most until the deadline."""
+        text = clock(self.budget.elapsed)
+        fresh, missing = self.tally.reached - self.tally.primed, self.trials - self.tally.reached
+        by_rate = self.budget.elapsed / fresh * missing if fresh > 0 and missing > 0 else math.inf
+        deadline = self.budget.left
+        if min(by_rate, deadline) == math.inf:
+            return text
+        return f"{text}, {'about' if by_rate < deadline else 'at most'} {clock(min(by_rate, deadline))} left"
+
+
+def clock(seconds: float) -> str:
+    """`0:59`, `12:05` or `1:02:03`.
+
+    >>> clock(3723.4)
+    '1:02:03'
+    """
+    minutes, second = divmod(int(max(seconds, 0)), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
+
+
+def printable(text: str) -> str:
+    """One line without control characters: the text of a plugin's error must not steer the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,212 @@
+"""`automl search` and `automl resume`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from automl.api import MakeWatcher, Run
+    from automl.study.watcher import Watcher
+
+DATA, SPACE, RACE, MACHINE = "Data", "Search space", "Race", "Machine and records"
+
+
+def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the leaderboard as JSON at the end, and nothing else.")]
+Trials = Annotated[int | None, _option("--trials", help="How many configs to try [50].", panel=RACE)]
+Timeout = Annotated[
+    str | None, _option("--timeout", metavar="10m", help="Hard deadline, e.g. 90s, 10m, 1h30m.", panel=RACE)
+]
+Device = Annotated[str | None, _option("--device", help="auto, cpu, cuda or cuda:N.", panel=MACHINE)]
+Threads = Annotated[int | None, _option("--threads", help="CPU threads of torch.", panel=MACHINE)]
+Storage = Annotated[
+    str | None,
+    _option("--storage", help="Optuna storage URL instead of the run's journal (also $AUTOML_STORAGE).", panel=MACHINE),
+]
+
+
+def search(
+    data: Annotated[
+        str, typer.Argument(help="A folder of images, an .npz, a .csv, digits, torchvision:NAME, a plugin's data set.")
+    ] = "digits",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder [runs/NAME-N].")] = None,
+    target: Annotated[str | None, _option("--target", help="The column of a .csv to predict.", panel=DATA)] = None,
+    task: Annotated[
+        str | None, _option("--task", help="classification or regression, where unclear.", panel=DATA)
+    ] = None,
+    groups: Annotated[
+        str | None,
+        _option("--groups", help="Column, array or file of groups that stay in one fold.", panel=DATA),
+    ] = None,
+    image_size: Annotated[int | None, _option("--image-size", help="Resize all images to N x N.", panel=DATA)] = None,
+    skip_bad: Annotated[bool, _option("--skip-bad", help="Leave unreadable images out.", panel=DATA)] = False,
+    follow_links: Annotated[
+        bool, _option("--follow-links", help="Allow links that lead out of the data folder.", panel=DATA)
+    ] = False,
+    test_fraction: Annotated[
+        float | None, _option("--test-fraction", help="Share cut off for the test [0.2].", panel=DATA)
+    ] = None,
+    space: Annotated[
+        str | None,
+        _option("--space", help="A YAML file or a built-in space (see `automl spaces`).", panel=SPACE),
+    ] = None,
+    architecture: Annotated[
+        list[str] | None, _option("--architecture", help="Search only this one. Repeatable.", panel=SPACE)
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        _option("--set", metavar="NAME=DOMAIN", help="Pin or replace a domain: resnet.depth=3. Repeatable.", panel=SPACE),
+    ] = None,
+    plugin: Annotated[
+        list[str] | None, _option("--plugin", metavar="FILE", help="Load this plugin too. Repeatable.", panel=SPACE)
+    ] = None,
+    plugins_dir: Annotated[
+        list[str] | None,
+        _option("--plugins-dir", metavar="DIR", help="Load every *.py of this folder. Repeatable.", panel=SPACE),
+    ] = None,
+    max_params: Annotated[
+        int | None, _option("--max-params", help="Networks with more parameters are infeasible.", panel=SPACE)
+    ] = None,
+    sampler: Annotated[
+        str | None, _option("--sampler", help="tpe, random, grid, gp or cmaes [tpe].", panel=SPACE)
+    ] = None,
+    trials: Trials = None,
+    timeout: Timeout = None,
+    folds: Annotated[int | None, _option("--folds", help="K of the cross-validation [5].", panel=RACE)] = None,
+    epochs: Annotated[int | None, _option("--epochs", help="Epochs of a full training [20].", panel=RACE)] = None,
+    ladder: Annotated[
+        str | None,
+        _option("--ladder", metavar="1x1,3x1,9x2,27x5", help="The rungs by hand, epochs x folds.", panel=RACE),
+    ] = None,
+    finalists: Annotated[
+        int | None, _option("--finalists", help="Trials to complete on all folds [3].", panel=RACE)
+    ] = None,
+    patience: Annotated[
+        int | None, _option("--patience", help="Epochs without progress before a verdict [3].", panel=RACE)
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        _option("--tolerance", help="Rise of the validation loss that counts as overfitting [0.05].", panel=RACE),
+    ] = None,
+    seed: Annotated[int | None, _option("--seed", help="Seed of everything random [0].", panel=MACHINE)] = None,
+    device: Device = None,
+    precision: Annotated[
+        str | None, _option("--precision", help="auto, fp32 or bf16 [auto].", panel=MACHINE)
+    ] = None,
+    threads: Threads = None,
+    storage: Storage = None,
+    study: Annotated[
+        str | None, _option("--study", help="Name of the study in the storage [the run's folder].", panel=MACHINE)
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search a network for DATA, fit it, test it once.
+
+    Leaves a run folder with the model, the leaderboard and a report. Ctrl-C stops; `automl resume` goes on.
+    """
+    settings: dict[str, Any] = {
+        "target": target, "task": task, "groups": groups, "image_size": image_size, "skip_bad": skip_bad,
+        "follow_links": follow_links, "test_fraction": test_fraction, "space": space, "max_params": max_params,
+        "sampler": sampler, "trials": trials, "timeout": timeout, "folds": folds, "epochs": epochs, "ladder": ladder,
+        "finalists": finalists, "patience": patience, "tolerance": tolerance, "seed": seed, "device": device,
+        "precision": precision, "threads": threads, "storage": storage, "study": study,
+        "architectures": tuple(architecture or ()), "overrides": tuple(overrides or ()),
+        "plugins": tuple(plugin or ()), "plugins_dirs": tuple(plugins_dir or ()),
+    }  # fmt: skip
+
+    def go(**watching: Any) -> Run:
+        from automl import api
+
+        return api.search(data, out=out, **watching, **settings)
+
+    _run(go, quiet, as_json)
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    trials: Trials = None,
+    timeout: Timeout = None,
+    device: Device = None,
+    threads: Threads = None,
+    storage: Storage = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with an interrupted run, or with a larger budget.
+
+    The data and the search space must be those that the run was begun with.
+    """
+
+    def go(**watching: Any) -> Run:
+        from automl import api
+
+        return api.resume(
+            run, trials=trials, timeout=timeout, device=device, threads=threads, storage=storage, **watching
+        )
+
+    _run(go, quiet, as_json)
+
+
+def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
+    """Runs a search with signals, progress and the closing words."""
+    from automl.cli.signals import Signals
+    from automl.study.budget import Interrupted
+
+    _quieten()
+    with ExitStack() as stack:
+        signals = stack.enter_context(Signals())
+        watch = None if quiet or as_json else _watch(stack)
+        try:
+            run = go(watch=watch, interrupted=signals.interrupted)
+        except Interrupted:
+            stack.close()
+            print("automl: stopped; `automl resume` goes on from here", file=sys.stderr)
+            raise typer.Exit(128 + signals.received) from None
+    if as_json:
+        typer.echo(json.dumps(run.summary))
+    elif not quiet:
+        from automl.cli.runs import print_answer
+
+        print_answer(run)
+
+
+def _quieten() -> None:
+    """Silences what libraries say on their own; a search says itself what matters."""
+    import warnings
+
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    logging.basicConfig(level=logging.WARNING, format="automl: %(message)s", stream=sys.stderr)
+
+
+def _watch(stack: ExitStack) -> MakeWatcher:
+    """Live progress on a terminal, plain lines elsewhere."""
+
+    def make(prepared: Any, budget: Any, earlier: Any) -> Watcher:
+        from automl.cli.progress import LiveProgress, PlainProgress
+
+        settings = prepared.settings
+        kind = LiveProgress if sys.stdout.isatty() else PlainProgress
+        progress = kind(budget, settings.trials, settings.folds, settings.epochs, prepared.objective, prepared.metric)
+        progress.tally.prime(earlier)
+        for note in prepared.dataset.notes:
+            typer.echo(f"note: {note}")
+        watcher: Watcher = stack.enter_context(progress)
+        return watcher
+
+    return make

@@ -1,0 +1,245 @@
+"""Arrays as a `Dataset`: from an .npz file, a plugin, or Python. Checked here, trusted everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from automl.data.dataset import Column, Dataset, Task, complete
+from automl.errors import DataError, did_you_mean
+
+Array = NDArray[Any]
+_CHANNELS = (1, 3, 4)
+
+
+def load_npz(path: Path, *, groups: str | None = None, task: Task | None = None) -> Dataset:
+    """The .npz at `path` with `x` and `y`, optionally `x_test` and `y_test`, `classes`, and `groups`.
+
+    `groups` names the array that holds a group per sample; an array called `groups` is used without being named.
+    Pickled (object) arrays are refused. Raises `DataError` that names the array.
+    """
+    arrays = _read_npz(path)
+    for needed in ("x", "y"):
+        if needed not in arrays:
+            raise DataError(f"{path}: there is no array '{needed}'{did_you_mean(needed, arrays)}")
+    if groups is not None and groups not in arrays:
+        raise DataError(f"{path}: there is no array '{groups}' of groups{did_you_mean(groups, arrays)}")
+    if ("x_test" in arrays) != ("y_test" in arrays):
+        missing = "y_test" if "x_test" in arrays else "x_test"
+        raise DataError(f"{path}: there is no array '{missing}'; a test set needs both x_test and y_test")
+    return from_arrays(
+        arrays["x"],
+        arrays["y"],
+        x_test=arrays.get("x_test"),
+        y_test=arrays.get("y_test"),
+        groups=arrays.get(groups or "groups"),
+        classes=None if "classes" not in arrays else [str(name) for name in arrays["classes"].ravel().tolist()],
+        task=task,
+        name=path.stem,
+        source=str(path),
+    )
+
+
+def from_arrays(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    x_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    classes: Sequence[str] | None = None,
+    task: Task | None = None,
+    name: str = "arrays",
+    source: str | None = None,
+) -> Dataset:
+    """A data set from arrays in memory.
+
+    x: images uint8 [n, h, w], [n, h, w, c] or [n, c, h, w] with 1, 3 or 4 channels (other numbers where the
+    conversion is exact), or a table [n, features] of numbers. y: [n] integers, booleans or text for classification
+    (with `classes`, integers index it), floats [n] or [n, outputs] for regression; `task` overrides.
+    x_test, y_test: a test set of its own. groups: [n] for the samples of `x`. source: what messages call the data.
+    Raises `DataError` that names the array and the row.
+    """
+    source = source or name
+    x, y = np.asarray(x), np.asarray(y)
+    test: NDArray[np.bool_] | None = None
+    ids = None if groups is None else _group_ids(source, np.asarray(groups), len(x))
+    _check_lengths(source, "x", x, "y", y)
+    if x_test is not None and y_test is not None:
+        x_test, y_test = np.asarray(x_test), np.asarray(y_test)
+        _check_lengths(source, "x_test", x_test, "y_test", y_test)
+        _check_alike(source, "x", x, x_test)
+        _check_alike(source, "y", y, y_test)
+        test = np.repeat([False, True], [len(x), len(x_test)])
+        x, y = np.concatenate([x, x_test]), np.concatenate([y, y_test])
+        if ids is not None:  # each given test sample is a group of its own
+            ids = np.concatenate([ids, ids.max() + 1 + np.arange(len(x_test))])
+    elif x_test is not None or y_test is not None:
+        raise DataError(f"{source}: a test set needs both x_test and y_test")
+    samples, kind = _samples(source, x)
+    task = task or ("regression" if y.dtype.kind == "f" else "classification")
+    answers, names = _classes(source, y, classes) if task == "classification" else (_targets(source, y), ())
+    columns = tuple(Column(f"x{number}", None) for number in range(samples.shape[1])) if kind == "table" else ()
+    return complete(Dataset(name, kind, task, samples, answers, names, test, ids, columns))
+
+
+def _read_npz(path: Path) -> dict[str, Array]:
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise DataError(f"{path}: this is a single array, not an .npz with 'x' and 'y'; save it with numpy.savez")
+        with stored:
+            arrays = {}
+            for name in stored.files:
+                try:
+                    arrays[name] = stored[name]
+                    if not isinstance(arrays[name], np.ndarray):  # numpy hands out a foreign member as bytes
+                        raise ValueError("it is not in numpy's format")
+                except Exception as error:  # damaged bytes surface as almost anything in zip, zlib and numpy
+                    reason = (
+                        "it holds Python objects (pickle), which is never loaded" if "pickle" in str(error) else error
+                    )
+                    raise DataError(
+                        f"{path}: array '{name}' cannot be read: {reason}; save it as numbers or text"
+                    ) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    except DataError:
+        raise
+    except Exception as error:  # again, damaged bytes
+        raise DataError(f"{path}: this is not an .npz file; save it with numpy.savez") from error
+    return arrays
+
+
+def _check_lengths(source: str, x_name: str, x: Array, y_name: str, y: Array) -> None:
+    for name, array in ((x_name, x), (y_name, y)):
+        if array.ndim == 0 or array.dtype.kind == "O":
+            raise DataError(
+                f"{source}: array '{name}' is {array.dtype} {array.shape}; it must be numbers, one row a sample"
+            )
+        if len(array) == 0:
+            raise DataError(f"{source}: array '{name}' is empty")
+    if len(x) != len(y):
+        raise DataError(f"{source}: '{x_name}' has {len(x)} samples, but '{y_name}' has {len(y)}; they must match")
+
+
+def _check_alike(source: str, name: str, a: Array, b: Array) -> None:
+    if a.shape[1:] != b.shape[1:] or (a.dtype != b.dtype and (a.dtype.kind != b.dtype.kind or name == "x")):
+        raise DataError(
+            f"{source}: '{name}' is {a.dtype} with shape {a.shape[1:]} a sample, but '{name}_test' is {b.dtype} "
+            f"with {b.shape[1:]}; they must match"
+        )
+
+
+def _group_ids(source: str, groups: Array, count: int) -> NDArray[np.int64]:
+    if groups.shape != (count,) or groups.dtype.kind not in "iubUS":
+        raise DataError(
+            f"{source}: the groups are {groups.dtype} {groups.shape}; "
+            f"they must be integers or text, one for each of the {count} samples"
+        )
+    return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+
+
+def _samples(source: str, x: Array) -> tuple[Array, Literal["image", "table"]]:
+    if x.dtype.kind not in "biuf" or (x.ndim not in (2, 3, 4)) or 0 in x.shape:
+        raise DataError(
+            f"{source}: array 'x' is {x.dtype} {x.shape}; it must be images uint8 [n, h, w] or [n, h, w, c], "
+            "or a table of numbers [n, features]"
+        )
+    if x.ndim == 2:
+        with np.errstate(over="ignore"):
+            table = x.astype(np.float32)
+        _check_finite(source, "x", table)
+        return table, "table"
+    pixels = _pixels(source, x)
+    if pixels.ndim == 3:
+        return pixels[:, None], "image"
+    last, first = pixels.shape[3] in _CHANNELS, pixels.shape[1] in _CHANNELS
+    if not last and not first:
+        raise DataError(
+            f"{source}: array 'x' has shape {x.shape}; images need 1, 3 or 4 channels: [n, h, w, c] or [n, c, h, w]"
+        )
+    # [n, 3, h, 3] can be read both ways; the documented order, channels last, wins.
+    return (np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if last else pixels), "image"
+
+
+def _pixels(source: str, x: Array) -> NDArray[np.uint8]:
+    """`x` as uint8 where that loses nothing: integers 0..255, booleans as 0 and 255, floats k/255 in [0, 1]."""
+    if x.dtype == np.uint8:
+        return x
+    if x.dtype.kind == "b":
+        return x.astype(np.uint8) * np.uint8(255)
+    if x.dtype.kind in "iu":
+        if x.min() < 0 or x.max() > 255:
+            raise DataError(
+                f"{source}: array 'x' holds images as {x.dtype} {x.min()}..{x.max()}; scale them to uint8 0..255"
+            )
+        return x.astype(np.uint8)
+    _check_finite(source, "x", x)
+    if x.min() < 0 or x.max() > 1:
+        raise DataError(f"{source}: array 'x' holds images as {x.dtype} {x.min():g}..{x.max():g}; give uint8 0..255")
+    scaled = x.astype(np.float32) * 255
+    pixels = np.round(scaled)
+    off = np.abs(scaled - pixels).reshape(len(x), -1).max(axis=1) > max(1e-3, 255 * float(np.finfo(x.dtype).eps))
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        raise DataError(
+            f"{source}: array 'x', row {row}: images as {x.dtype} in [0, 1] that are no multiples of 1/255 would be "
+            "rounded; give uint8 0..255"
+        )
+    return pixels.astype(np.uint8)
+
+
+def _check_finite(source: str, name: str, array: Array) -> None:
+    finite = np.isfinite(array).reshape(len(array), -1)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        where = f", column {column}" if array.ndim == 2 else ""
+        value = array.reshape(len(array), -1)[row, column]
+        raise DataError(f"{source}: array '{name}', row {row}{where}: the value is {value}; fill or drop it")
+
+
+def _targets(source: str, y: Array) -> NDArray[np.float32]:
+    if y.dtype.kind not in "biuf" or y.ndim > 2 or 0 in y.shape:
+        raise DataError(f"{source}: array 'y' is {y.dtype} {y.shape}; a regression needs numbers [n] or [n, outputs]")
+    with np.errstate(over="ignore"):
+        targets = y.reshape(len(y), -1).astype(np.float32)
+    _check_finite(source, "y", targets)
+    return targets
+
+
+def _classes(source: str, y: Array, given: Sequence[str] | None) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Labels 0..classes-1, and the class names."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or y.dtype.kind not in "biufUS":
+        raise DataError(
+            f"{source}: array 'y' is {y.dtype} {y.shape}; classification needs one integer or text a sample "
+            "(for one-hot labels give y.argmax(axis=1))"
+        )
+    if y.dtype.kind == "f":
+        _check_finite(source, "y", y)
+        if (y != np.round(y)).any():
+            row = int(np.flatnonzero(y != np.round(y))[0])
+            raise DataError(
+                f"{source}: array 'y', row {row}: {y[row]:g} is no class; give integers, or task 'regression'"
+            )
+        y = y.astype(np.int64)
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8", "backslashreplace")
+    if given is not None and y.dtype.kind in "biu":
+        if len(set(given)) != len(given):
+            raise DataError(f"{source}: the class names must be distinct, not {list(given)}")
+        outside = np.flatnonzero((y < 0) | (y >= len(given)))
+        if len(outside):
+            row = int(outside[0])
+            raise DataError(
+                f"{source}: array 'y', row {row}: label {y[row]}, but there are class names for 0..{len(given) - 1}"
+            )
+        return y.astype(np.int64), tuple(given)
+    names, labels = np.unique(y, return_inverse=True)
+    return labels.astype(np.int64), tuple(str(name) for name in names.tolist())

@@ -1,0 +1,152 @@
+"""`Dataset`: the samples and answers of a search in memory, whatever source they came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.errors import DataError
+
+Kind = Literal["image", "table"]
+Task = Literal["classification", "regression"]
+
+_SHOWN = 5  # how many culprits a note lists by name
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table's matrix, so that predict can rebuild the matrix from a csv.
+
+    `name` is the csv's column; `category` is None for a number (to be standardised), else the text whose rows are 1.
+    """
+
+    name: str
+    category: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples `x`, answers `y`, and what is known about them. Made by `sources.load` or `arrays.from_arrays`.
+
+    x: images uint8 [n, c, h, w] (maybe a read-only memmap), tables float32 [n, features].
+    y: classification int64 [n], an index into `classes`; regression float32 [n, outputs].
+    test: bool [n], True where the source itself sets the sample apart for testing.
+    groups: int64 [n]; samples of one group never stand on two sides of a split.
+    notes: plain sentences that the user should read. fingerprint: SHA-256 over x, y, classes, test and groups.
+    """
+
+    name: str
+    kind: Kind
+    task: Task
+    x: NDArray[Any]
+    y: NDArray[Any]
+    classes: tuple[str, ...]
+    test: NDArray[np.bool_] | None = None
+    groups: NDArray[np.int64] | None = None
+    columns: tuple[Column, ...] = ()
+    notes: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample: (channels, height, width) or (features,)."""
+        return tuple(self.x.shape[1:])
+
+    @property
+    def num_outputs(self) -> int:
+        """The number of classes, or of a regression's outputs."""
+        return len(self.classes) if self.task == "classification" else int(self.y.shape[1])
+
+    @cached_property
+    def twins(self) -> NDArray[np.int64]:
+        """int64 [n]: for each image the index of the first one with the same pixels. A table's rows are distinct."""
+        if self.kind != "image":
+            return np.arange(len(self), dtype=np.int64)
+        first: dict[bytes, int] = {}
+        found = (first.setdefault(_row_hash(row), index) for index, row in enumerate(self.x))
+        return np.fromiter(found, dtype=np.int64, count=len(self))
+
+
+def complete(dataset: Dataset, sample_names: Sequence[str] | None = None) -> Dataset:
+    """Checks what every source must hold, adds the notes on identical images and the fingerprint.
+
+    `sample_names` names the samples in notes (a folder's files); without it they are counted from 0.
+    Raises `DataError`: fewer than two classes, a class without training samples, or a constant target.
+    """
+    training = np.ones(len(dataset), dtype=bool) if dataset.test is None else ~dataset.test
+    if not training.any():
+        raise DataError(f"{dataset.name}: there is no sample to train on")
+    if dataset.task == "classification":
+        if len(dataset.classes) < 2:
+            only = f", '{dataset.classes[0]}'" if dataset.classes else ""
+            raise DataError(
+                f"{dataset.name}: classification needs at least two classes, found {len(dataset.classes)}{only}"
+            )
+        counts = np.bincount(dataset.y[training], minlength=len(dataset.classes))
+        empty = [name for name, count in zip(dataset.classes, counts, strict=True) if count == 0]
+        if empty:
+            raise DataError(
+                f"{dataset.name}: class '{empty[0]}' has no sample to train on; add samples or remove the class"
+                + (f" (also: {', '.join(empty[1 : _SHOWN + 1])})" if len(empty) > 1 else "")
+            )
+    else:
+        constant = np.flatnonzero((dataset.y[training] == dataset.y[training][0]).all(axis=0))
+        if len(constant):
+            value = float(dataset.y[training][0, constant[0]])
+            raise DataError(f"{dataset.name}: output {constant[0]} is {value:g} in every sample: nothing to learn")
+    notes = dataset.notes + _twin_notes(dataset, sample_names)
+    completed = replace(dataset, notes=notes, fingerprint=_fingerprint(dataset))
+    completed.__dict__["twins"] = dataset.twins  # already computed; hashing every image again takes seconds
+    return completed
+
+
+def _row_hash(row: NDArray[Any]) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
+
+
+def _twin_notes(dataset: Dataset, sample_names: Sequence[str] | None) -> tuple[str, ...]:
+    copies = np.flatnonzero(dataset.twins != np.arange(len(dataset)))
+    if not len(copies):
+        return ()
+
+    def pairs(indices: NDArray[np.int64], with_class: bool) -> str:
+        def name(index: int) -> str:
+            text = sample_names[index] if sample_names is not None else f"sample {index}"
+            return f"{text} ('{dataset.classes[dataset.y[index]]}')" if with_class else text
+
+        shown = [f"{name(int(dataset.twins[i]))} = {name(int(i))}" for i in indices[:_SHOWN]]
+        return "; ".join(shown) + ("; ..." if len(indices) > _SHOWN else "")
+
+    originals = dataset.twins[copies]
+    notes = [f"{len(copies)} of {len(dataset)} images are copies of another one; copies stay in one fold."]
+    if dataset.task == "classification":
+        torn = copies[dataset.y[copies] != dataset.y[originals]]
+        if len(torn):
+            notes.append(f"{len(torn)} images stand under two labels: {pairs(torn, True)}.")
+    if dataset.test is not None:
+        # Twins point to the first copy only, so compare the sides over whole sets of copies.
+        in_training = np.zeros(len(dataset), dtype=bool)
+        in_training[dataset.twins[~dataset.test]] = True
+        leaked = int((in_training[dataset.twins] & dataset.test).sum())
+        if leaked:
+            notes.append(f"{leaked} images of the given test set are also in the training set: its score flatters.")
+    return tuple(notes)
+
+
+def _fingerprint(dataset: Dataset) -> str:
+    total = hashlib.sha256(repr((dataset.kind, dataset.task, dataset.classes)).encode("utf-8", "surrogateescape"))
+    for name in ("x", "y", "test", "groups"):
+        array = getattr(dataset, name)
+        total.update(f"{name}:{None if array is None else (array.dtype.str, array.shape)};".encode())
+        if array is not None and array.size:
+            total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()

@@ -1,0 +1,203 @@
+"""Turns image files into uint8 pixels: one channel (greyscale) or three (RGB), never clipped silently.
+
+| file | becomes |
+|---|---|
+| 1 bit, 8-bit grey | grey as it is |
+| 16-bit grey | grey, scaled by 255/65535 (by the real range for 9 to 15 bits in a TIFF) |
+| palette, CMYK, YCbCr, Lab | RGB (a grey palette: grey) |
+| transparency of any kind | flattened onto white |
+| an EXIF orientation | turned upright |
+| 32-bit float or integer | refused: the range is unknown |
+| more than 50 megapixels | refused from the header, before anything is decoded |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from automl.errors import DataError
+
+MAX_PIXELS = 50_000_000
+"""Pixels of one image; 50 million RGB pixels are 150 MB decoded."""
+
+_BATCH = 256  # files per joblib task: small enough to share the work out, large enough to cost nothing
+_SMALL = 64 * 64  # pixels
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")  # no EPS: it runs a program
+_FRAMED = ("GIF", "TIFF", "WEBP", "PNG", "AVIF")
+_GREY = ("1", "L", "LA", "La")
+_SHOWN = 20
+
+Pixels = NDArray[np.uint8]
+Size = tuple[int, int]
+"""(height, width)"""
+
+
+class BadImage(Exception):
+    """One file cannot be used; the message says why, without the file's name."""
+
+
+class Decoded(NamedTuple):
+    """What decoding a list of files gave.
+
+    pixels: uint8 [n, c, h, w], zeros where a file is bad. bad: index -> reason. sizes: (h, w) of each file that does
+    not have the common size, by index. colour: whether any file was in colour. framed: files of which only the first
+    frame was used.
+    """
+
+    pixels: Pixels
+    bad: dict[int, str]
+    sizes: dict[int, Size]
+    colour: bool
+    framed: list[int]
+
+
+def decode_files(paths: Sequence[str | Path], channels: int, size: Size) -> Pixels:
+    """Decodes `paths` to uint8 [n, channels, h, w], as predict needs them; `size` is (h, w).
+
+    Images of another size are resized, coloured ones turned grey where `channels` is 1. Raises `DataError` that lists
+    the files that are no usable images.
+    """
+    if channels not in (1, 3):
+        raise DataError(f"image files have 1 or 3 channels, but the model takes {channels}; give an .npz")
+    decoded = decode_all([os.fspath(path) for path in paths], channels, size, resize=True)
+    if decoded.bad:
+        raise bad_files({os.fspath(paths[index]): reason for index, reason in decoded.bad.items()}, len(paths))
+    return decoded.pixels
+
+
+def bad_files(reasons: dict[str, str], total: int) -> DataError:
+    """One error that lists all files that cannot be used (the first 20, and how many)."""
+    lines = [f"  {path}: {reason}" for path, reason in list(reasons.items())[:_SHOWN]]
+    more = [f"  ... and {len(reasons) - _SHOWN} more"] if len(reasons) > _SHOWN else []
+    text = "\n".join([f"{len(reasons)} of {total} files are not usable images:", *lines, *more])
+    return DataError(printable(text))
+
+
+def printable(text: str) -> str:
+    r"""`text` with what is not UTF-8 in a file's name written as \udcff, so that it can be printed and stored."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def decode_all(paths: Sequence[str], channels: int, size: Size, *, resize: bool) -> Decoded:
+    """Decodes all `paths` in parallel into one array; see `Decoded`. `resize` makes every image (h, w) = `size`."""
+    import joblib
+
+    pixels = np.zeros((len(paths), channels, *size), dtype=np.uint8)
+    result = Decoded(pixels, {}, {}, False, [])
+
+    def batch(start: int) -> bool:
+        colour = False
+        for index in range(start, min(start + _BATCH, len(paths))):
+            try:
+                image, framed = read(paths[index], size if resize else None)
+            except BadImage as problem:
+                result.bad[index] = str(problem)
+                continue
+            colour |= image.mode == "RGB"
+            if framed:
+                result.framed.append(index)
+            if image.size != (size[1], size[0]):
+                result.sizes[index] = (image.height, image.width)
+                continue
+            plain = np.asarray(image if image.mode == ("L", "RGB")[channels == 3] else _to_channels(image, channels))
+            pixels[index] = plain if channels == 1 else plain.transpose(2, 0, 1)
+        return colour
+
+    # Threads: PIL releases the GIL while it decodes, and the array is shared without copying. Small images are all
+    # overhead and only fight for the GIL: a 32x32 JPEG takes 265 us in one thread, 337 us with two.
+    small = not resize and size[0] * size[1] < _SMALL
+    workers = joblib.Parallel(n_jobs=1 if small else joblib.cpu_count(), backend="threading")
+    colour = any(list(workers(joblib.delayed(batch)(start) for start in range(0, len(paths), _BATCH))))
+    return result._replace(
+        colour=colour,
+        bad=dict(sorted(result.bad.items())),
+        sizes=dict(sorted(result.sizes.items())),
+        framed=sorted(result.framed),
+    )
+
+
+def read(path: str, size: Size | None) -> tuple[Image.Image, bool]:
+    """One file as an upright PIL image of mode L or RGB, resized to `size` (h, w), and whether it has several frames.
+
+    Raises `BadImage`.
+    """
+    try:
+        with Image.open(path, formats=_formats()) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BadImage(_too_large(f"{image.width * image.height / 1e6:.0f} megapixels"))
+            kind = image.format
+            framed = kind in _FRAMED and getattr(image, "n_frames", 1) > 1
+            if size is not None:
+                # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the wanted size keeps the quality.
+                image.draft(None, (2 * max(size), 2 * max(size)))
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            plain = _plain(image, kind)
+            if size is not None and plain.size != (size[1], size[0]):
+                plain = plain.resize((size[1], size[0]), Image.Resampling.BILINEAR)  # antialiased when it shrinks
+            return plain, framed
+    except BadImage:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadImage(_too_large("over 178 megapixels")) from error
+    except UnidentifiedImageError as error:
+        empty = os.path.getsize(path) == 0
+        raise BadImage("the file is empty" if empty else "not an image of a known format") from error
+    # A hostile or damaged file makes PIL's parsers raise almost anything; whatever it is, this file cannot be used.
+    except Exception as error:
+        raise BadImage(str(error).partition("\n")[0][:200] or type(error).__name__) from error
+
+
+def _too_large(what: str) -> str:
+    return f"{what}, more than the {MAX_PIXELS // 1_000_000} allowed; make it smaller"
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _plain(image: Image.Image, kind: str | None) -> Image.Image:
+    """`image` in mode L where it is grey, else RGB. Raises `BadImage` for pixels of an unknown range."""
+    mode = image.mode
+    if mode in ("L", "RGB") and "transparency" not in image.info:
+        return image
+    if mode == "F":
+        raise BadImage("32-bit float pixels have no fixed range; save it with 8 or 16 bits")
+    if mode.startswith("I"):
+        return _from_sixteen_bits(image, kind)
+    palette = image.getpalette("RGB") if mode in ("P", "PA") else None
+    grey = mode in _GREY or (palette is not None and palette[0::3] == palette[1::3] == palette[2::3])
+    if image.has_transparency_data:
+        background = Image.new("RGBA", image.size, "white")
+        background.alpha_composite(image.convert("RGBA"))
+        image = background
+    return image.convert("L" if grey else "RGB")
+
+
+def _from_sixteen_bits(image: Image.Image, kind: str | None) -> Image.Image:
+    if image.mode == "I" and kind not in ("PNG", "PPM"):
+        raise BadImage("32-bit integer pixels have no fixed range; save it with 8 or 16 bits")
+    values = np.asarray(image).astype(np.int64)
+    tags: Any = getattr(image, "tag_v2", {})
+    top = 2 ** int(tags.get(258, (16,))[0]) - 1  # BitsPerSample
+    if tags.get(262) == 0:  # WhiteIsZero, which PIL undoes for 8 bits only
+        values = top - values
+    if "transparency" in image.info:
+        values[values == image.info["transparency"]] = top
+    if values.size and (values.min() < 0 or values.max() > top):
+        raise BadImage(f"pixels outside 0..{top}; save it with 8 or 16 bits")
+    return Image.fromarray(((values * 255 + top // 2) // top).astype(np.uint8))
+
+
+def _to_channels(image: Image.Image, channels: int) -> Image.Image:
+    return image.convert("L" if channels == 1 else "RGB")

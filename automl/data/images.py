@@ -1,0 +1,166 @@
+"""A folder of images as a `Dataset`: a sub-folder per class, under `train/` and `test/` where these are there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data import cache
+from automl.data.dataset import Dataset, complete
+from automl.data.decode import BadImage, Size, bad_files, decode_all, decode_files, printable, read
+from automl.data.folders import Found, find_images
+from automl.data.tables import read_csv
+from automl.errors import DataError
+
+__all__ = ["decode_files", "load_folder"]
+
+_CACHE_FORMAT = 1  # raise it when decoding gives other pixels than before
+_PROBES = 32  # files looked at to guess the common size and the channels
+
+
+def load_folder(
+    folder: Path,
+    *,
+    groups: Path | None = None,
+    image_size: int | None = None,
+    skip_bad: bool = False,
+    follow_links: bool = False,
+) -> Dataset:
+    """The images under `folder` as a classification data set, decoded in parallel once and cached.
+
+    groups: a csv with the columns `file` (relative to `folder`) and `group`. image_size: resize to a square.
+    Raises `DataError`: no or one class, an empty class, links out of the folder, unusable files (unless `skip_bad`),
+    or several image sizes without `image_size`.
+    """
+    if image_size is not None and not 1 <= image_size <= 4096:
+        raise DataError(f"image_size must be between 1 and 4096, not {image_size}")
+    files, classes, notes = find_images(folder, follow_links)
+    paths = [file.path for file in files]
+    labels = {name: number for number, name in enumerate(classes)}
+    pixels, facts = _decoded(folder, files, image_size)
+    bad = {paths[index]: reason for index, reason in facts["bad"]}
+    if bad and not skip_bad:
+        raise DataError(
+            f"{folder}: {bad_files(bad, len(files))}\nrepair or remove them, or pass --skip-bad to leave them out"
+        )
+    if facts["sizes"]:
+        raise _mixed_sizes(folder, [tuple(size) for size in facts["sizes"]], len(files))
+    if bad:
+        shown = "; ".join(f"{path}: {reason}" for path, reason in list(bad.items())[:20])
+        notes.append(
+            f"{len(bad)} of {len(files)} files were skipped as unusable: {shown}{'; ...' if len(bad) > 20 else ''}"
+        )
+    if facts["framed"]:
+        notes.append(f"{facts['framed']} images have several frames; the first of each is used.")
+    kept = [file for file in files if file.path not in bad]
+    in_test = np.array([file.test for file in kept], dtype=bool)
+    dataset = Dataset(
+        name=folder.resolve().name,
+        kind="image",
+        task="classification",
+        x=pixels,
+        y=np.array([labels[file.label] for file in kept], dtype=np.int64),
+        classes=tuple(classes),
+        test=in_test if in_test.any() else None,
+        groups=None if groups is None else _groups(groups, [file.path for file in kept], folder),
+        notes=tuple(printable(note) for note in notes),
+    )
+    return complete(dataset, [printable(file.path) for file in kept])
+
+
+def _decoded(folder: Path, files: list[Found], image_size: int | None) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Pixels of the usable files, uint8 [n, c, h, w], and facts: bad [[index, reason]], sizes, framed (a count)."""
+    key = _key(folder, files, image_size)
+    stored = cache.load(key)
+    if stored is not None:
+        return stored
+    paths = [os.path.join(folder, file.path) if file.regular else "" for file in files]
+    size, channels = _guess([path for path in paths if path])
+    if image_size is not None:
+        size = (image_size, image_size)
+    check_memory(folder, len(files) * channels * size[0] * size[1])
+    # A named pipe would block for ever when opened: such files get no path, so that they are never opened.
+    decoded = decode_all(paths, channels, size, resize=image_size is not None)
+    if decoded.colour and channels == 1:
+        decoded = decode_all(paths, 3, size, resize=image_size is not None)
+    for index, file in enumerate(files):
+        if not file.regular:
+            decoded.bad[index] = "not a regular file"
+    facts: dict[str, Any] = {
+        "bad": sorted([index, reason] for index, reason in decoded.bad.items()),
+        "framed": len(decoded.framed),
+        "sizes": [],
+    }
+    usable = len(files) - len(decoded.bad)
+    if decoded.sizes:
+        facts["sizes"] = [*decoded.sizes.values(), *[size] * (usable - len(decoded.sizes))]
+        return decoded.pixels, facts
+    pixels = np.delete(decoded.pixels, list(decoded.bad), axis=0) if decoded.bad else decoded.pixels
+    cache.store(key, pixels, facts)
+    # The stored copy is mapped, not held in memory; without one (a full disk) the decoded array serves as well.
+    return cache.load(key) or (pixels, facts)
+
+
+def check_memory(folder: Path, needed: int) -> None:
+    """Raises `DataError` when `needed` bytes of pixels are more than half of this machine's memory."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory / 2:
+        raise DataError(
+            f"{folder}: the decoded images would take {needed / 2**30:.1f} GiB, and this machine has "
+            f"{memory / 2**30:.1f} GiB of memory; pass --image-size with a smaller size"
+        )
+
+
+def _key(folder: Path, files: list[Found], image_size: int | None) -> str:
+    settings = (_CACHE_FORMAT, os.path.realpath(folder), image_size)
+    total = hashlib.sha256(repr(settings).encode("utf-8", "surrogateescape"))
+    for file in files:
+        total.update(f"{file.path}\0{file.size}\0{file.modified}\0{file.changed}\n".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
+
+
+def _guess(paths: list[str]) -> tuple[Size, int]:
+    """The commonest size among a few files, and 1 channel if all of these are grey, else 3."""
+    sizes: Counter[Size] = Counter()
+    channels = 1
+    for path in paths[:: max(1, len(paths) // _PROBES)]:
+        try:
+            image, _ = read(path, None)
+        except BadImage:
+            continue
+        sizes[(image.height, image.width)] += 1
+        channels = 3 if image.mode == "RGB" else channels
+    return (sizes.most_common(1)[0][0] if sizes else (1, 1)), channels
+
+
+def _mixed_sizes(folder: Path, sizes: list[Any], total: int) -> DataError:
+    counted = Counter(sizes).most_common()
+    shown = ", ".join(f"{width}x{height} ({count})" for (height, width), count in counted[:5])
+    middle = int(np.median([min(size) for size in sizes]))
+    # Networks shrink by halves: the nearest multiple of 8 wastes nothing, and 256 is as large as is quick to search.
+    proposed = min(256, max(8, round(middle / 8) * 8))
+    return DataError(
+        f"{folder}: the images have {len(counted)} different sizes, width x height: {shown}"
+        f"{', ...' if len(counted) > 5 else ''}; pass --image-size {proposed} to resize all {total} to one size"
+    )
+
+
+def _groups(path: Path, files: list[str], folder: Path) -> NDArray[np.int64]:
+    table = read_csv(path)
+    for column in ("file", "group"):
+        if column not in table.cells:
+            raise DataError(f"{path}: no column '{column}'; groups of images need the columns file,group")
+    group_of = dict(zip(table.cells["file"], table.cells["group"], strict=True))
+    missing = [file for file in files if file not in group_of]
+    if missing:
+        raise DataError(
+            f"{path}: {len(missing)} images have no group, first '{printable(missing[0])}'"
+            f"; the column 'file' holds paths relative to {folder}"
+        )
+    return np.unique([group_of[file] for file in files], return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,129 @@
+"""What DATA may be, and how each kind is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.data.arrays import from_arrays, load_npz
+from automl.data.dataset import Dataset, Task
+from automl.data.images import load_folder
+from automl.data.tables import load_csv
+from automl.errors import DataError, did_you_mean
+
+_KINDS = "digits, a folder of images, an .npz, a .csv, torchvision:NAME, or the name of a plugin's data set"
+
+
+def load(
+    data: str,
+    *,
+    target: str | None = None,
+    groups: str | None = None,
+    image_size: int | None = None,
+    skip_bad: bool = False,
+    follow_links: bool = False,
+    task: str | None = None,
+    plugin_datasets: Mapping[str, Callable[[], tuple[Any, ...]]] | None = None,
+) -> Dataset:
+    """Loads DATA: `digits`, a folder of images, an .npz, a .csv, `torchvision:NAME`, or a plugin's data set by name.
+
+    target: the csv's column to predict. groups: a csv's column, an .npz's array, or for a folder of images a csv file
+    with the columns file,group. image_size: side to which a folder's images are resized. skip_bad: leave out unusable
+    image files. follow_links: allow links out of the folder. task: 'classification' or 'regression', where the rule of
+    the source decides otherwise. plugin_datasets: by name, functions that return (x, y) or (x, y, class names).
+    Raises `DataError` with the culprit and the remedy, also for an option that this kind of DATA does not have.
+    """
+    plugins = plugin_datasets or {}
+    wanted = _task(task)
+    path = Path(data).expanduser()
+    options = {"target": target, "groups": groups, "image_size": image_size}
+    if data in plugins:
+        _refuse(data, options)
+        return _from_plugin(data, plugins[data], wanted)
+    if data == "digits":
+        _refuse(data, options)
+        return _digits(wanted)
+    if data.startswith("torchvision:"):
+        from automl.data.torchvision_sets import load_torchvision
+
+        _refuse(data, options)
+        return load_torchvision(data.removeprefix("torchvision:"), wanted)
+    if path.is_dir():
+        _refuse(data, {"target": target})
+        if wanted == "regression":
+            raise DataError(f"{data}: a folder of images is a classification; for a regression on images give an .npz")
+        return load_folder(
+            path,
+            groups=None if groups is None else Path(groups).expanduser(),
+            image_size=image_size,
+            skip_bad=skip_bad,
+            follow_links=follow_links,
+        )
+    if path.is_file() and path.suffix.lower() == ".npz":
+        _refuse(data, {"target": target, "image_size": image_size})
+        return load_npz(path, groups=groups, task=wanted)
+    if path.is_file() and path.suffix.lower() == ".csv":
+        _refuse(data, {"image_size": image_size})
+        return load_csv(path, target=target, groups=groups, task=wanted)
+    if path.exists():
+        raise DataError(f"{data}: cannot tell what this is; DATA is {_KINDS}")
+    raise DataError(f"{data!r}: there is no such file, folder or data set{did_you_mean(data, _known(path, plugins))}")
+
+
+def _task(task: str | None) -> Task | None:
+    if task is None:
+        return None
+    if task == "classification":
+        return "classification"
+    if task == "regression":
+        return "regression"
+    raise DataError(f"task is 'classification' or 'regression', not {task!r}")
+
+
+def _refuse(data: str, options: Mapping[str, object]) -> None:
+    homes = {
+        "target": "a .csv",
+        "groups": "a .csv, an .npz or a folder of images",
+        "image_size": "a folder of images",
+    }
+    for name, value in options.items():
+        if value is not None:
+            raise DataError(f"{data}: the option {name} is for {homes[name]} only")
+
+
+def _known(path: Path, plugins: Mapping[str, object]) -> list[str]:
+    """Names that the user may have meant: the embedded and the plugins' sets, and what stands where `path` would."""
+    try:
+        beside = [str(path.parent / entry.name) for entry in path.parent.iterdir() if not entry.name.startswith(".")]
+    except OSError:
+        beside = []
+    usable = [name for name in beside if Path(name).is_dir() or name.lower().endswith((".npz", ".csv"))]
+    return ["digits", *plugins, *usable]
+
+
+def _digits(task: Task | None) -> Dataset:
+    """The 1797 handwritten digits of scikit-learn, 8 x 8 pixels."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    # 0..16 to 0..255, rounded: 17 grey levels stay 17.
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    return from_arrays(images, digits.target, task=task, name="digits")
+
+
+def _from_plugin(name: str, build: Callable[[], tuple[Any, ...]], task: Task | None) -> Dataset:
+    try:
+        made = build()
+    except DataError:
+        raise
+    # Whatever a plugin raises, the search must stop with its name, not with a traceback of ours.
+    except (Exception, SystemExit) as error:
+        raise DataError(f"the data set '{name}' could not be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(made, tuple) or len(made) not in (2, 3):
+        shape = f"{len(made)} values" if isinstance(made, tuple) else type(made).__name__
+        raise DataError(f"the data set '{name}' must return (x, y) or (x, y, class_names), not {shape}")
+    classes = [str(class_name) for class_name in made[2]] if len(made) == 3 else None
+    return from_arrays(made[0], made[1], classes=classes, task=task, name=name, source=f"data set '{name}'")

@@ -1,0 +1,247 @@
+"""The cut into test set and training part, and the K folds. Made once per run, before anything else, and stored.
+
+Samples that belong together (one group, or identical images) form a unit, and only whole units are dealt out. Without
+groups scikit-learn's splitters deal out one representative per unit. With groups a greedy assignment in the manner of
+`StratifiedGroupKFold` does: largest unit first, each to the part where the class shares stay closest to their target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.atomic import write_atomic
+from automl.data.dataset import Dataset
+from automl.errors import DataError, RunError, SettingsError
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """`fold`: int64 [n], the validation fold 0..K-1 of each sample of the training part, -1 for the test set."""
+
+    fold: Indices
+
+    @property
+    def folds(self) -> int:
+        """K, the number of folds."""
+        return int(self.fold.max()) + 1
+
+    @property
+    def test(self) -> Indices:
+        """Indices of the test set: samples that no trial ever sees."""
+        return np.flatnonzero(self.fold == -1)
+
+    @property
+    def training_part(self) -> Indices:
+        """Indices of everything but the test set."""
+        return np.flatnonzero(self.fold != -1)
+
+    def train(self, fold: int) -> Indices:
+        """Indices of the samples that fold number `fold` (from 0) trains on."""
+        return np.flatnonzero((self.fold != -1) & (self.fold != fold))
+
+    def validation(self, fold: int) -> Indices:
+        """Indices of the samples that fold number `fold` (from 0) is validated on."""
+        return np.flatnonzero(self.fold == fold)
+
+
+def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, seed: int) -> Splits:
+    """Cuts off the test set and deals the rest into `folds` folds; the same seed gives the same splits.
+
+    Classification is stratified. Groups, and identical images, stay in one fold and on one side of the cut; a test set
+    set apart by the source is taken as it is. `test_fraction` 0 makes no test set.
+    Raises `SettingsError` for folds < 2 or a fraction outside [0, 1); `DataError` when a class or the number of groups
+    is too small, naming it and the largest K possible, or when a group stands on both sides of a given cut.
+    """
+    if folds < 2:
+        raise SettingsError(f"folds must be at least 2, not {folds}")
+    if not 0 <= test_fraction < 1:
+        raise SettingsError(f"test_fraction must be at least 0 and below 1, not {test_fraction:g}")
+    rng = np.random.default_rng(seed)
+    units = _units(dataset)
+    counts = _counts(dataset, units)
+    if dataset.test is None:
+        _check_size(dataset, counts, folds)
+        in_test = _cut(dataset, counts, folds, test_fraction, rng)[units]
+    else:
+        in_test = dataset.test
+        _check_given_cut(dataset)
+    fold = np.full(len(dataset), -1, dtype=np.int64)
+    training = np.flatnonzero(~in_test)
+    # Renumbered from 0 over the training part: images with a copy in a given test set stay where the source put them.
+    _, inner = np.unique(units[training], return_inverse=True)
+    inner_counts = _counts(dataset, inner, training)
+    _check_size(dataset, inner_counts, folds)
+    fold[training] = _deal(dataset, inner_counts, folds, rng)[inner]
+    _check_folds(dataset, fold, folds)
+    return Splits(fold)
+
+
+def _units(dataset: Dataset) -> Indices:
+    """int64 [n]: 0..units-1, equal for samples that must stay together: one group, or groups tied by a shared image."""
+    if dataset.groups is None:
+        units: Indices = np.unique(dataset.twins, return_inverse=True)[1]
+        return units
+    _, group = np.unique(dataset.groups, return_inverse=True)
+    # Each copy ties its group to the group of the first copy; a unit is a connected component of these ties.
+    ties = np.stack([group, group[dataset.twins]], axis=1)[group != group[dataset.twins]]
+    parent = list(range(int(group.max()) + 1))
+
+    def root(member: int) -> int:
+        while parent[member] != member:
+            parent[member] = parent[parent[member]]
+            member = parent[member]
+        return member
+
+    for a, b in np.unique(ties, axis=0).tolist():
+        parent[root(a)] = root(b)
+    roots = np.array([root(member) for member in range(len(parent))], dtype=np.int64)
+    merged: Indices = np.unique(roots, return_inverse=True)[1][group]
+    return merged
+
+
+def _counts(dataset: Dataset, units: Indices, samples: Indices | None = None) -> Indices:
+    """int64 [units, classes] (one column for regression): how many samples of each class a unit holds."""
+    y = np.zeros(len(dataset), dtype=np.int64) if dataset.task == "regression" else dataset.y
+    width = max(1, len(dataset.classes))
+    y = y if samples is None else y[samples]
+    height = int(units.max()) + 1
+    return np.bincount(units * width + y, minlength=height * width).reshape(height, width)
+
+
+def _check_size(dataset: Dataset, counts: Indices, folds: int) -> None:
+    """Every class must reach every fold, so it needs at least K units."""
+    what = "groups" if dataset.groups is not None else "distinct samples"
+    if len(counts) < folds:
+        hint = f"; use at most {len(counts)} folds" if len(counts) >= 2 else ""
+        raise DataError(f"{dataset.name}: {len(counts)} {what} are too few for {folds} folds{hint}")
+    if dataset.task == "regression":
+        return
+    if dataset.groups is not None:
+        holding = (counts > 0).sum(axis=0)
+    else:  # a unit without groups is dealt out as one sample of its commonest class
+        holding = np.bincount(counts.argmax(axis=1), minlength=counts.shape[1])
+    smallest = int(holding.argmin())
+    if holding[smallest] < folds:
+        remedy = (
+            f"use at most {holding[smallest]} folds, or add to the class"
+            if holding[smallest] >= 2
+            else "no number of folds is possible: add to the class or remove it"
+        )
+        raise DataError(
+            f"{dataset.name}: class '{dataset.classes[smallest]}' has {holding[smallest]} {what} to train on, "
+            f"too few for {folds} folds; {remedy}"
+        )
+
+
+def _check_given_cut(dataset: Dataset) -> None:
+    if dataset.groups is None or dataset.test is None:
+        return
+    both = np.intersect1d(dataset.groups[dataset.test], dataset.groups[~dataset.test])
+    if len(both):
+        where = np.flatnonzero(dataset.groups == both[0])
+        raise DataError(
+            f"{dataset.name}: {len(both)} groups stand in both the training and the test set (one of them holds "
+            f"samples {', '.join(map(str, where[:5]))}); move each to one side"
+        )
+
+
+def _cut(dataset: Dataset, counts: Indices, folds: int, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """bool [units]: the test set. At least K units of each class stay for training."""
+    chosen = np.zeros(len(counts), dtype=bool)
+    if fraction == 0:
+        return chosen
+    if dataset.groups is not None:
+        chosen = _assign(counts, np.array([1 - fraction, fraction]), rng, keep=folds) == 1
+    else:
+        label = counts.argmax(axis=1)
+        for value in range(counts.shape[1]):
+            members = rng.permutation(np.flatnonzero(label == value))
+            # Not one sample less than K may stay, yet a class should be tested where it can.
+            size = min(max(1, round(len(members) * fraction)), len(members) - folds)
+            chosen[members[: max(0, size)]] = True
+    if not chosen.any():
+        what = "groups" if dataset.groups is not None else "samples"
+        raise DataError(
+            f"{dataset.name}: {len(counts)} {what} are too few for a test set beside {folds} folds; use fewer folds, "
+            "or a test fraction of 0"
+        )
+    return chosen
+
+
+def _deal(dataset: Dataset, counts: Indices, folds: int, rng: np.random.Generator) -> Indices:
+    """int64 [units]: the fold of each unit."""
+    if dataset.groups is not None:
+        return _assign(counts, np.full(folds, 1 / folds), rng)
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    splitter: Any = KFold if dataset.task == "regression" else StratifiedKFold
+    label = counts.argmax(axis=1)
+    fold = np.empty(len(counts), dtype=np.int64)
+    seed = int(rng.integers(2**31))
+    for number, (_, validation) in enumerate(splitter(folds, shuffle=True, random_state=seed).split(label, label)):
+        fold[validation] = number
+    return fold
+
+
+def _assign(counts: Indices, shares: NDArray[np.float64], rng: np.random.Generator, keep: int = 0) -> Indices:
+    """int64 [units]: the part that each unit goes to, so that part p gets about `shares[p]` of every class.
+
+    Part 0 ends with at least `keep` units of each class. Greedy, largest unit first, ties in random order.
+    """
+    order = rng.permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    weight = 1.0 / np.maximum(counts.sum(axis=0), 1)  # a rare class counts as much as a common one
+    target = shares[:, None] * np.ones(counts.shape[1])
+    filled = np.zeros_like(target)
+    left = (counts > 0).sum(axis=0)  # units of each class that part 0 has or can still get
+    part = np.zeros(len(counts), dtype=np.int64)
+    for unit in order:
+        share = counts[unit] * weight
+        # Growth of the squared distance to the target, relative to the part's size.
+        cost = ((2 * (filled - target) + share) * share).sum(axis=1) / shares
+        best = int(cost.argmin())
+        if best != 0 and keep and (left[counts[unit] > 0] <= keep).any():
+            best = 0
+        if best != 0:
+            left -= counts[unit] > 0
+        filled[best] += share
+        part[unit] = best
+    return part
+
+
+def _check_folds(dataset: Dataset, fold: Indices, folds: int) -> None:
+    """Groups of very different sizes can leave a fold empty, or a fold's training data without some class."""
+    for number in range(folds):
+        if not (fold == number).any():
+            raise DataError(f"{dataset.name}: the groups are too uneven for {folds} folds; use fewer folds")
+        if dataset.task == "classification":
+            held = np.bincount(dataset.y[(fold != -1) & (fold != number)], minlength=len(dataset.classes))
+            if (held == 0).any():
+                raise DataError(
+                    f"{dataset.name}: the groups cannot be dealt into {folds} folds so that class "
+                    f"'{dataset.classes[int(held.argmin())]}' is trained on in each; use fewer folds or more groups"
+                )
+
+
+def save_splits(splits: Splits, path: Path) -> None:
+    """Writes `splits` to `path` (.npz), whole or not at all."""
+    write_atomic(path, lambda file: np.savez_compressed(file, fold=splits.fold))
+
+
+def load_splits(path: Path) -> Splits:
+    """Reads what `save_splits` wrote. Raises `RunError` when the file is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            fold = stored["fold"]
+        if fold.ndim != 1 or fold.dtype != np.int64 or not len(fold) or fold.min() < -1 or fold.max() < 1:
+            raise ValueError(f"its array 'fold' is {fold.dtype} {fold.shape}")
+    except Exception as error:  # damaged bytes surface as almost anything in zip, zlib and numpy
+        raise RunError(f"{path}: the stored splits cannot be read ({error}); the run cannot be resumed") from error
+    return Splits(fold)

@@ -1,0 +1,1 @@
+"""Plugins: what they declare, the hooks they implement, and the host that finds, loads and blames them."""

@@ -1,0 +1,161 @@
+"""What a plugin declares: `@architecture`, `@optimizer`, `@schedule` and `@dataset` turn a function into a declaration.
+
+The function's name is the declaration's name, its docstring's first line the summary, its keyword-only arguments the
+search space. The decorators check the two against each other when the plugin is loaded. No torch is imported here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from automl.errors import PluginError, did_you_mean
+from automl.spaces.parameters import Parameter
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A named builder with its search space.
+
+    `build` is the plugin's function; `parameters` its search space by keyword argument; `plugin` is filled in by the
+    host with the plugin's name; `source` and `line` say where the function stands.
+    """
+
+    name: str
+    build: Callable[..., Any]
+    parameters: Mapping[str, Parameter]
+    summary: str
+    source: str
+    line: int
+    plugin: str = field(default="", compare=False)
+
+    kind = "declaration"
+    positional: tuple[str, ...] = field(default=(), repr=False)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the plugin's function, so that a decorated function can still be called in a test."""
+        return self.build(*args, **kwargs)
+
+
+class Architecture(Declaration):
+    """`build(input_shape, num_outputs, **config) -> torch.nn.Module`.
+
+    `input_shape` is (channels, height, width) or (features,), without the batch; the module maps
+    [batch, *input_shape] float32 to [batch, num_outputs] logits or predictions.
+    """
+
+    kind = "architecture"
+
+
+class Optimizer(Declaration):
+    """`build(params, lr, **config) -> torch.optim.Optimizer`.
+
+    `params` is a list of parameter groups; each has its own `weight_decay` (0 for biases and norm parameters).
+    """
+
+    kind = "optimizer"
+
+
+class Schedule(Declaration):
+    """`build(optimizer, epochs, steps_per_epoch, **config) -> torch.optim.lr_scheduler.LRScheduler`.
+
+    It is stepped after every batch, except `ReduceLROnPlateau`, which is stepped after every epoch with the fold's
+    validation loss.
+    """
+
+    kind = "schedule"
+
+
+class DatasetSource(Declaration):
+    """`build() -> (x, y)` or `(x, y, class_names)`: numpy arrays as in an `.npz` (images uint8 [n, h, w(, c)], or a
+    table float [n, features]; labels int or str, targets float)."""
+
+    kind = "dataset"
+
+
+def _declare(
+    cls: type[Declaration], positional: tuple[str, ...], space: dict[str, Parameter]
+) -> Callable[[Callable[..., Any]], Any]:
+    def decorate(build: Callable[..., Any]) -> Declaration:
+        code = inspect.unwrap(build).__code__
+        name, source, line = build.__name__, code.co_filename, code.co_firstlineno
+        summary = (inspect.getdoc(build) or "").partition("\n")[0]
+        problem = _check_signature(cls.kind, build, positional, space) or _check_space(build, space)
+        if not problem and not summary:
+            problem = f"{cls.kind} '{name}' needs a docstring; its first line is the summary in `automl plugins`"
+        if problem:
+            raise PluginError(name, source, line, problem)
+        return cls(name, build, dict(space), summary, source, line, positional=positional)
+
+    return decorate
+
+
+def _check_signature(
+    kind: str, build: Callable[..., Any], positional: tuple[str, ...], space: Mapping[str, Parameter]
+) -> str:
+    """What is wrong with the arguments of `build` themselves; "" when nothing is."""
+    arguments = inspect.signature(build).parameters.values()
+    given = [p for p in arguments if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    starred = [p for p in arguments if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if len(given) == len(positional) and not starred:
+        return ""
+    name, keywords = build.__name__, f", *, {', '.join(space)}" if space else ""
+    wanted = f"{name}({', '.join(positional)}{keywords})"
+    return f"{kind} '{name}' must be defined as {wanted}, not {name}{inspect.signature(build)}"
+
+
+def _check_space(build: Callable[..., Any], space: Mapping[str, Parameter]) -> str:
+    """Where the search space and the keyword-only arguments of `build` disagree; "" when they do not."""
+    arguments = inspect.signature(build).parameters
+    keywords = [p.name for p in arguments.values() if p.kind is p.KEYWORD_ONLY]
+    required = {name for name in keywords if arguments[name].default is inspect.Parameter.empty}
+    earlier: dict[str, Parameter] = {}
+    for key, parameter in space.items():
+        if not isinstance(parameter, Parameter):
+            return f"'{key}' must be Int(...), Float(...) or Choice(...), not {parameter!r}"
+        if key not in keywords:
+            takes, near = ", ".join(keywords) or "none", did_you_mean(key, set(keywords) - set(space))
+            return f"the search space declares '{key}' but build() takes {takes}{near}"
+        for sibling, values in (parameter.when or {}).items():
+            if sibling not in earlier:
+                near = did_you_mean(sibling, earlier)
+                return f"'{key}' depends on '{sibling}', which must be declared before it{near}"
+            for value in values:
+                if not earlier[sibling].contains(value):
+                    return f"'{key}' depends on {sibling}={value!r}, but {sibling} is {earlier[sibling]}"
+        if parameter.when is not None and key in required:
+            return f"'{key}' has a condition, so it is not always passed: build() needs a default for it"
+        earlier[key] = parameter
+    for key in keywords:
+        if key in required and key not in space:
+            return f"build() takes '{key}' but the search space does not declare it{did_you_mean(key, space)}"
+    return ""
+
+
+def architecture(**space: Parameter) -> Callable[[Callable[..., Any]], Architecture]:
+    """Declares an architecture: `f(input_shape, num_outputs, *, parameters...) -> nn.Module`.
+
+    Raises `PluginError` when the search space and the function's keyword-only arguments do not match.
+    """
+    return _declare(Architecture, ("input_shape", "num_outputs"), space)
+
+
+def optimizer(**space: Parameter) -> Callable[[Callable[..., Any]], Optimizer]:
+    """Declares an optimizer: `f(params, lr, *, parameters...) -> torch.optim.Optimizer`. Raises `PluginError`."""
+    return _declare(Optimizer, ("params", "lr"), space)
+
+
+def schedule(**space: Parameter) -> Callable[[Callable[..., Any]], Schedule]:
+    """Declares a learning-rate schedule: `f(optimizer, epochs, steps_per_epoch, *, parameters...) -> LRScheduler`.
+
+    Raises `PluginError`.
+    """
+    return _declare(Schedule, ("optimizer", "epochs", "steps_per_epoch"), space)
+
+
+def dataset(build: Callable[..., Any]) -> DatasetSource:
+    """Declares a data set: `f() -> (x, y)`, loaded when DATA is its name. Raises `PluginError`."""
+    declared: DatasetSource = _declare(DatasetSource, (), {})(build)
+    return declared

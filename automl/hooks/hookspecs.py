@@ -1,0 +1,192 @@
+"""The hooks: what a plugin can give to automl, and the events it can listen to.
+
+A plugin is a Python file (or an entry point of the group `automl`) with functions of these names, marked `@hookimpl`.
+A hook may be given fewer arguments than listed here, never others. Every docstring holds a complete plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pluggy
+
+from automl.hooks.declarations import Architecture, DatasetSource, Optimizer, Schedule
+
+hookspec = pluggy.HookspecMarker("automl")
+hookimpl = pluggy.HookimplMarker("automl")
+
+
+@hookspec
+def automl_architectures() -> list[Architecture]:  # type: ignore[empty-body]
+    '''The architectures of this plugin: a list of functions decorated with `@architecture(...)`.
+
+    The function gets the shape of one sample without the batch and the number of outputs, and returns a
+    `torch.nn.Module` from [batch, *input_shape] to [batch, num_outputs]. Raise `automl.Infeasible` for a config that
+    cannot work with this shape.
+
+    ```python
+    from automl import Choice, Float, Int, architecture, hookimpl
+    from torch import nn
+
+
+    @architecture(width=Int(8, 256, log=True), dropout=Float(0.0, 0.6), activation=Choice("relu", "gelu"))
+    def two_layers(input_shape, num_outputs, *, width, dropout, activation):
+        """Two fully connected layers on the flattened input."""
+        size = 1
+        for n in input_shape:
+            size *= n
+        act = nn.ReLU() if activation == "relu" else nn.GELU()
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(size, width), act, nn.Dropout(dropout), nn.Linear(width, num_outputs)
+        )
+
+
+    @hookimpl
+    def automl_architectures():
+        return [two_layers]
+    ```
+    '''
+
+
+@hookspec
+def automl_optimizers() -> list[Optimizer]:  # type: ignore[empty-body]
+    '''The optimizers of this plugin: a list of functions decorated with `@optimizer(...)`.
+
+    The function gets a list of parameter groups, each with its own `weight_decay`, and the learning rate, and returns
+    a `torch.optim.Optimizer`.
+
+    ```python
+    from automl import Float, hookimpl, optimizer
+    from torch import optim
+
+
+    @optimizer(momentum=Float(0.8, 0.99))
+    def nesterov(params, lr, *, momentum):
+        """Stochastic gradient descent with Nesterov's momentum."""
+        return optim.SGD(params, lr=lr, momentum=momentum, nesterov=True)
+
+
+    @hookimpl
+    def automl_optimizers():
+        return [nesterov]
+    ```
+    '''
+
+
+@hookspec
+def automl_schedules() -> list[Schedule]:  # type: ignore[empty-body]
+    '''The learning-rate schedules of this plugin: a list of functions decorated with `@schedule(...)`.
+
+    The function gets the optimizer, the number of epochs and of batches in an epoch. What it returns is stepped after
+    every batch (`ReduceLROnPlateau`: after every epoch, with the validation loss).
+
+    ```python
+    from automl import Float, hookimpl, schedule
+    from torch.optim.lr_scheduler import LambdaLR
+
+
+    @schedule(power=Float(0.5, 2.0))
+    def polynomial(optimizer, epochs, steps_per_epoch, *, power):
+        """Falls to zero as (1 - progress) ** power."""
+        steps = epochs * steps_per_epoch
+        return LambdaLR(optimizer, lambda step: max(0.0, 1 - step / steps) ** power)
+
+
+    @hookimpl
+    def automl_schedules():
+        return [polynomial]
+    ```
+    '''
+
+
+@hookspec
+def automl_datasets() -> list[DatasetSource]:  # type: ignore[empty-body]
+    '''The data sets of this plugin: a list of functions decorated with `@dataset`.
+
+    The function returns `(x, y)` or `(x, y, class_names)`: numpy arrays, images as uint8 [n, height, width] or
+    [n, height, width, channels], tables as float [n, features]. It is called when DATA is its name.
+
+    ```python
+    import numpy as np
+    from automl import dataset, hookimpl
+
+
+    @dataset
+    def stripes():
+        """Horizontal against vertical stripes, 200 images of 16 x 16 pixels."""
+        rng = np.random.default_rng(0)
+        y = np.arange(200) % 2
+        x = np.zeros((200, 16, 16), np.uint8)
+        for image, vertical in zip(x, y):
+            lines = image.T if vertical else image
+            lines[rng.integers(2) :: 2] = rng.integers(100, 256)
+        return x, y, ["horizontal", "vertical"]
+
+
+    @hookimpl
+    def automl_datasets():
+        return [stripes]
+    ```
+    '''
+
+
+@hookspec
+def automl_search_started(run: Mapping[str, Any]) -> None:
+    """A search has started, or was resumed; its folder exists, no trial has run yet.
+
+    `run` is read-only: `folder` (path as a string), `study` and `data` (names), `settings` (a mapping). An exception
+    in a listener is logged with its plugin, file and line, and the search goes on.
+
+    ```python
+    from pathlib import Path
+
+    from automl import hookimpl
+
+
+    @hookimpl
+    def automl_search_started(run):
+        Path(run["folder"], "started.txt").write_text(f"{run['study']} on {run['data']}")
+    ```
+    """
+
+
+@hookspec
+def automl_trial_finished(run: Mapping[str, Any], trial: Mapping[str, Any]) -> None:
+    """A trial has ended: complete, pruned or failed.
+
+    `run` is as in `automl_search_started`; `trial` is read-only and has the keys of one row of `leaderboard --json`:
+    `number`, `state`, `reason`, `architecture`, `config`, `score`, `epochs`, `folds`, and so on.
+
+    ```python
+    import json
+    from pathlib import Path
+
+    from automl import hookimpl
+
+
+    @hookimpl
+    def automl_trial_finished(run, trial):
+        with Path(run["folder"], "finished.jsonl").open("a") as file:
+            print(json.dumps({"trial": trial["number"], "score": trial["score"]}), file=file)
+    ```
+    """
+
+
+@hookspec
+def automl_search_finished(run: Mapping[str, Any]) -> None:
+    """A search has ended, for whatever reason; the report is written.
+
+    `run` is as in `automl_search_started`.
+
+    ```python
+    from pathlib import Path
+
+    from automl import hookimpl
+
+
+    @hookimpl
+    def automl_search_finished(run):
+        Path(run["folder"], "done.txt").write_text(f"{run['study']} is done")
+    ```
+    """

@@ -1,0 +1,183 @@
+"""The plugin host: loads plugins, collects what they declare, says who is to blame, tells listeners what happens.
+
+Hook implementations are called one by one, never all at once, so that an error names its plugin, file and line, and one
+broken plugin never stops the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+from automl.errors import BadInput, PluginError, did_you_mean
+from automl.hooks import hookspecs
+from automl.hooks.checks import DECLARING, check_declaration, check_hooks, place_of
+from automl.hooks.declarations import Architecture, DatasetSource, Declaration, Optimizer, Schedule
+from automl.hooks.loading import Broken, Found, find_entry_points, find_files, guarded
+
+if TYPE_CHECKING:
+    from automl.spaces.space import Catalogue
+
+__all__ = ["Broken", "PluginHost", "load_plugins"]
+
+log = logging.getLogger("automl.plugins")
+
+D = TypeVar("D", bound=Declaration)
+
+
+@dataclass
+class PluginHost:
+    """The loaded plugins: their declarations by name, each with `.plugin` filled in, and what is broken."""
+
+    architectures: dict[str, Architecture] = field(default_factory=dict)
+    optimizers: dict[str, Optimizer] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    datasets: dict[str, DatasetSource] = field(default_factory=dict)
+    broken: list[Broken] = field(default_factory=list)
+    plugins: list[Found] = field(default_factory=list)
+    _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("automl"), repr=False)
+    _versions: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+
+    def architecture(self, name: str) -> Architecture:
+        """The architecture `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
+        return self._find(self.architectures, "architecture", name)
+
+    def optimizer(self, name: str) -> Optimizer:
+        """The optimizer `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
+        return self._find(self.optimizers, "optimizer", name)
+
+    def schedule(self, name: str) -> Schedule:
+        """The schedule `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
+        return self._find(self.schedules, "schedule", name)
+
+    def dataset(self, name: str) -> DatasetSource:
+        """The data set `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
+        return self._find(self.datasets, "dataset", name)
+
+    def declarations(self) -> list[Declaration]:
+        """Everything that was declared: architectures, optimizers, schedules, data sets; each kind in loading order."""
+        return [d for kind in DECLARING.values() for d in self._by_kind(kind).values()]
+
+    def version(self, declaration: Declaration) -> str:
+        """The version of the distribution that `declaration` comes from; "" for one from a file."""
+        return self._versions.get((declaration.kind, declaration.name), "")
+
+    def catalogue(self) -> Catalogue:
+        """The search spaces of all declarations, without their functions: what `automl.spaces` merges YAML over."""
+        from automl.spaces.space import Catalogue
+
+        return Catalogue(
+            architectures={name: d.parameters for name, d in self.architectures.items()},
+            optimizers={name: d.parameters for name, d in self.optimizers.items()},
+            schedules={name: d.parameters for name, d in self.schedules.items()},
+        )
+
+    def notify(self, event: str, **facts: Mapping[str, Any]) -> list[Broken]:
+        """Calls the listeners of `event` one by one with read-only `facts`, e.g. `run=..., trial=...`.
+
+        A listener that raises is logged as a warning with its plugin, file and line and never stops the search; what
+        went wrong is returned.
+        """
+        failed: list[Broken] = []
+        read_only = {name: MappingProxyType(dict(value)) for name, value in facts.items()}
+        # In pluggy's order, which runs its list from the back, so that tryfirst and trylast work.
+        for listener in reversed(getattr(self._manager.hook, event).get_hookimpls()):
+            name, source = self._plugin_of(listener)
+            with guarded(name, source, failed):
+                listener.function(*[read_only[argument] for argument in listener.argnames])
+        for problem in failed:
+            log.warning("%s: %s", event, problem)
+        return failed
+
+    def _plugin_of(self, implementation: Any) -> tuple[str, str]:
+        found = next(f for f in self.plugins if _key(f) == implementation.plugin_name)
+        return found.name, found.source
+
+    def _by_kind(self, kind: type[Declaration]) -> dict[str, Any]:
+        tables: dict[type[Declaration], dict[str, Any]] = {
+            Architecture: self.architectures,
+            Optimizer: self.optimizers,
+            Schedule: self.schedules,
+            DatasetSource: self.datasets,
+        }
+        return tables[kind]
+
+    def _find(self, known: Mapping[str, D], kind: str, name: str) -> D:
+        if name in known:
+            return known[name]
+        for broken in self.broken:
+            if broken.plugin == name:
+                raise broken.error()
+        theirs = "".join(f"\n  {broken}" for broken in self.broken)
+        raise BadInput(
+            f"unknown {kind} '{name}'{did_you_mean(name, known)}"
+            + (f"\nit may belong to a broken plugin:{theirs}" if theirs else "")
+        )
+
+    def _register(self, found: Found, plugin: Any) -> None:
+        """Takes an imported plugin in: checks its hooks, registers them, collects its declarations."""
+        problems, unusable = check_hooks(found, plugin, self._manager)
+        self.broken += problems
+        if unusable or self._manager.is_registered(plugin):
+            return
+        self.plugins.append(found)
+        self._manager.register(plugin, _key(found))
+        for hook, kind in DECLARING.items():
+            for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+                if implementation.plugin is plugin:
+                    with guarded(found.name, found.source, self.broken):
+                        self._collect(found, kind, hook, implementation.function)
+
+    def _collect(self, found: Found, kind: type[Declaration], hook: str, function: Callable[[], Any]) -> None:
+        """Calls one hook implementation and keeps what it declares; raises PluginError for what is none."""
+        result = function()
+        source, line = place_of(function, found.source)
+        if not isinstance(result, list | tuple):
+            shown = f"'{result.name}' itself" if isinstance(result, Declaration) else repr(result)
+            raise PluginError(found.name, source, line, f"{hook}() must return a list, e.g. [my_function], not {shown}")
+        for item in result:
+            problem = check_declaration(item, kind, hook)
+            at = place_of(item, source, line)
+            known = self._by_kind(kind)
+            if not problem and item.name in known:
+                first = known[item.name]
+                where = first.source if Path(first.source).name == Path(at[0]).name else Path(first.source).name
+                problem = (
+                    f"{kind.kind} '{item.name}' is already declared by plugin '{first.plugin}' ({where}:{first.line}), "
+                    "which keeps the name; rename this one"
+                )
+            if problem:
+                self.broken.append(Broken(found.name, *at, problem))
+                continue
+            known[item.name] = dataclasses.replace(item, plugin=found.name)
+            self._versions[kind.kind, item.name] = found.version
+
+
+def load_plugins(
+    *, files: Sequence[str | Path] = (), folders: Sequence[str | Path] = (), entry_points: bool = True
+) -> PluginHost:
+    """Loads the installed plugins (built-in ones first), then those of `files` and of `folders`.
+
+    A plugin that cannot be loaded is listed in `PluginHost.broken`, and the others are loaded all the same.
+
+    Raises:
+        BadInput: a file or folder does not exist.
+    """
+    host = PluginHost()
+    host._manager.add_hookspecs(hookspecs)
+    for found in (find_entry_points() if entry_points else []) + find_files(files, folders):
+        with guarded(found.name, found.source, host.broken):
+            host._register(found, found.load())
+    return host
+
+
+def _key(found: Found) -> str:
+    """The name under which pluggy knows a plugin: unlike the plugin's name, no two have the same."""
+    return f"{found.name} {found.source}"

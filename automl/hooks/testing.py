@@ -1,0 +1,246 @@
+"""Examines an architecture at the corners of its search space and at random configs: does every network build, train,
+save and load?
+
+In a plugin's test: `from automl.testing import check_architecture; check_architecture(my_network)`.
+On the command line: `automl plugins check my_network`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from automl.errors import Infeasible
+from automl.hooks.configs import corner_configs, random_config_list
+from automl.hooks.declarations import Architecture
+from automl.hooks.loading import blame
+from automl.spaces.parameters import Scalar
+
+BATCH = 2
+MOST_TRAINED = 16
+LARGEST_TRAINED = 20_000_000
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one config showed. `problem` is why it failed or is infeasible; `parameters` the network's number of them;
+    `trained` whether a training step and saving were tried too; `seconds` what everything took."""
+
+    config: Mapping[str, Scalar]
+    outcome: Literal["ok", "infeasible", "failed"]
+    problem: str = ""
+    parameters: int = 0
+    trained: bool = False
+    seconds: float = 0.0
+
+
+class _Failure(Exception):
+    """A check found something wrong; the message says what."""
+
+
+def check_architecture(
+    architecture: Architecture,
+    input_shape: Sequence[int] = (1, 28, 28),
+    num_outputs: int = 10,
+    *,
+    random_configs: int = 20,
+    seed: int = 0,
+) -> list[Check]:
+    """Examines `architecture` as `examine` does, for use in a test.
+
+    Raises:
+        AssertionError: a config failed, or none was feasible; the message lists every failure with its config.
+    """
+    checks = examine(architecture, input_shape, num_outputs, random_configs=random_configs, seed=seed)
+    failed = [c for c in checks if c.outcome == "failed"]
+    where = f"architecture '{architecture.name}' ({Path(architecture.source).name}:{architecture.line})"
+    if failed:
+        lines = [f"\n  {json.dumps(dict(c.config))}: {c.problem}" for c in failed]
+        raise AssertionError(f"{where} fails with {len(failed)} of {len(checks)} configs:{''.join(lines)}")
+    if all(c.outcome == "infeasible" for c in checks):
+        raise AssertionError(f"{where}: no config is feasible for input {list(input_shape)}, e.g. {checks[0].problem}")
+    return checks
+
+
+def examine(
+    architecture: Architecture,
+    input_shape: Sequence[int] = (1, 28, 28),
+    num_outputs: int = 10,
+    *,
+    random_configs: int = 20,
+    seed: int = 0,
+) -> list[Check]:
+    """Tries the corners of the search space and `random_configs` random configs.
+
+    Every config is built on the `meta` device, which costs no memory, and its output's shape is checked. Up to 16 of
+    them with less than 20 million parameters are then built on the CPU: one training step must give finite gradients
+    to every parameter, and the weights, saved and loaded into a new network, must give the same outputs.
+
+    Args:
+        architecture: a function decorated with `@architecture(...)`.
+        input_shape: one sample's shape, without the batch: (channels, height, width) or (features,).
+        num_outputs: classes, or 1 for a regression.
+        random_configs: how many besides the corners.
+        seed: of the random configs, the weights and the inputs.
+
+    Returns:
+        One `Check` per config. `automl.Infeasible` raised by `build` is an outcome of its own, not a failure.
+    """
+    shape = tuple(input_shape)
+    configs = corner_configs(architecture.parameters, seed=seed)
+    for config in random_config_list(architecture.parameters, random_configs, seed):
+        if config not in configs:
+            configs.append(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        checks = [_on_meta(architecture, config, shape, num_outputs) for config in configs]
+        small = [i for i, c in enumerate(checks) if c.outcome == "ok" and c.parameters < LARGEST_TRAINED]
+        share = max(1.0, len(small) / MOST_TRAINED)
+        for k in range(min(len(small), MOST_TRAINED)):
+            i = small[int(k * share)]
+            checks[i] = _on_cpu(architecture, checks[i], shape, num_outputs)
+    problem = _importable(architecture)
+    return ([Check({}, "failed", problem)] if problem else []) + checks
+
+
+def _on_meta(
+    architecture: Architecture, config: Mapping[str, Scalar], shape: tuple[int, ...], num_outputs: int
+) -> Check:
+    """Builds the network without memory and sends an empty batch through it."""
+    start = time.perf_counter()
+    parameters = 0
+    outcome: Literal["ok", "infeasible", "failed"] = "ok"
+    problem = ""
+    try:
+        with torch.device("meta"), torch.no_grad():
+            network = _build(architecture, config, shape, num_outputs)
+            output = network(torch.empty(BATCH, *shape))
+            parameters = sum(p.numel() for p in network.parameters())  # now that lazy modules have theirs
+            _check_output(output, num_outputs)
+    except Infeasible as error:
+        outcome, problem = "infeasible", str(error)
+    except Exception as error:
+        outcome, problem = "failed", _explain(error, architecture, "on torch.device('meta')")
+    return Check(config, outcome, problem, parameters, False, time.perf_counter() - start)
+
+
+def _on_cpu(architecture: Architecture, check: Check, shape: tuple[int, ...], num_outputs: int) -> Check:
+    """Trains the network for one step on random data, saves it, loads it into another one and compares the two."""
+    start = time.perf_counter()
+    problem = ""
+    try:
+        network = _build(architecture, check.config, shape, num_outputs)
+        x = torch.randn(BATCH, *shape)
+        _check_step(network, x, num_outputs)
+        _check_saved(network, _build(architecture, check.config, shape, num_outputs), x)
+        _check_moves(network, x)
+    except Exception as error:
+        problem = _explain(error, architecture, "on the CPU")
+    seconds = check.seconds + time.perf_counter() - start
+    return Check(check.config, "failed" if problem else "ok", problem, check.parameters, True, seconds)
+
+
+def _build(
+    architecture: Architecture, config: Mapping[str, Scalar], shape: tuple[int, ...], num_outputs: int
+) -> nn.Module:
+    network = architecture.build(shape, num_outputs, **config)
+    if not isinstance(network, nn.Module):
+        raise _Failure(f"build() returned {type(network).__name__}; it must return a torch.nn.Module")
+    return network
+
+
+def _check_output(output: object, num_outputs: int) -> None:
+    if not isinstance(output, torch.Tensor):
+        raise _Failure(f"the network returned {type(output).__name__}; it must return one tensor")
+    if tuple(output.shape) != (BATCH, num_outputs):
+        raise _Failure(f"the network's output has shape {list(output.shape)}; it must be {[BATCH, num_outputs]}")
+    if not output.is_floating_point():
+        raise _Failure(f"the network's output is {output.dtype}; it must be a floating-point tensor")
+
+
+def _check_step(network: nn.Module, x: torch.Tensor, num_outputs: int) -> None:
+    """One forward and backward pass: the loss and all gradients are finite, and no parameter is left out."""
+    network.train()
+    output = network(x)
+    _check_output(output, num_outputs)
+    if num_outputs == 1:
+        loss = nn.functional.mse_loss(output[:, 0], torch.ones(BATCH))
+    else:
+        loss = nn.functional.cross_entropy(output, torch.arange(BATCH) % num_outputs)
+    if not torch.isfinite(loss):
+        raise _Failure(f"the loss of the first step is {loss.item()}")
+    if not loss.requires_grad:
+        raise _Failure("the loss does not depend on any parameter that requires a gradient")
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.requires_grad}
+    without = [name for name, g in gradients.items() if g is None]
+    if without:
+        raise _Failure(f"parameters without a gradient (is the layer used in forward?): {', '.join(without)}")
+    wild = [name for name, g in gradients.items() if g is not None and not torch.isfinite(g).all()]
+    if wild:
+        raise _Failure(f"parameters with a non-finite gradient: {', '.join(wild)}")
+
+
+def _check_saved(network: nn.Module, another: nn.Module, x: torch.Tensor) -> None:
+    """The weights alone carry the network: loaded into `another`, the outputs in eval mode are the same."""
+    network.eval()
+    another.eval()
+    with torch.no_grad():
+        expected = network(x)
+        if not torch.allclose(network(x), expected, rtol=1e-4, atol=1e-5):
+            raise _Failure("two passes in eval mode differ; is there dropout that ignores self.training?")
+        if not torch.isfinite(expected).all():
+            raise _Failure("the outputs in eval mode are not finite")
+        another(x)  # lazy modules get their parameters in the first pass
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "model.safetensors")
+            save_model(network, str(file))  # unlike save_file, it takes tied weights
+            load_model(another, str(file))
+        if not torch.allclose(another(x), expected, rtol=1e-4, atol=1e-5):
+            raise _Failure(
+                "the saved weights, loaded into a new network of the same config, give other outputs; "
+                "register what build() draws as parameters or buffers"
+            )
+
+
+def _check_moves(network: nn.Module, x: torch.Tensor) -> None:
+    """Every tensor of the network follows `.to(device)`, so that it runs on a GPU: tried with the meta device."""
+    moved = copy.deepcopy(network).to("meta")
+    try:
+        with torch.no_grad():
+            moved(x.to("meta"))
+    except RuntimeError as error:
+        remedy = "register its tensors as buffers"
+        raise _Failure(f"the network does not move with .to(device), {remedy}: {error}") from None
+
+
+def _importable(architecture: Architecture) -> str:
+    """Why workers could not find the build function by its name; "" when they can."""
+    build = architecture.build
+    name = build.__name__
+    try:
+        there = getattr(import_module(build.__module__), name, None)
+    except ImportError as error:
+        return f"build() cannot be imported by name: {error}"
+    if there is build or getattr(there, "build", None) is build:
+        return ""
+    return f"build() cannot be found by name: {build.__module__}.{build.__qualname__} is not a module's own '{name}'"
+
+
+def _explain(error: Exception, architecture: Architecture, where: str) -> str:
+    if isinstance(error, _Failure):
+        return str(error)
+    broken = blame(error, architecture.plugin, architecture.source)
+    place = f" at {Path(broken.source).name}:{broken.line}" if broken.line else ""
+    return f"{broken.problem}{place} ({where})"

@@ -1,0 +1,1 @@
+"""The race: curves, the overfitting rule, the ladder and who may climb it. Pure Python and numpy."""

@@ -1,0 +1,64 @@
+"""One climb: a trial is trained up to a rung, watched by the overfitting rule. Shared by the search and the replay."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.overfitting import OverfittingRule, Verdict, verdict_at
+from automl.racing.race import Race
+
+
+class Advanceable(Protocol):
+    """What the race knows of a trial's training; a table of recorded curves can stand in for it."""
+
+    def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
+        """Brings the first `folds` folds to `epochs` epochs, yielding what the folds showed epoch by epoch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a climb ended: at its rung, `early_stopped` (complete on all folds), or pruned for `overfitting`."""
+
+    kind: Literal["reached", "early_stopped", "overfitting"]
+    score: float
+    verdict: Verdict | None = None
+
+
+def climb(
+    race: Race, trial: int, rung: int, run: Advanceable, curves: Curves, rule: OverfittingRule | None
+) -> Generator[list[FoldEpoch], None, Outcome]:
+    """Trains `run` up to `rung`, entering every epoch into `curves`, and records the result in the race.
+
+    Yields what each epoch showed, so that the caller can report it, save, or stop; returns how the climb ended.
+    """
+    budget = race.ladder[rung]
+    for results in run.advance(budget.epochs, budget.folds):
+        curves.add(results)
+        yield results
+        epoch = results[0].epoch
+        verdict = verdict_at(curves, rule, budget.folds, epoch) if rule else None
+        if verdict:
+            return (yield from _stop(race, trial, rung, run, curves, verdict))
+    score = curves.score(budget.folds)
+    race.record(trial, rung, score)
+    return Outcome("reached", score)
+
+
+def _stop(
+    race: Race, trial: int, rung: int, run: Advanceable, curves: Curves, verdict: Verdict
+) -> Generator[list[FoldEpoch], None, Outcome]:
+    """Ends an overfitting trial: on all folds at its best epoch when it is good enough to climb, else at once."""
+    score = curves.score(race.ladder[rung].folds, verdict.epoch)
+    if not race.would_promote(trial, rung, score):
+        race.leave(trial, rung=rung, score=score)
+        return Outcome("overfitting", score, verdict)
+    folds = race.ladder[race.top].folds
+    for results in run.advance(verdict.best_epoch, folds):
+        curves.add(results)
+        yield results
+    race.leave(trial, complete=True, rung=rung, score=score)
+    return Outcome("early_stopped", curves.score(folds), verdict)

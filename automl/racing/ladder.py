@@ -1,0 +1,62 @@
+"""The ladder: the rungs (epochs, folds) that a trial climbs. Cheap rungs see one fold, only survivors earn all K."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from automl.errors import SettingsError
+
+RUNGS = 5
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A budget: `folds` folds trained for `epochs` epochs each."""
+
+    epochs: int
+    folds: int
+
+    def __str__(self) -> str:
+        return f"{self.epochs}x{self.folds}"
+
+
+Ladder = tuple[Rung, ...]
+
+
+def make_ladder(epochs: int, folds: int, *, fused: bool = False) -> Ladder:
+    """The default ladder: five rungs, epochs geometric from 1 to `epochs`, folds 1, 1, 1, 2, K from the bottom up.
+
+    Where rungs coincide there are fewer, and the folds are counted from the top. Where folds are `fused` (K cost little
+    more than one), every rung has all of them.
+
+    >>> [str(rung) for rung in make_ladder(20, 5)]
+    ['1x1', '2x1', '4x1', '9x2', '20x5']
+    """
+    lengths = sorted({round(epochs ** (i / (RUNGS - 1))) for i in range(RUNGS)})
+    rungs = []
+    for below_top, length in enumerate(reversed(lengths)):
+        count = folds if fused or below_top == 0 else min(folds, 2) if below_top == 1 else 1
+        rungs.append(Rung(length, count))
+    return tuple(reversed(rungs))
+
+
+def parse_ladder(text: str, epochs: int, folds: int) -> Ladder:
+    """The ladder written as `1x1,3x1,9x2,27x5` (epochs x folds). Its last rung must be `epochs` x `folds`.
+
+    Raises `SettingsError` when it cannot be read, does not climb, or does not end at the full budget.
+    """
+    rungs = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})\s*x\s*(\d{1,9})\s*", part)
+        if not match or "0" in (match[1].lstrip("0") or "0", match[2].lstrip("0") or "0"):
+            raise SettingsError(f"--ladder {text}: '{part.strip()}' is not EPOCHSxFOLDS, as in 1x1,3x1,9x2,27x5")
+        rungs.append(Rung(int(match[1]), int(match[2])))
+    for lower, upper in zip(rungs, rungs[1:], strict=False):
+        if upper.epochs < lower.epochs or upper.folds < lower.folds or upper == lower:
+            raise SettingsError(f"--ladder {text}: rung {upper} does not lie above {lower}; neither may shrink")
+    if rungs[-1] != Rung(epochs, folds):
+        raise SettingsError(
+            f"--ladder {text}: the last rung is {rungs[-1]} but --epochs and --folds say {epochs}x{folds}; make them equal"
+        )
+    return tuple(rungs)

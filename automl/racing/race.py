@@ -1,0 +1,128 @@
+"""The race: which trial may climb to which rung. Asynchronous successive halving with promotion.
+
+After Li et al. (2020), 'A system for massively parallel hyperparameter tuning' (ASHA, algorithm 2), on a ladder of
+(epochs, folds) instead of epochs alone. Nothing is trained, stored or sampled here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from automl.racing.ladder import Ladder
+
+ETA = 2.5
+
+
+@dataclass
+class Standing:
+    """Where one trial stands: its score at each rung reached (lower is better), and whether it still races.
+
+    `waiting`: it has reached its last rung and may climb. `promoted`: the rungs it earned by its rank.
+    """
+
+    scores: dict[int, float] = field(default_factory=dict)
+    promoted: set[int] = field(default_factory=set)
+    waiting: bool = False
+    complete: bool = False
+
+    @property
+    def rung(self) -> int:
+        """The highest rung reached; -1 before the first."""
+        return max(self.scores, default=-1)
+
+
+class Race:
+    """Scores by rung, and the rule of promotion.
+
+    Args:
+        ladder: the rungs; rung 0 is the lowest.
+        eta: of n scores at a rung the best floor(n / eta) may climb.
+        finalists: so many trials are to be COMPLETE at the end.
+    """
+
+    def __init__(self, ladder: Ladder, *, eta: float = ETA, finalists: int = 3):
+        self.ladder = ladder
+        self.eta = eta
+        self.finalists = finalists
+        self.standings: dict[int, Standing] = {}
+
+    @property
+    def top(self) -> int:
+        """The number of the highest rung."""
+        return len(self.ladder) - 1
+
+    def start(self, trial: int) -> int:
+        """Enters a new trial; returns the rung to climb to first."""
+        self.standings[trial] = Standing()
+        return 0
+
+    def promote(self) -> tuple[int, int] | None:
+        """A waiting trial that has earned the next rung, and that rung; the highest rung first. None: ask for a new one.
+
+        The trial no longer waits: it is on its way until `record` or `leave`.
+        """
+        for rung in range(self.top - 1, -1, -1):
+            for trial in self._earned(rung):
+                if self.standings[trial].waiting and self.standings[trial].rung == rung:
+                    return self._send(trial, earned=True)
+        return None
+
+    def carry(self) -> tuple[int, int] | None:
+        """The best waiting trial and its next rung, as long as fewer than `finalists` trials are complete.
+
+        For the end of a search, when no trial may climb any more; the higher rung is the better one.
+        """
+        if self.complete >= self.finalists:
+            return None
+        waiting = [(-s.rung, s.scores[s.rung], trial) for trial, s in self.standings.items() if s.waiting]
+        return self._send(min(waiting)[2], earned=False) if waiting else None
+
+    def _send(self, trial: int, *, earned: bool) -> tuple[int, int]:
+        standing = self.standings[trial]
+        standing.waiting = False
+        target = standing.rung + 1
+        if earned:
+            standing.promoted.add(target)
+        return trial, target
+
+    def record(self, trial: int, rung: int, score: float) -> None:
+        """The trial has reached the rung with this score; it waits there, or is complete at the top."""
+        standing = self.standings[trial]
+        standing.scores[rung] = score
+        standing.waiting = rung < self.top
+        standing.complete = rung == self.top
+
+    def leave(self, trial: int, *, complete: bool = False, rung: int | None = None, score: float | None = None) -> None:
+        """The trial races no more: pruned, failed, or complete before the top. A score still counts at its rung."""
+        standing = self.standings.setdefault(trial, Standing())
+        if rung is not None and score is not None:
+            standing.scores[rung] = score
+        standing.waiting = False
+        standing.complete = complete
+
+    def would_promote(self, trial: int, rung: int, score: float) -> bool:
+        """Whether `score` would let the trial climb on from `rung`.
+
+        Where too few scores are known for anybody to climb, a trial is judged by how it came there: by its rank, or
+        carried.
+        """
+        others = [s.scores[rung] for number, s in self.standings.items() if number != trial and rung in s.scores]
+        places = int((len(others) + 1) / self.eta)
+        if places == 0:
+            return rung in self.standings[trial].promoted
+        return sum(other < score for other in others) < places
+
+    def _earned(self, rung: int) -> list[int]:
+        """The trials with the best floor(n / eta) of the n scores at `rung`, best first."""
+        ranked = sorted((s.scores[rung], trial) for trial, s in self.standings.items() if rung in s.scores)
+        return [trial for _, trial in ranked[: int(len(ranked) / self.eta)]]
+
+    @property
+    def complete(self) -> int:
+        """How many trials are complete."""
+        return sum(s.complete for s in self.standings.values())
+
+    @property
+    def waiting(self) -> list[int]:
+        """The trials that wait for a promotion."""
+        return [trial for trial, s in self.standings.items() if s.waiting]

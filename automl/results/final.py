@@ -1,0 +1,148 @@
+"""The final model: the winner's config fitted on the whole training part, then tested once on the test set."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
+from sklearn import metrics
+
+from automl.data.resident import Resident
+from automl.errors import NoTrialSucceeded
+from automl.racing.curves import VALIDATION_LOSS, Curves
+from automl.results.leaderboard import full_config
+from automl.results.model import Model, Standardised, save_model
+from automl.study.budget import Budget, OutOfTime
+from automl.study.folder import RunFolder
+from automl.study.prepare import Prepared
+from automl.study.records import load_curves
+from automl.training.recipe import Recipe
+from automl.training.run import TrialRun
+from automl.training.seeds import derive_seed
+
+log = logging.getLogger("automl.final")
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The trial whose config becomes the model; `stand_in` when no trial is COMPLETE and the best pruned one serves."""
+
+    trial: FrozenTrial
+    curves: Curves
+    stand_in: bool
+
+    @property
+    def epochs(self) -> int:
+        """The score's epoch: for so many epochs the final model is trained."""
+        return self.curves.best_epoch()
+
+
+def choose_winner(study: optuna.Study, folder: RunFolder) -> Winner:
+    """The COMPLETE trial with the best score; without any, the pruned one that climbed furthest with the best score.
+
+    Raises `NoTrialSucceeded` when no trial has a finite score.
+    """
+    candidates = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+        curves = load_curves(folder, trial.number)
+        if curves is not None and curves.best_epoch():
+            complete = trial.state == TrialState.COMPLETE
+            score = trial.value if complete and trial.value is not None else curves.score()
+            candidates.append(((not complete, -curves.folds, score, trial.number), trial, curves))
+    if not candidates:
+        reasons = [t.user_attrs.get("detail") or t.user_attrs.get("reason") for t in study.get_trials(deepcopy=False)]
+        raise NoTrialSucceeded(
+            f"no trial succeeded out of {len(reasons)}" + (f"; the last one: {reasons[-1]}" if reasons else "")
+        )
+    _, trial, curves = min(candidates, key=lambda candidate: candidate[0])
+    return Winner(trial, curves, stand_in=trial.state != TrialState.COMPLETE)
+
+
+def fit_final(prepared: Prepared, winner: Winner, resident: Resident, budget: Budget) -> Model:
+    """Fits the winner's config on the whole training part for the score's epoch.
+
+    A deadline that passes meanwhile ends the fit within a batch; the model is what was learnt until then, and says so.
+    """
+    settings, dataset = prepared.settings, prepared.dataset
+    config = full_config(winner.trial, prepared.space)
+    recipe = Recipe.from_config(config, prepared.host, settings.epochs)
+    run = TrialRun(
+        recipe,
+        resident,
+        [(prepared.splits.training_part, np.empty(0, dtype=np.int64))],
+        seed=derive_seed(settings.seed, "final", winner.trial.number),
+        precision=prepared.precision,
+        tick=budget.check_deadline,
+        plateau_losses=[float(v) for v in winner.curves.mean(VALIDATION_LOSS)],
+    )
+    cut_short = False
+    try:
+        for _ in run.advance(winner.epochs, 1):
+            pass
+    except OutOfTime:
+        cut_short = True
+        log.warning("the deadline cut the final fit short at epoch %d of %d", run.folds[0].epochs, winner.epochs)
+    fold = run.folds[0]
+    norm = fold.normalisation
+    about = {
+        "name": dataset.name,
+        "task": dataset.task,
+        "kind": dataset.kind,
+        "classes": list(dataset.classes),
+        "columns": [[column.name, column.category] for column in dataset.columns],
+        "input_shape": list(dataset.input_shape),
+        "num_outputs": dataset.num_outputs,
+        "architecture": recipe.architecture.name,
+        "architecture_config": dict(recipe.architecture_config),
+        "config": config,
+        "plugins": [str(file) for file in settings.plugins],
+        "trial": winner.trial.number,
+        "epochs": fold.epochs,
+        "cut_short": cut_short,
+        "parameters": run.parameters,
+    }
+    module = Standardised(fold.network, norm.mean, norm.std, norm.y_mean, norm.y_std)
+    return Model(module.eval(), about)
+
+
+def test_scores(model: Model, prepared: Prepared) -> dict[str, float]:
+    """The model's scores on the test set, by scikit-learn: log loss and accuracy, or RMSE, MAE and R2."""
+    index = prepared.splits.test
+    x, y = np.asarray(prepared.dataset.x[index]), prepared.dataset.y[index]
+    if not len(index):
+        return {}
+    if prepared.dataset.task == "classification":
+        probabilities = model.predict_proba(x)
+        labels = np.arange(len(model.classes))
+        return {
+            "log_loss": float(metrics.log_loss(y, probabilities.astype(np.float64), labels=labels)),
+            "accuracy": float(metrics.accuracy_score(y, probabilities.argmax(1))),
+        }
+    predicted: NDArray[Any] = model.predict(x).reshape(len(y), -1)
+    return {
+        "rmse": float(metrics.root_mean_squared_error(y, predicted)),
+        "mae": float(metrics.mean_absolute_error(y, predicted)),
+        "r2": float(metrics.r2_score(y, predicted)) if len(y) > 1 else float("nan"),
+    }
+
+
+def finish(
+    prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, folder: RunFolder
+) -> dict[str, Any]:
+    """Fits, saves and tests the final model; returns what `run.yaml` keeps of it."""
+    model = fit_final(prepared, winner, resident, budget)
+    path = save_model(model, folder.model)
+    return {
+        "model": str(path),
+        "trial": winner.trial.number,
+        "architecture": model.about["architecture"],
+        "epochs": model.about["epochs"],
+        "cut_short": model.about["cut_short"],
+        "stand_in": winner.stand_in,
+        "test": test_scores(model, prepared),
+    }

@@ -1,0 +1,99 @@
+"""The leaderboard: the machine's view of a run, as `automl leaderboard --json` prints it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.spaces.space import Space
+from automl.study.folder import RunFolder
+
+Row = dict[str, Any]
+
+
+def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole run: its best score, model, test scores, trials (best first) and totals.
+
+    `record` is the run's `run.yaml`. The schema stands in docs/cli.md and is stable.
+    """
+    space = Space.from_json(record["space"], str(folder.record_path))
+    rows = [make_row(trial, record["metric"], space) for trial in study.get_trials(deepcopy=False)]
+    rows.sort(key=_rank)
+    complete = [row for row in rows if row["state"] == "COMPLETE"]
+    final = record.get("final") or {}
+    return {
+        "run": str(folder.path),
+        "objective": record["objective"],
+        "direction": "minimize",
+        "best": complete[0]["score"] if complete else None,
+        "model": final.get("model"),
+        "test": final.get("test", {}),
+        "trials": rows,
+        "totals": _totals(rows, record),
+    }
+
+
+def make_row(trial: FrozenTrial, metric: str, space: Space) -> Row:
+    """One trial as the leaderboard shows it; `waiting` is the reason of a trial that still races."""
+    known = trial.user_attrs
+    score = trial.value if trial.state == TrialState.COMPLETE else known.get("score")
+    if score is None and trial.intermediate_values:
+        score = min(trial.intermediate_values.values())
+    reason = known.get("reason", "") if trial.state.is_finished() else "waiting"
+    config = full_config(trial, space)
+    return {
+        "number": trial.number,
+        "state": trial.state.name,
+        "reason": reason,
+        "detail": known.get("detail", ""),
+        "architecture": config.get("architecture"),
+        "config": config,
+        "score": score if score is not None and math.isfinite(score) else None,
+        "score_std": known.get("score_std"),
+        "metrics": {metric: known[metric]} if metric in known else {},
+        "epochs": known.get("epochs", 0),
+        "best_epoch": known.get("best_epoch"),
+        "folds": known.get("folds", 0),
+        "fold_epochs": known.get("fold_epochs", 0),
+        "parameters": known.get("parameters"),
+        "seconds": known.get("seconds", 0.0),
+    }
+
+
+def full_config(trial: FrozenTrial, space: Space) -> dict[str, Any]:
+    """The trial's config with the pinned constants, which Optuna does not know; what it knows, if it broke off early."""
+    try:
+        return dict(space.suggest(optuna.trial.FixedTrial(trial.params)))  # type: ignore[arg-type]
+    except ValueError:
+        return dict(trial.params)
+
+
+def _rank(row: Row) -> tuple[int, int, float, int]:
+    """Complete trials by score; then those that climbed furthest; failed ones last."""
+    order = {"COMPLETE": 0, "RUNNING": 1, "PRUNED": 1}.get(row["state"], 2)
+    climbed = 0 if order == 0 else -row["fold_epochs"]
+    return order, climbed, row["score"] if row["score"] is not None else math.inf, row["number"]
+
+
+def _totals(rows: list[Row], record: Mapping[str, Any]) -> dict[str, Any]:
+    pruned: dict[str, int] = {}
+    for row in rows:
+        if row["state"] == "PRUNED":
+            pruned[row["reason"]] = pruned.get(row["reason"], 0) + 1
+    full = record["settings"]["folds"] * record["settings"]["epochs"]
+    # What failed or could not run at all would have cost nothing without the race either.
+    trained = sum(row["state"] != "FAIL" and row["reason"] != "infeasible" for row in rows)
+    return {
+        "trials": len(rows),
+        "complete": sum(row["state"] == "COMPLETE" for row in rows),
+        "waiting": sum(row["state"] == "RUNNING" for row in rows),
+        "failed": sum(row["state"] == "FAIL" for row in rows),
+        "pruned": pruned,
+        "fold_epochs": sum(row["fold_epochs"] for row in rows),
+        "fold_epochs_without_race": trained * full,
+        "seconds": record.get("seconds", 0.0),
+    }

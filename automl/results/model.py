@@ -1,0 +1,163 @@
+"""The final model: a folder with `model.safetensors` (weights) and `model.json` (all else), and no pickle.
+
+The preprocessing travels inside: a model takes raw samples, as they were in the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from automl.data.atomic import write_atomic
+from automl.errors import BadInput, DataError, RunError
+from automl.hooks.host import load_plugins
+
+FORMAT = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+BATCH = 512
+
+
+class Standardised(nn.Module):
+    """A network with its preprocessing: raw samples in, logits or predictions in the targets' units out.
+
+    Images are [b, c, h, w] with values 0..255, tables [b, features].
+    """
+
+    mean: Tensor
+    std: Tensor
+    y_mean: Tensor
+    y_std: Tensor
+
+    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor, y_mean: Tensor | None, y_std: Tensor | None):
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        self.register_buffer("y_mean", torch.zeros(()) if y_mean is None else y_mean)
+        self.register_buffer("y_std", torch.ones(()) if y_std is None else y_std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, outputs] in float32."""
+        output: Tensor = self.network((x.to(torch.float32) - self.mean) / self.std)
+        return output.float() * self.y_std + self.y_mean
+
+
+@dataclass
+class Model:
+    """A trained model. `module` is the `nn.Module` (preprocessing included), `about` what `model.json` says."""
+
+    module: Standardised
+    about: Mapping[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        """The class names in the order of `predict_proba`'s columns; empty for a regression."""
+        return list(self.about["classes"])
+
+    def predict(self, x: ArrayLike | Tensor) -> NDArray[Any]:
+        """Class names [n], or predicted numbers [n] ([n, outputs] for several), for raw samples as in the data."""
+        output = self._outputs(x)
+        if self.classes:
+            return np.array(self.classes)[output.argmax(1)]
+        return output[:, 0] if output.shape[1] == 1 else output
+
+    def predict_proba(self, x: ArrayLike | Tensor) -> NDArray[Any]:
+        """Class probabilities [n, classes]. Raises `BadInput` for a regression model."""
+        if not self.classes:
+            raise BadInput("this is a regression model: it has no class probabilities; use predict()")
+        probabilities: NDArray[Any] = torch.from_numpy(self._outputs(x)).softmax(1).numpy()
+        return probabilities
+
+    @torch.inference_mode()
+    def _outputs(self, x: ArrayLike | Tensor) -> NDArray[Any]:
+        samples = _as_samples(x, tuple(self.about["input_shape"]))
+        device = self.module.mean.device
+        self.module.eval()
+        return np.concatenate([self.module(part.to(device)).cpu().numpy() for part in samples.split(BATCH)])
+
+
+def _as_samples(x: ArrayLike | Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Raw samples as [n, *shape]; images may come as [n, h, w] or [n, h, w, c]. Raises `DataError` for other shapes."""
+    samples = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
+    if len(shape) == 3:
+        channels, height, width = shape
+        if samples.shape[1:] == (height, width) and channels == 1:
+            samples = samples.unsqueeze(1)
+        elif samples.shape[1:] == (height, width, channels) and samples.shape[1:] != shape:
+            samples = samples.permute(0, 3, 1, 2)
+    if tuple(samples.shape[1:]) != shape or not len(samples):
+        raise DataError(f"the model takes samples of shape [n, {', '.join(map(str, shape))}], not {list(samples.shape)}")
+    return samples
+
+
+def save_model(model: Model, folder: Path) -> Path:
+    """Writes the model into `folder`, whole or not at all; returns the folder.
+
+    The description is written last and carries the SHA-256 of the weights, so that a half-written model is noticed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # contiguous() in the default layout: channels-last is a matter of training.
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in model.module.state_dict().items()}
+    weights = safetensors.torch.save(tensors)
+    description = {**model.about, "format": FORMAT, "sha256": hashlib.sha256(weights).hexdigest()}
+    write_atomic(folder / WEIGHTS, lambda file: file.write(weights))
+    text = json.dumps(description, indent=2, ensure_ascii=False)
+    write_atomic(folder / DESCRIPTION, lambda file: file.write(text.encode()))
+    return folder
+
+
+def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model:
+    """The model in a folder that a search left (`RUN/model`, or the run's folder itself), on the CPU.
+
+    `plugins` are files with the architecture's plugin, where it is not installed; those that the search was given are
+    found by themselves as long as they stay where they were.
+
+    Raises:
+        RunError: there is no model, or its files are damaged or do not belong together.
+        PluginError, BadInput: the architecture's plugin is missing.
+    """
+    folder = Path(path)
+    if not (folder / DESCRIPTION).is_file() and (folder / "model" / DESCRIPTION).is_file():
+        folder = folder / "model"
+    about, weights = _read(folder)
+    files = [*plugins, *(file for file in about.get("plugins", ()) if Path(file).is_file())]
+    host = load_plugins(files=list(dict.fromkeys(map(str, files))))
+    try:
+        architecture = host.architecture(about["architecture"])
+        network = architecture.build(tuple(about["input_shape"]), about["num_outputs"], **about["architecture_config"])
+        empty = {name: torch.zeros_like(weights[name]) for name in ("mean", "std", "y_mean", "y_std")}
+        module = Standardised(network, **empty)
+        module.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RunError(f"{folder}: the weights do not fit the architecture ({error})") from error
+    return Model(module.eval(), about)
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The description and the weights, checked against each other."""
+    try:
+        about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        weights = (folder / WEIGHTS).read_bytes()
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no model is here ({Path(error.filename).name} is missing)") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{folder / DESCRIPTION}: cannot be read ({error})") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise RunError(f"{folder / DESCRIPTION}: not a model of this version of automl (format {FORMAT})")
+    if hashlib.sha256(weights).hexdigest() != about.get("sha256"):
+        raise RunError(f"{folder / WEIGHTS}: the weights are not those that {DESCRIPTION} describes (SHA-256 differs)")
+    try:
+        return about, safetensors.torch.load(weights)
+    except safetensors.SafetensorError as error:
+        raise RunError(f"{folder / WEIGHTS}: damaged ({error})") from error

@@ -1,0 +1,118 @@
+"""The frozen settings of a run, validated at the border; inside they are trusted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from automl.errors import SettingsError, did_you_mean
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds from `90`, `90s`, `10m`, `1h30m` or `2d`. Raises `ValueError`."""
+    if isinstance(text, int | float):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if not parts or "".join(n + u for n, u in parts) != text.strip() or (len(parts) > 1 and any(not u for _, u in parts)):
+        raise ValueError("must be a duration such as 90s, 10m or 1h30m")
+    return sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """What a user decides about a search. The field's name is the option's name on the command line.
+
+    `data` and the four fields after it say what to learn from; `space`, `architectures` and `overrides` what to search;
+    `trials` and `timeout` (seconds) how long; `folds`, `epochs`, `ladder`, `finalists`, `patience` and `tolerance` define the
+    race; the rest is about the machine and the records.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = "digits"
+    target: str | None = None
+    task: Literal["classification", "regression"] | None = None
+    groups: str | None = None
+    image_size: Positive | None = None
+    skip_bad: bool = False
+    follow_links: bool = False
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+    space: str | None = None
+    architectures: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    plugins_dirs: tuple[str, ...] = ()
+    max_params: Positive | None = None
+
+    trials: Positive = 50
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"] = "tpe"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    folds: Annotated[int, Field(ge=2)] = 5
+    epochs: Positive = 20
+    ladder: str | None = None
+    finalists: Positive = 3
+    patience: Positive = 3
+    tolerance: Annotated[float, Field(ge=0)] = 0.05
+
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: Positive | None = None
+    storage: str | None = None
+    study: str | None = None
+
+    @field_validator("timeout", mode="before")
+    @classmethod
+    def _duration(cls, value: Any) -> Any:
+        return parse_duration(value) if isinstance(value, str) else value
+
+    def with_absolute_paths(self, names: Container[str]) -> Settings:
+        """The same settings with absolute paths, so that a run can be resumed from any folder.
+
+        `names` are those of data sets and search spaces: they go before files of the same name.
+        """
+
+        def absolute(value: str) -> str:
+            path = Path(value).expanduser()
+            return str(path.absolute()) if value not in names and path.exists() else value
+
+        changes: dict[str, Any] = {name: absolute(getattr(self, name)) for name in ("data", "space") if getattr(self, name)}
+        if self.groups and Path(self.data).expanduser().is_dir():  # elsewhere it names a column or an array
+            changes["groups"] = absolute(self.groups)
+        for name in ("plugins", "plugins_dirs"):
+            changes[name] = tuple(absolute(value) for value in getattr(self, name))
+        return self.model_copy(update=changes)
+
+
+OPTION_NAMES = {"overrides": "--set", "architectures": "--architecture", "plugins": "--plugin", "plugins_dirs": "--plugins-dir"}
+
+
+def option_name(field: str) -> str:
+    """The command line's name of a setting: `test_fraction` -> `--test-fraction`."""
+    return OPTION_NAMES.get(field, "DATA" if field == "data" else "--" + field.replace("_", "-"))
+
+
+def make_settings(**values: Any) -> Settings:
+    """Validated settings; None means the default. Raises `SettingsError` naming the option, the value and the law."""
+    for name in values:
+        if name not in Settings.model_fields:
+            raise SettingsError(f"there is no setting '{name}'{did_you_mean(name, Settings.model_fields)}")
+    try:
+        return Settings(**{k: v for k, v in values.items() if v is not None})
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            law = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+            problems.append(f"{option_name(field)} {problem['input']}: {law}")
+        raise SettingsError("; ".join(problems)) from None

@@ -1,0 +1,68 @@
+"""How much a search may still do: trials, a deadline, and the wish of the user to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class Stop(Exception):
+    """Training stops here; the trial keeps its last checkpoint and goes on waiting."""
+
+
+class OutOfTime(Stop):
+    """The deadline has passed."""
+
+
+class Interrupted(Stop):
+    """The user (a signal) wants to stop."""
+
+
+class Budget:
+    """The budget of one search.
+
+    Args:
+        trials: so many trials are asked for in all, those of earlier sessions included.
+        timeout: seconds from now until the deadline; None for none.
+        interrupted: says whether the user wants to stop.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        trials: int,
+        timeout: float | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.trials = trials
+        self.timeout = timeout
+        self.interrupted = interrupted
+        self._clock = clock
+        self.started = clock()
+        self.deadline = None if timeout is None else self.started + timeout
+        self.reserve = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the search began."""
+        return self._clock() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline; infinite without one."""
+        return float("inf") if self.deadline is None else self.deadline - self._clock()
+
+    def check(self) -> None:
+        """Raises `Interrupted` when the user wants to stop, `OutOfTime` when only the final fit's reserve is left."""
+        if self.interrupted():
+            raise Interrupted
+        if self.left <= self.reserve:
+            raise OutOfTime
+
+    def check_deadline(self) -> None:
+        """As `check`, but the reserve may be used: for the final fit itself."""
+        if self.interrupted():
+            raise Interrupted
+        if self.left <= 0:
+            raise OutOfTime

@@ -1,0 +1,100 @@
+"""A run on disk: one folder, its files' names, its `run.yaml`, and the lock that keeps a second search out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from automl.data.atomic import write_atomic
+from automl.errors import RunError, did_you_mean
+
+
+class RunFolder:
+    """Where everything about one search lies. Creating the object touches nothing on disk."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).absolute()
+        self.record_path = self.path / "run.yaml"
+        self.journal = self.path / "journal.log"
+        self.splits = self.path / "splits.npz"
+        self.checkpoints = self.path / "checkpoints"
+        self.artifacts = self.path / "artifacts"
+        self.model = self.path / "model"
+        self.report = self.path / "report.html"
+
+    def checkpoint(self, trial: int) -> Path:
+        """The checkpoint of a trial: the state of its folds and its curves."""
+        return self.checkpoints / f"trial-{trial:05d}.safetensors"
+
+    def curves(self, trial: int) -> Path:
+        """The curves of an ended trial: an .npz with `curves` [fold, epoch, 4]."""
+        return self.artifacts / f"trial-{trial:05d}-curves.npz"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.record_path.is_file()
+
+    def create(self, record: dict[str, Any]) -> None:
+        """Makes the folder with its `run.yaml`. Raises `RunError` when something is there already."""
+        if self.exists:
+            raise RunError(f"{self.path} holds a run already; continue it with `automl resume {self.path}` or choose another --out")
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise RunError(f"{self.path} is there already and is not an empty folder; choose another --out")
+        for folder in (self.path, self.checkpoints, self.artifacts):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.write_record(record)
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Writes `run.yaml`: settings, merged space, fingerprints, versions, and later the results."""
+        text = yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=120)
+        write_atomic(self.record_path, lambda file: file.write(text.encode()))
+
+    def read_record(self) -> dict[str, Any]:
+        """What `run.yaml` says. Raises `RunError` when there is no run here, or its record is damaged."""
+        if not self.exists:
+            near = [p.parent.name for p in self.path.parent.glob("*/run.yaml")] if self.path.parent.is_dir() else []
+            raise RunError(f"{self.path}: no run is here (run.yaml is missing){did_you_mean(self.path.name, near)}")
+        try:
+            record = yaml.safe_load(self.record_path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            raise RunError(f"{self.record_path}: cannot be read ({error})") from error
+        if not isinstance(record, dict) or not {"settings", "space", "data"} <= record.keys():
+            raise RunError(f"{self.record_path}: not the record of a run; 'settings', 'space' and 'data' must be there")
+        return record
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run for this process; the kernel gives it back when the process dies, however it dies.
+
+        Raises `RunError` naming the process that holds it.
+        """
+        with (self.path / "run.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise RunError(
+                    f"{self.path}: process {file.read().strip() or '?'} is searching here; wait for it, or choose another --out"
+                ) from None
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def fresh_folder(data_name: str, parent: Path | None = None) -> Path:
+    """The folder of a new run when none was chosen: `runs/DATA-1`, `runs/DATA-2`, ..."""
+    base = (parent or Path.cwd()) / "runs"
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in data_name).strip(".-") or "data"
+    number = 1
+    while (base / f"{safe}-{number}").exists():
+        number += 1
+    return base / f"{safe}-{number}"

@@ -1,0 +1,58 @@
+"""How long the rest of a search will take: what a deadline must leave room for."""
+
+from __future__ import annotations
+
+from optuna.trial import FrozenTrial
+
+from automl.racing.curves import Curves
+from automl.racing.race import Race
+
+MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no faster than the first
+CARRYING_SHARE = 0.3  # of the timeout at most, for carrying waiting trials to the top
+
+
+class Forecast:
+    """Seconds per fold-epoch of each trial, learnt from what it took so far."""
+
+    def __init__(self, race: Race):
+        self.race = race
+        self.rates: dict[int, float] = {}
+
+    def learn(self, trial: int, seconds: float, curves: Curves) -> None:
+        """Enters what a trial has taken so far."""
+        if curves.fold_epochs:
+            self.rates[trial] = seconds / curves.fold_epochs
+
+    def recall(self, trials: list[FrozenTrial]) -> None:
+        """Enters the trials of earlier sessions."""
+        for trial in trials:
+            if trial.user_attrs.get("fold_epochs") and trial.user_attrs.get("seconds"):
+                self.rates[trial.number] = trial.user_attrs["seconds"] / trial.user_attrs["fold_epochs"]
+
+    def final_fit(self) -> float:
+        """Seconds to fit the best trial so far on the whole training part, which is K / (K - 1) of a fold's."""
+        top = self.race.ladder[self.race.top]
+        share = top.folds / max(1, top.folds - 1)
+        candidates = self._candidates()[: self.race.finalists]
+        return max((self.rates.get(trial, 0.0) for trial in candidates), default=0.0) * top.epochs * share * MARGIN
+
+    def carrying(self, timeout: float | None) -> float:
+        """Seconds to carry the best waiting trials to the top, until there are enough finalists."""
+        top = self.race.ladder[self.race.top]
+        seconds = 0.0
+        missing = self.race.finalists - self.race.complete
+        waiting = [trial for trial in self._candidates() if self.race.standings[trial].waiting]
+        for trial in waiting[: max(0, missing)]:
+            reached = self.race.ladder[self.race.standings[trial].rung]
+            left = top.epochs * top.folds - reached.epochs * reached.folds
+            seconds += self.rates.get(trial, 0.0) * left * MARGIN
+        return min(seconds, CARRYING_SHARE * timeout) if timeout else seconds
+
+    def _candidates(self) -> list[int]:
+        """Trials that may win, the best first: those higher up, then those with the better score."""
+        ranked = [
+            (not s.complete, -s.rung, s.scores[s.rung], trial)
+            for trial, s in self.race.standings.items()
+            if s.scores and (s.waiting or s.complete)
+        ]
+        return [trial for *_, trial in sorted(ranked)]

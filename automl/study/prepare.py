@@ -1,0 +1,177 @@
+"""Everything that a search stands on, checked before anything is started or written."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from automl.data.dataset import Dataset
+from automl.data.resident import Resident
+from automl.data.sources import load
+from automl.data.splits import Splits, make_splits
+from automl.errors import RunError, SpaceError
+from automl.hooks.host import PluginHost, load_plugins
+from automl.racing.ladder import Ladder, make_ladder, parse_ladder
+from automl.settings import Settings
+from automl.spaces.library import find_space, list_spaces
+from automl.spaces.merge import merge
+from automl.spaces.space import Space
+from automl.spaces.yaml_file import read
+from automl.training.device import choose_device, choose_precision
+from automl.training.losses import loss_for
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The checked ingredients of a search."""
+
+    settings: Settings
+    host: PluginHost
+    dataset: Dataset
+    splits: Splits
+    space: Space
+    ladder: Ladder
+    device: torch.device
+    precision: torch.dtype
+
+    @property
+    def objective(self) -> str:
+        """The name of what is minimised: `log_loss` or `rmse`."""
+        return loss_for(self.dataset.task).objective
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric watched beside it: `accuracy` or `r2`."""
+        return loss_for(self.dataset.task).metric
+
+    def resident(self) -> Resident:
+        """The data on the device of this search."""
+        return Resident(self.dataset, self.device)
+
+
+def load_host(settings: Settings) -> PluginHost:
+    """The plugins that the settings name, and the installed ones."""
+    return load_plugins(files=settings.plugins, folders=settings.plugins_dirs)
+
+
+def load_dataset(settings: Settings, host: PluginHost) -> Dataset:
+    """The data that the settings name. Raises `DataError`."""
+    return load(
+        settings.data,
+        target=settings.target,
+        groups=settings.groups,
+        image_size=settings.image_size,
+        skip_bad=settings.skip_bad,
+        follow_links=settings.follow_links,
+        task=settings.task,
+        plugin_datasets={name: source.build for name, source in host.datasets.items()},
+    )
+
+
+def merge_space(settings: Settings, host: PluginHost, kind: str | None = None) -> Space:
+    """The search space of the settings; without one, the built-in space for this kind of data (`image` or `table`).
+
+    Raises `SpaceError`.
+    """
+    name = settings.space or ("tabular" if kind == "table" else "images")
+    return merge(
+        read(find_space(name)),
+        host.catalogue(),
+        architectures=settings.architectures,
+        overrides=settings.overrides,
+    )
+
+
+def prepare(settings: Settings, dataset: Dataset | None = None) -> Prepared:
+    """Loads and checks all of it. `dataset` is given when the data are not named by the settings (arrays).
+
+    Raises `BadInput` in one of its kinds; nothing has been started or written then.
+    """
+    host = load_host(settings)
+    settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
+    device = choose_device(settings.device)
+    ladder = make_ladder(settings.epochs, settings.folds)
+    if settings.ladder:
+        ladder = parse_ladder(settings.ladder, settings.epochs, settings.folds)
+    if settings.space:
+        merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
+    dataset = dataset or load_dataset(settings, host)
+    return Prepared(
+        settings=settings,
+        host=host,
+        dataset=dataset,
+        splits=make_splits(dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed),
+        space=merge_space(settings, host, dataset.kind),
+        ladder=ladder,
+        device=device,
+        precision=choose_precision(settings.precision, device),
+    )
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide about the numbers of a run."""
+    import numpy
+    import optuna
+
+    import automl
+
+    return {
+        "automl": automl.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "optuna": optuna.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str, Any]:
+    """The contents of a new `run.yaml`. `storage` is the redacted URL, or None for the journal."""
+    dataset = prepared.dataset
+    return {
+        "settings": prepared.settings.model_dump(mode="json") | {"storage": storage},
+        "study": study,
+        "objective": prepared.objective,
+        "metric": prepared.metric,
+        "data": {
+            "name": dataset.name,
+            "kind": dataset.kind,
+            "task": dataset.task,
+            "samples": len(dataset),
+            "test_samples": len(prepared.splits.test),
+            "input_shape": list(dataset.input_shape),
+            "classes": list(dataset.classes),
+            "notes": list(dataset.notes),
+            "fingerprint": dataset.fingerprint,
+        },
+        "ladder": [str(rung) for rung in prepared.ladder],
+        "device": str(prepared.device),
+        "precision": str(prepared.precision).removeprefix("torch."),
+        "versions": versions(),
+        "space_fingerprint": prepared.space.fingerprint(),
+        "space": prepared.space.to_json(),
+    }
+
+
+def check_unchanged(prepared: Prepared, record: Mapping[str, Any]) -> None:
+    """Whether data and search space are those that the run was begun with. Raises `RunError` with the difference."""
+    data = record["data"]
+    if data.get("fingerprint") != prepared.dataset.fingerprint:
+        was, now = data.get("samples"), len(prepared.dataset)
+        detail = f"{was} samples then, {now} now" if was != now else "the same number of samples, but other values"
+        raise RunError(
+            f"the data '{prepared.settings.data}' have changed since this run was begun ({detail}); "
+            "scores on other data cannot be compared: bring the old data back or begin a new run"
+        )
+    if record.get("space_fingerprint") != prepared.space.fingerprint():
+        try:
+            lines = Space.from_json(record["space"], "run.yaml: space").difference(prepared.space)
+        except SpaceError as error:
+            raise RunError(str(error)) from error
+        raise RunError(
+            "the search space has changed since this run was begun; bring it back or begin a new run:\n  "
+            + "\n  ".join(lines)
+        )

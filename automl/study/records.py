@@ -1,0 +1,91 @@
+"""What the storage remembers of a trial: where it stands in the race, and what it came to.
+
+The attributes are plain numbers and texts, so that the dashboard shows them. Curves are longer than an attribute may be
+and go to the artifacts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.data.atomic import write_atomic
+from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, VALIDATION_METRIC, Curves
+from automl.racing.race import Race, Standing
+from automl.study.folder import RunFolder
+
+STANDING, CLIMBING, CONFIG = "race_standing", "race_climbing", "config"
+
+
+def remember_standing(trial: optuna.Trial, standing: Standing) -> None:
+    """Writes where a waiting trial stands, so that another process can go on with the race."""
+    trial.set_user_attr(
+        STANDING, json.dumps({"scores": standing.scores, "promoted": sorted(standing.promoted), "waiting": standing.waiting})
+    )
+
+
+def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
+    """Enters the study's trials into `race`; returns the climbs (trial, rung) that were broken off."""
+    broken_off = []
+    for trial in trials:
+        if trial.state == TrialState.WAITING:
+            continue
+        known = json.loads(trial.user_attrs.get(STANDING, "{}"))
+        race.standings[trial.number] = standing = Standing(
+            scores={int(rung): score for rung, score in known.get("scores", {}).items()},
+            promoted=set(known.get("promoted", [])),
+            waiting=trial.state == TrialState.RUNNING and known.get("waiting", False),
+            complete=trial.state == TrialState.COMPLETE,
+        )
+        if trial.state == TrialState.RUNNING and not standing.waiting:
+            broken_off.append((trial.number, min(standing.rung + 1, race.top)))
+    return broken_off
+
+
+def remember_result(
+    trial: optuna.Trial, folder: RunFolder, curves: Curves, metric: str, facts: Mapping[str, Any]
+) -> None:
+    """Writes what an ended trial came to: `facts` (reason, parameters, seconds, ...) and all that its curves tell."""
+    for name, value in {**describe(curves, metric), **facts}.items():
+        trial.set_user_attr(name, value)
+    if curves.fold_epochs:
+        write_atomic(folder.curves(trial.number), lambda file: np.savez_compressed(file, curves=curves.values))
+
+
+def describe(curves: Curves, metric: str) -> dict[str, Any]:
+    """Epochs, folds, fold-epochs, and at the score's epoch: spread over the folds, metric, and generalisation gap.
+
+    The gap is the validation loss minus the train loss, fold means. Empty curves give zeros.
+    """
+    facts: dict[str, Any] = {"epochs": 0, "folds": 0, "fold_epochs": 0}
+    best = curves.best_epoch()
+    if best:
+        # A fold that joined late may be shorter; the first folds carry the score then.
+        validation, train, metrics = (
+            curves.values[: curves.folds, best - 1, which] for which in (VALIDATION_LOSS, TRAIN_LOSS, VALIDATION_METRIC)
+        )
+        facts |= {
+            "epochs": int(np.isfinite(curves.values[0, :, VALIDATION_LOSS]).sum()),
+            "folds": curves.folds,
+            "fold_epochs": curves.fold_epochs,
+            "best_epoch": best,
+            "score": float(validation.mean()),
+            "score_std": float(validation.std(ddof=1)) if len(validation) > 1 else None,
+            metric: float(metrics.mean()),
+            "generalisation_gap": float(validation.mean() - train.mean()),
+        }
+    return facts
+
+
+def load_curves(folder: RunFolder, number: int) -> Curves | None:
+    """The curves of an ended trial, or None when it has none."""
+    try:
+        with np.load(folder.curves(number), allow_pickle=False) as file:
+            return Curves.of(file["curves"])
+    except (OSError, ValueError, KeyError):
+        return None

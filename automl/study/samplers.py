@@ -1,0 +1,138 @@
+"""Optuna's samplers by name, and the view of the study that lets them learn from trials which still race."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Container, Mapping
+from typing import Any, cast
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.errors import SettingsError
+from automl.spaces.parameters import Choice, Float, Int
+from automl.spaces.space import Space
+from automl.training.seeds import derive_seed
+
+GRID_LIMIT = 100_000
+GRID_STEPS = 3  # points for a range in a grid: both ends and the middle
+
+Standings = Callable[[], Mapping[int, tuple[int, float]]]
+"""By trial number, the epochs and the score of each trial that waits for its promotion."""
+
+
+def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, standings: Standings) -> BaseSampler:
+    """The sampler `tpe`, `random`, `grid`, `gp` or `cmaes`, seeded by (seed, worker, trials so far).
+
+    A seed that were the same after a restart would repeat the same draws. Raises `SettingsError` when the sampler's
+    package is missing or the grid too large.
+    """
+    number = derive_seed(seed, "sampler", worker, trials) % 2**32
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=number)
+    if name == "grid":
+        return optuna.samplers.GridSampler(make_grid(space), seed=number)
+    if name == "gp":
+        return WatchingSampler(optuna.samplers.GPSampler(seed=number), standings)
+    if name == "cmaes":
+        try:
+            import cmaes  # noqa: F401
+        except ImportError:
+            raise SettingsError("--sampler cmaes needs the package cmaes: pip install 'automl[cmaes]'") from None
+        return optuna.samplers.CmaEsSampler(seed=number, warn_independent_sampling=False)
+    return WatchingSampler(optuna.samplers.TPESampler(multivariate=True, group=True, seed=number), standings)
+
+
+def make_grid(space: Space) -> dict[str, list[Any]]:
+    """All values of choices, and both ends and the middle of each range. Raises `SettingsError` above 100,000 points."""
+    grid = {}
+    for name, domain in space.parameters().items():
+        if isinstance(domain, Choice):
+            grid[name] = list(domain.values)
+        elif isinstance(domain, Int | Float):
+            ends = (math.log(domain.low), math.log(domain.high)) if domain.log else (domain.low, domain.high)
+            points = np.linspace(*ends, GRID_STEPS)
+            values = [float(v) for v in (np.exp(points) if domain.log else points)]
+            # The ends are given back exactly, for exp(log(x)) may lie outside the domain.
+            values[0], values[-1] = domain.low, domain.high
+            grid[name] = sorted({round(v) for v in values}) if isinstance(domain, Int) else sorted(set(values))
+    size = math.prod(len(values) for values in grid.values())
+    if size > GRID_LIMIT:
+        raise SettingsError(
+            f"--sampler grid: the space has {size:,} grid points, more than {GRID_LIMIT:,}; pin parameters with --set "
+            "or use --sampler tpe"
+        )
+    return grid
+
+
+
+class WatchingSampler(BaseSampler):
+    """Lets `inner` see waiting trials as pruned at their rung.
+
+    For Optuna a trial that waits for its promotion is RUNNING, and samplers do not learn from running trials. In a race
+    nearly all trials wait until the end, so a sampler without this view would draw at random all along.
+    """
+
+    def __init__(self, inner: BaseSampler, standings: Standings):
+        self.inner = inner
+        self.standings = standings
+
+    def _view(self, study: optuna.Study) -> optuna.Study:
+        return cast(optuna.Study, _StudyView(study, self.standings()))
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """As Optuna's."""
+        return self.inner.infer_relative_search_space(self._view(study), trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As Optuna's."""
+        return self.inner.sample_relative(self._view(study), trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """As Optuna's."""
+        return self.inner.sample_independent(self._view(study), trial, param_name, param_distribution)
+
+    def reseed_rng(self) -> None:
+        """As Optuna's."""
+        self.inner.reseed_rng()
+
+
+class _StudyView:
+    """A study in which waiting trials are PRUNED with their rung's score as the last report."""
+
+    def __init__(self, study: optuna.Study, waiting: Mapping[int, tuple[int, float]]):
+        self._real = study
+        self._waiting = waiting
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        return self._get_trials()
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        return self._get_trials(deepcopy, states)
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        trials = [self._seen(trial) for trial in self._real.get_trials(deepcopy=False)]
+        return [trial for trial in trials if states is None or trial.state in states]
+
+    def _seen(self, trial: FrozenTrial) -> FrozenTrial:
+        if trial.state != TrialState.RUNNING or trial.number not in self._waiting:
+            return trial
+        epochs, score = self._waiting[trial.number]
+        seen = copy.copy(trial)
+        seen.state = TrialState.PRUNED
+        seen.intermediate_values = {epochs: score}
+        return seen

@@ -1,0 +1,293 @@
+"""The search: ask, climb, tell. A trial's whole life stands in `Search._climb`."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.data.resident import Resident
+from automl.errors import Infeasible, MachineFailed, NoTrialSucceeded, RunError, TrialFailed
+from automl.hooks.loading import blame
+from automl.racing.climb import Outcome, climb
+from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
+from automl.racing.overfitting import OverfittingRule
+from automl.racing.race import Race
+from automl.study.budget import Budget, OutOfTime, Stop
+from automl.study.folder import RunFolder
+from automl.study.forecast import Forecast
+from automl.study.prepare import Prepared
+from automl.study.records import recall_race, remember_result, remember_standing
+from automl.study.watcher import Watcher
+from automl.training.recipe import Recipe
+from automl.training.run import TrialRun, read_curves
+from automl.training.seeds import derive_seed
+
+log = logging.getLogger("automl.search")
+
+SAVE_EVERY = 30.0  # seconds of a climb after which the next epoch's end is saved too
+SAME_FAILURES = 5  # in a row, with the same cause, end the search
+
+
+class Search:
+    """One search over a study, by one process.
+
+    Args:
+        prepared: the checked ingredients.
+        study: Optuna's study, new or with the trials of earlier sessions.
+        folder: where checkpoints and artifacts go.
+        budget: how long.
+        watcher: is told what happens.
+        race: the standings that the study's sampler looks at; the trials of earlier sessions are entered here.
+    """
+
+    def __init__(
+        self, prepared: Prepared, study: optuna.Study, folder: RunFolder, budget: Budget, watcher: Watcher, race: Race
+    ):
+        self.prepared = prepared
+        self.study = study
+        self.folder = folder
+        self.budget = budget
+        self.watcher = watcher
+        self.race = race
+        settings = prepared.settings
+        self.rule = OverfittingRule(settings.patience, settings.tolerance)
+        self.resident: Resident = prepared.resident()
+        splits = prepared.splits
+        self.samples = [(splits.train(fold), splits.validation(fold)) for fold in range(splits.folds)]
+        trials = study.get_trials(deepcopy=False)
+        self.asked = len(trials)
+        self.broken_off = recall_race(race, trials)
+        self.forecast = Forecast(race)
+        self.forecast.recall(trials)
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        """Races until the budget is used up and nobody may climb any more; then prunes who still waits.
+
+        Raises:
+            Interrupted: the user stopped it; the study can be resumed.
+            NoTrialSucceeded: trials fail one after the other for the same cause.
+            MachineFailed: disk or storage failed; the study can be resumed.
+        """
+        try:
+            while (step := self._next()) is not None:
+                self._climb(*step)
+        except OutOfTime:
+            log.info("time is up after %.0f s", self.budget.elapsed)
+        self._prune_waiting()
+
+    def _next(self) -> tuple[int, int] | None:
+        """The next climb (trial, rung): a broken-off one, a promotion, a new trial, or carrying the best to the top."""
+        self.budget.reserve = self.forecast.final_fit()
+        self.budget.check()
+        if self.broken_off:
+            return self.broken_off.pop(0)
+        closing = self.budget.left < self.budget.reserve + self.forecast.carrying(self.budget.timeout)
+        if not closing:
+            if (promoted := self.race.promote()) is not None:
+                return promoted
+            if self.asked < self.budget.trials:
+                return self._ask()
+        return self.race.carry()
+
+    def _ask(self) -> tuple[int, int]:
+        with storage_errors():
+            trial = self.study.ask()
+        self.asked += 1
+        return trial.number, self.race.start(trial.number)
+
+    def _climb(self, number: int, rung: int) -> None:
+        """Takes a trial to a rung: build or restore, train, classify what went wrong, record, tell."""
+        with storage_errors():
+            trial = optuna.Trial(self.study, self._trial_id(number))
+            config = self.prepared.space.suggest(trial)
+        self.watcher.climbing(number, rung, config)
+        curves = Curves(self.prepared.settings.folds, self.prepared.settings.epochs)
+        run: TrialRun | None = None
+        try:
+            run = self._build(number, config)
+            curves = self._restore(run, number, curves)
+            outcome = self._train(trial, rung, run, curves)
+        except (Stop, MachineFailed):
+            raise
+        except Infeasible as error:
+            self._end(trial, run, curves, TrialState.PRUNED, "infeasible", str(error))
+        except TrialFailed as error:
+            self._end(trial, run, curves, TrialState.FAIL, error.reason)
+        except Exception as error:
+            architecture = self.prepared.host.architectures[str(config["architecture"])]
+            culprit = blame(error, architecture.plugin, architecture.source)
+            self._end(trial, run, curves, TrialState.FAIL, str(culprit))
+        else:
+            self._record(trial, run, curves, outcome)
+        finally:
+            if run is not None:
+                run.release()
+
+    def _build(self, number: int, config: dict[str, Any]) -> TrialRun:
+        settings = self.prepared.settings
+        return TrialRun(
+            Recipe.from_config(config, self.prepared.host, settings.epochs),
+            self.resident,
+            self.samples,
+            seed=derive_seed(settings.seed, "trial", number),
+            precision=self.prepared.precision,
+            max_params=settings.max_params,
+            tick=self.budget.check,
+        )
+
+    def _restore(self, run: TrialRun, number: int, fresh: Curves) -> Curves:
+        """The curves of the trial's checkpoint; a trial without a readable one starts again."""
+        path = self.folder.checkpoint(number)
+        if not path.exists():
+            return fresh
+        try:
+            return run.restore(path)
+        except RunError as error:
+            log.warning("trial %d starts again: %s", number, error)
+            run.release()
+            return fresh
+
+    def _train(self, trial: optuna.Trial, rung: int, run: TrialRun, curves: Curves) -> Outcome:
+        """The climb itself, with its reports to Optuna and its checkpoints."""
+        saved = time.monotonic()
+        steps = climb(self.race, trial.number, rung, run, curves, self.rule)
+        while True:
+            try:
+                results = next(steps)
+            except StopIteration as ended:
+                outcome: Outcome = ended.value
+                return outcome
+            self._report(trial, curves, results)
+            self.watcher.epoch(trial.number, rung, curves)
+            if time.monotonic() - saved > SAVE_EVERY:
+                self._save(run, trial.number, curves)
+                saved = time.monotonic()
+
+    def _report(self, trial: optuna.Trial, curves: Curves, results: list[FoldEpoch]) -> None:
+        """Reports the fold mean at this epoch, once: Optuna keeps the first report of a step."""
+        epoch = results[0].epoch
+        folds = max(result.fold for result in results) + 1
+        if min(result.fold for result in results) == 0:
+            with storage_errors():
+                trial.report(float(curves.values[:folds, epoch - 1, VALIDATION_LOSS].mean()), epoch)
+
+    def _save(self, run: TrialRun, number: int, curves: Curves) -> None:
+        with storage_errors():
+            run.save(self.folder.checkpoint(number), curves)
+
+    def _record(self, trial: optuna.Trial, run: TrialRun, curves: Curves, outcome: Outcome) -> None:
+        """After a climb that went well: the trial waits, is complete, or is pruned as overfitting."""
+        standing = self.race.standings[trial.number]
+        self.forecast.learn(trial.number, run.seconds, curves)
+        if standing.complete:
+            self._save(run, trial.number, curves)
+            detail = f"early-stopped: {outcome.verdict}" if outcome.verdict else ""
+            self._end(trial, run, curves, TrialState.COMPLETE, "early-stopped" if detail else "", detail, outcome)
+        elif outcome.verdict:
+            self._end(trial, run, curves, TrialState.PRUNED, "overfitting", str(outcome.verdict), outcome)
+        else:
+            self._save(run, trial.number, curves)
+            with storage_errors():
+                remember_standing(trial, standing)
+                # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
+                for name, value in _costs(run, curves).items():
+                    trial.set_user_attr(name, value)
+            self.watcher.waiting(trial.number, self.race)
+
+    def _end(
+        self,
+        trial: optuna.Trial,
+        run: TrialRun | None,
+        curves: Curves,
+        state: TrialState,
+        reason: str,
+        detail: str = "",
+        outcome: Outcome | None = None,
+    ) -> None:
+        """Tells Optuna how a trial ended and writes down what it came to."""
+        facts: dict[str, Any] = {"reason": reason}
+        if detail:
+            facts["detail"] = detail
+        if run is not None:
+            facts |= _costs(run, curves)
+        with storage_errors():
+            if outcome is not None and outcome.verdict:
+                verdict = outcome.verdict
+                facts |= {
+                    "overfitting_epoch": verdict.epoch,
+                    "overfitting_gap": verdict.gap,
+                    "overfitting_train_loss": verdict.train_loss,
+                    "overfitting_validation_loss": verdict.validation_loss,
+                }
+                if state == TrialState.PRUNED:
+                    # A trial pruned late would otherwise rank as a good one.
+                    trial.set_constraint("overfitting", verdict.gap)
+            remember_result(trial, self.folder, curves, self.prepared.metric, facts)
+            value = outcome.score if state == TrialState.COMPLETE and outcome else None
+            self.study.tell(trial.number, value, state=state)
+        if state != TrialState.COMPLETE:
+            self.race.leave(trial.number)
+            self.folder.checkpoint(trial.number).unlink(missing_ok=True)
+        self.watcher.ended(self._frozen(trial.number), self.race)
+        self._count_failures(reason if state == TrialState.FAIL else None)
+
+    def _count_failures(self, reason: str | None) -> None:
+        """Ends the search when the last trials all failed for one cause; numbers in the cause may differ."""
+        if reason is None:
+            self.failures.clear()
+            return
+        self.failures.append(reason)
+        causes = {re.sub(r"\d+", "#", failure) for failure in self.failures[-SAME_FAILURES:]}
+        if len(self.failures) >= SAME_FAILURES and len(causes) == 1:
+            raise NoTrialSucceeded(f"{SAME_FAILURES} trials in a row failed for the same cause: {reason}")
+
+    def _prune_waiting(self) -> None:
+        """Tells Optuna that the trials which still wait were outpaced."""
+        for number in sorted({*self.race.waiting, *(trial for trial, _ in self.broken_off)}):
+            curves = Curves(self.prepared.settings.folds, self.prepared.settings.epochs)
+            path = self.folder.checkpoint(number)
+            if path.exists():
+                try:
+                    curves = read_curves(path)
+                except RunError as error:
+                    log.warning("the curves of trial %d are lost: %s", number, error)
+            self._end(optuna.Trial(self.study, self._trial_id(number)), None, curves, TrialState.PRUNED, "outpaced")
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        with storage_errors():
+            return self.study.get_trials(deepcopy=False)[number]
+
+    def _trial_id(self, number: int) -> int:
+        return self._frozen(number)._trial_id
+
+
+def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
+    return {
+        "parameters": run.parameters,
+        "seconds": run.seconds,
+        "fold_epochs": curves.fold_epochs,
+        "peak_memory": run.peak_memory,
+    }
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turns what a full disk or a lost storage raises into `MachineFailed`."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except OSError as error:
+        raise MachineFailed(f"the disk failed: {error.strerror or error} ({error.filename or 'storage'})") from error
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise MachineFailed(f"the storage failed: {type(error).__name__}") from error
+
+

@@ -1,0 +1,103 @@
+"""The study's storage: opened, repaired after a crash, and never shown with its password."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from automl.errors import MachineFailed, RunError, SettingsError
+
+PASSWORD_VARIABLE = "AUTOML_STORAGE"
+
+
+def redact(url: str) -> str:
+    """A storage URL without its password, for records, logs and messages."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(unreadable storage URL)"
+
+
+def open_storage(url: str | None, journal: Path) -> BaseStorage:
+    """The storage at `url`, or the journal file of the run when there is none.
+
+    Raises `SettingsError` for a URL that no driver takes and `MachineFailed` when the storage does not answer.
+    """
+    if url is None:
+        repair_journal(journal)
+        return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalFileOpenLock(str(journal))))
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+
+    try:
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except (ArgumentError, NoSuchModuleError, ImportError, ModuleNotFoundError) as error:
+        reason = str(error).replace(url, redact(url)).partition("\n")[0]
+        raise SettingsError(
+            f"--storage {redact(url)}: {reason}; use sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+        ) from None
+    except OperationalError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        raise MachineFailed(f"storage {redact(url)} does not answer: {reason}") from None
+
+
+def repair_journal(path: Path) -> Path | None:
+    """Cuts a torn tail off a journal, under its lock; returns the copy that was kept of it, or None when it was whole.
+
+    A record without its newline was never acknowledged. Left there, the next record would be appended to it and the
+    journal could not be read any more.
+    """
+    if not path.is_file():
+        return None
+    lock = JournalFileOpenLock(str(path))
+    lock.acquire()
+    try:
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        while whole and not _is_record(whole[whole.rfind(b"\n", 0, -1) + 1 :]):
+            whole = whole[: whole.rfind(b"\n", 0, -1) + 1]
+        if whole == content:
+            return None
+        copy = path.with_name(f"{path.name}.torn-{time.strftime('%Y%m%dT%H%M%S')}")
+        shutil.copyfile(path, copy)
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+            os.fsync(file.fileno())
+        return copy
+    finally:
+        lock.release()
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def create_study(storage: BaseStorage, name: str, objective: str, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+    """A new study that minimises `objective`. Raises `RunError` when the storage has one of this name."""
+    try:
+        study = optuna.create_study(storage=storage, study_name=name, direction="minimize", sampler=sampler)
+    except optuna.exceptions.DuplicatedStudyError:
+        raise RunError(f"the storage has a study '{name}' already; choose another name with --study") from None
+    study.set_metric_names([objective])
+    return study
+
+
+def load_study(storage: BaseStorage, name: str, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+    """The study of a run. Raises `RunError` when the storage does not have it."""
+    try:
+        return optuna.load_study(storage=storage, study_name=name, sampler=sampler)
+    except KeyError:
+        known = [summary.study_name for summary in optuna.get_all_study_summaries(storage=storage)]
+        raise RunError(f"the storage has no study '{name}' (it has: {', '.join(known) or 'none'})") from None

@@ -1,0 +1,62 @@
+"""Who watches a search: the terminal's progress, plain lines, event plugins, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from automl.racing.curves import Curves
+from automl.racing.race import Race
+
+
+class Watcher:
+    """Is told what happens in a search. This one ignores it; override what you want to know."""
+
+    def climbing(self, trial: int, rung: int, config: Mapping[str, Any]) -> None:
+        """A trial sets out for a rung."""
+
+    def epoch(self, trial: int, rung: int, curves: Curves) -> None:
+        """An epoch of a trial is done."""
+
+    def waiting(self, trial: int, race: Race) -> None:
+        """A trial has reached its rung and waits for its promotion."""
+
+    def ended(self, trial: FrozenTrial, race: Race) -> None:
+        """A trial is complete, pruned or failed; its attributes say what it came to."""
+
+    def fitting(self, trial: int, epochs: int) -> None:
+        """The final model is fitted with the config of this trial."""
+
+
+class Watchers(Watcher):
+    """Tells several watchers, in their order."""
+
+    def __init__(self, *watchers: Watcher):
+        self.watchers = watchers
+
+    def climbing(self, trial: int, rung: int, config: Mapping[str, Any]) -> None:
+        """A trial sets out for a rung."""
+        for watcher in self.watchers:
+            watcher.climbing(trial, rung, config)
+
+    def epoch(self, trial: int, rung: int, curves: Curves) -> None:
+        """An epoch of a trial is done."""
+        for watcher in self.watchers:
+            watcher.epoch(trial, rung, curves)
+
+    def waiting(self, trial: int, race: Race) -> None:
+        """A trial has reached its rung and waits for its promotion."""
+        for watcher in self.watchers:
+            watcher.waiting(trial, race)
+
+    def ended(self, trial: FrozenTrial, race: Race) -> None:
+        """A trial is complete, pruned or failed; its attributes say what it came to."""
+        for watcher in self.watchers:
+            watcher.ended(trial, race)
+
+    def fitting(self, trial: int, epochs: int) -> None:
+        """The final model is fitted with the config of this trial."""
+        for watcher in self.watchers:
+            watcher.fitting(trial, epochs)

@@ -1,0 +1,76 @@
+"""Checkpoints: nested state of tensors and numbers as one safetensors file. No pickle, so no code can hide in one.
+
+The tree's shape is JSON in the file's metadata, its tensors are the file's tensors. Floats survive to the bit (JSON
+writes the shortest text that reads back equal).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from automl.data.atomic import write_atomic
+from automl.errors import RunError
+
+_TENSOR, _TUPLE, _INT_KEYS = "__tensor__", "__tuple__", "__int_keys__"
+
+
+def _pack(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(tree, Tensor):
+        key = f"t{len(tensors)}"
+        tensors[key] = tree.detach().cpu().contiguous().clone()
+        return {_TENSOR: key}
+    if isinstance(tree, dict):
+        if tree and all(isinstance(k, int) for k in tree):
+            return {_INT_KEYS: [[k, _pack(v, tensors)] for k, v in tree.items()]}
+        return {str(k): _pack(v, tensors) for k, v in tree.items()}
+    if isinstance(tree, tuple):
+        return {_TUPLE: [_pack(v, tensors) for v in tree]}
+    if isinstance(tree, list):
+        return [_pack(v, tensors) for v in tree]
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return tree
+    raise TypeError(f"a checkpoint holds tensors, numbers, strings and lists, not {type(tree).__name__}")
+
+
+def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(tree, list):
+        return [_unpack(v, tensors) for v in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if _TENSOR in tree:
+        return tensors[tree[_TENSOR]]
+    if _TUPLE in tree:
+        return tuple(_unpack(v, tensors) for v in tree[_TUPLE])
+    if _INT_KEYS in tree:
+        return {k: _unpack(v, tensors) for k, v in tree[_INT_KEYS]}
+    return {k: _unpack(v, tensors) for k, v in tree.items()}
+
+
+def save_tree(tree: dict[str, Any], path: Path) -> None:
+    """Writes nested dicts, lists and tuples of tensors, numbers and strings. Raises `TypeError` for anything else."""
+    tensors: dict[str, Tensor] = {}
+    packed = _pack(tree, tensors)
+    content = safetensors.torch.save(tensors, metadata={"tree": json.dumps(packed)})
+    write_atomic(path, lambda file: file.write(content))
+
+
+def load_tree(path: Path) -> dict[str, Any]:
+    """Reads what `save_tree` wrote; tensors come on the CPU. Raises `RunError` for a file that is no such checkpoint."""
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        tree = _unpack(json.loads(metadata["tree"]), tensors)
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunError(f"{path}: not a checkpoint of automl ({error}); remove it, and its trial starts again") from error
+    if not isinstance(tree, dict):
+        raise RunError(f"{path}: not a checkpoint of automl; remove it, and its trial starts again")
+    return tree
+
+

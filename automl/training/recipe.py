@@ -1,0 +1,119 @@
+"""A recipe: everything that one config says about a network and its training, and the building of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from automl.errors import Infeasible, TrialFailed
+from automl.hooks.declarations import Architecture, Optimizer, Schedule
+from automl.hooks.host import PluginHost
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to build and train one network.
+
+    `epochs` is the horizon E: schedules are laid out for it, however early the trial is stopped. The mappings hold the
+    keyword arguments of the three builders.
+    """
+
+    architecture: Architecture
+    architecture_config: Mapping[str, Any]
+    optimizer: Optimizer
+    optimizer_config: Mapping[str, Any]
+    schedule: Schedule
+    schedule_config: Mapping[str, Any]
+    lr: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], host: PluginHost, epochs: int) -> Recipe:
+        """The recipe of a sampled config, e.g. `{"architecture": "resnet", "resnet.depth": 2, "train.lr": 0.1, ...}`.
+
+        Raises `PluginError` or `BadInput` when a plugin that the config names is not there.
+        """
+
+        def under(prefix: str) -> dict[str, Any]:
+            return {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)}
+
+        architecture, optimizer, schedule = (config[k] for k in ("architecture", "train.optimizer", "train.schedule"))
+        return cls(
+            architecture=host.architecture(architecture),
+            architecture_config=under(f"{architecture}."),
+            optimizer=host.optimizer(optimizer),
+            optimizer_config=under(f"train.{optimizer}."),
+            schedule=host.schedule(schedule),
+            schedule_config=under(f"train.{schedule}."),
+            lr=config["train.lr"],
+            weight_decay=config["train.weight_decay"],
+            batch_size=config["train.batch_size"],
+            epochs=epochs,
+        )
+
+    def build_network(self, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
+        """The network, from the plugin's `build`. Raises what the plugin raises, and `TrialFailed` for a non-module."""
+        network = self.architecture.build(input_shape, num_outputs, **self.architecture_config)
+        if not isinstance(network, nn.Module):
+            raise TrialFailed(
+                f"{describe_source(self.architecture)}: build() returned {type(network).__name__}, not an nn.Module"
+            )
+        return network
+
+    def build_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer over two parameter groups: weights are decayed, biases and norm parameters (1-d) are not."""
+        weights = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+        others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
+        groups = [
+            {"params": weights, "weight_decay": self.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimizer: torch.optim.Optimizer = self.optimizer.build(
+            [g for g in groups if g["params"]], self.lr, **self.optimizer_config
+        )
+        return optimizer
+
+    def build_schedule(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LRScheduler:
+        """The learning-rate schedule, laid out for the horizon."""
+        schedule: LRScheduler = self.schedule.build(optimizer, self.epochs, steps_per_epoch, **self.schedule_config)
+        return schedule
+
+
+def describe_source(declaration: Architecture | Optimizer | Schedule) -> str:
+    """`plugin 'name' (file:line)` for messages."""
+    return f"plugin '{declaration.plugin or declaration.name}' ({declaration.source}:{declaration.line})"
+
+
+def check_on_meta(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int, max_params: int | None) -> int:
+    """Builds the network without memory, passes two samples through it, and counts its parameters.
+
+    Raises:
+        Infeasible: the shapes do not fit, or there are more than `max_params` parameters.
+        TrialFailed: the output is not [batch, num_outputs].
+    """
+    with torch.device("meta"):
+        network = recipe.build_network(input_shape, num_outputs)
+        parameters = sum(p.numel() for p in network.parameters())
+        if max_params is not None and parameters > max_params:
+            raise Infeasible(f"{parameters:,} parameters are more than --max-params {max_params:,}")
+        try:
+            output = network(torch.empty(2, *input_shape))
+        except NotImplementedError:
+            return parameters  # an operation without a meta kernel: the first real batch will tell
+        except RuntimeError as error:
+            # On meta nothing is computed, so a RuntimeError from torch can only be about shapes.
+            raise Infeasible(f"the network does not fit the input {input_shape}: {str(error).partition(chr(10))[0]}") from error
+    shape = tuple(getattr(output, "shape", ()))
+    if shape != (2, num_outputs):
+        raise TrialFailed(
+            f"{describe_source(recipe.architecture)}: the network maps [2, {', '.join(map(str, input_shape))}] to "
+            f"{list(shape)}; it must return [2, {num_outputs}]"
+        )
+    return parameters

@@ -1,0 +1,172 @@
+"""One trial's training: advanceable by (epochs, folds), saved and restored to the bit.
+
+`TrialRun` is the only thing that trains. The race knows it by three methods (`advance`, `save`, `restore`), so that a
+table of recorded curves can stand in for it.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from automl.data.resident import Resident
+from automl.errors import Infeasible, NonFinite, RunError
+from automl.racing.curves import Curves, FoldEpoch
+from automl.training.checkpoint import load_tree, save_tree
+from automl.training.fold import Fold, build_fold
+from automl.training.losses import loss_for
+from automl.training.recipe import Recipe, check_on_meta
+from automl.training.seeds import derive_seed
+from automl.training.serial import evaluate, step_plateau, train_epoch
+
+FoldSamples = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""The sample numbers of one fold: (training part, validation part)."""
+
+
+class TrialRun:
+    """The training of one config on all folds.
+
+    Args:
+        recipe: what to build and how to train it.
+        resident: the data on its device.
+        samples: for each fold the numbers of its training and validation samples.
+        seed: of this trial; each fold derives its own.
+        precision: dtype of matrix products.
+        max_params: networks above are infeasible (None: no limit).
+        tick: called before each batch; may raise to stop. What was not saved is lost then.
+        plateau_losses: what plateau schedules are told by epoch where a fold has no validation samples (the final fit).
+
+    Raises:
+        Infeasible: the network does not fit the data or the limits; found without allocating it.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        resident: Resident,
+        samples: Sequence[FoldSamples],
+        *,
+        seed: int,
+        precision: torch.dtype = torch.float32,
+        max_params: int | None = None,
+        tick: Callable[[], None] = lambda: None,
+        plateau_losses: Sequence[float] = (),
+    ):
+        self.recipe = recipe
+        self.resident = resident
+        self.samples = samples
+        self.seed = seed
+        self.precision = precision
+        self.tick = tick
+        self.plateau_losses = plateau_losses
+        self.loss = loss_for("classification" if resident.classification else "regression")
+        self.parameters = check_on_meta(recipe, resident.input_shape, resident.num_outputs, max_params)
+        self.folds: list[Fold] = []
+        self.seconds = 0.0
+
+    def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
+        """Trains the first `folds` folds up to `epochs` epochs; yields after each epoch what the trained folds showed.
+
+        Folds advance together, epoch by epoch; folds that join late catch up first. May be left at any yield.
+
+        Raises:
+            NonFinite: a loss is NaN or infinite.
+            Infeasible: the device's memory does not suffice.
+        """
+        try:
+            while len(self.folds) < folds:
+                self.folds.append(self._build(len(self.folds)))
+            for epoch in range(1, epochs + 1):
+                behind = [fold for fold in self.folds[:folds] if fold.epochs < epoch]
+                if behind:
+                    yield [self._train_epoch(fold) for fold in behind]
+        except torch.OutOfMemoryError as error:
+            self.release()
+            raise Infeasible(f"out of memory: {str(error).partition(chr(10))[0]}") from error
+
+    def _build(self, number: int) -> Fold:
+        train, validation = self.samples[number]
+        seed = derive_seed(self.seed, "fold", number)
+        return build_fold(self.recipe, self.resident, train, validation, number=number, seed=seed)
+
+    def _train_epoch(self, fold: Fold) -> FoldEpoch:
+        started = time.perf_counter()
+        train_loss, train_metric = train_epoch(fold, self.resident, self.loss, self.precision, self.tick)
+        validation_loss, validation_metric = train_loss, train_metric
+        if fold.epochs <= len(self.plateau_losses):
+            validation_loss = self.plateau_losses[fold.epochs - 1]
+        if len(fold.validation):
+            validation_loss, validation_metric = evaluate(fold, self.resident, self.loss, self.precision)
+        self.seconds += time.perf_counter() - started
+        for what, value in (("train loss", train_loss), ("validation loss", validation_loss)):
+            if not math.isfinite(value):
+                raise NonFinite(f"{what} {value}", fold.number + 1, fold.epochs)
+        step_plateau(fold, validation_loss)
+        return FoldEpoch(fold.number, fold.epochs, train_loss, train_metric, validation_loss, validation_metric)
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes: of the CUDA device since the process started, else of this process."""
+        if self.resident.device.type == "cuda":
+            return int(torch.cuda.max_memory_allocated(self.resident.device))
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def release(self) -> None:
+        """Gives back the memory of all folds."""
+        self.folds.clear()
+        if self.resident.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def save(self, path: Path, curves: Curves) -> None:
+        """Writes the state of all folds, and their curves, atomically.
+
+        Randomness needs no state: it derives from (seed, fold, epoch, step).
+        """
+        folds = [
+            {
+                "epochs": fold.epochs,
+                "network": dict(fold.network.state_dict()),
+                "optimizer": fold.optimizer.state_dict(),
+                "schedule": _plain(fold.schedule.state_dict()),
+            }
+            for fold in self.folds
+        ]
+        tree = {"folds": folds, "curves": torch.from_numpy(curves.values), "seconds": self.seconds, "seed": self.seed}
+        save_tree(tree, path)
+
+    def restore(self, path: Path) -> Curves:
+        """Brings back the state that `save` wrote; returns the curves. Raises `RunError` when the file is damaged or another trial's."""
+        tree = load_tree(path)
+        try:
+            if tree["seed"] != self.seed:
+                raise RunError(f"{path}: this checkpoint belongs to another trial")
+            self.folds = [self._build(number) for number in range(len(tree["folds"]))]
+            for fold, state in zip(self.folds, tree["folds"], strict=True):
+                fold.epochs = state["epochs"]
+                fold.network.load_state_dict(state["network"])
+                fold.optimizer.load_state_dict(state["optimizer"])
+                fold.schedule.load_state_dict(state["schedule"])
+            self.seconds = tree["seconds"]
+            return Curves.of(tree["curves"].numpy())
+        except (KeyError, ValueError, RuntimeError, AttributeError, TypeError) as error:
+            raise RunError(f"{path}: this checkpoint does not fit its trial ({error})") from error
+
+
+def read_curves(path: Path) -> Curves:
+    """The curves in a checkpoint, without building its networks. Raises `RunError` for a damaged file."""
+    try:
+        return Curves.of(load_tree(path)["curves"].numpy())
+    except (KeyError, AttributeError) as error:
+        raise RunError(f"{path}: this checkpoint has no curves") from error
+
+
+def _plain(state: dict[str, object]) -> dict[str, object]:
+    """A schedule's state without what the schedule makes again itself (bound methods, the optimizer)."""
+    return {k: v for k, v in state.items() if v is None or isinstance(v, bool | int | float | str | list | tuple | dict)}

@@ -1,0 +1,11 @@
+"""Seeds derived from what they are for, so that nothing random depends on what ran before it."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def derive_seed(*parts: int | str) -> int:
+    """A seed in [0, 2**63) for `parts`, e.g. `derive_seed(run, "order", trial, fold, epoch)`; equal parts, equal seed."""
+    digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

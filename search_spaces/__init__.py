@@ -1,0 +1,1 @@
+"""The search spaces that come with automl, one YAML file each; `automl spaces` lists them."""

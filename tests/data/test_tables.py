@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automl.data.dataset import Column
+from automl.data.tables import MAX_CATEGORIES, encode, load_csv, read_csv
+from automl.errors import DataError
+
+PEOPLE = "age,city,smokes,ill\n30,Rome,true,no\n41.5,Oslo,false,yes\n22,Rome,true,no\n60,Bern,false,yes\n"
+
+
+def write(tmp_path: Path, text: str | bytes, name: str = "people.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+    return path
+
+
+def numbers(values: list[object]) -> str:
+    return "a,target\n" + "".join(f"{row},{value}\n" for row, value in enumerate(values))
+
+
+def test_numbers_stay_and_text_becomes_one_column_per_sorted_category(tmp_path: Path) -> None:
+    dataset = load_csv(write(tmp_path, PEOPLE), target="ill")
+    assert dataset.name == "people"
+    assert dataset.kind == "table"
+    assert dataset.columns == (
+        Column("age", None),
+        Column("city", "Bern"),
+        Column("city", "Oslo"),
+        Column("city", "Rome"),
+        Column("smokes", "false"),
+        Column("smokes", "true"),
+    )
+    assert dataset.x.dtype == np.float32
+    assert dataset.x.tolist() == [
+        [30, 0, 0, 1, 0, 1],
+        [41.5, 0, 1, 0, 1, 0],
+        [22, 0, 0, 1, 0, 1],
+        [60, 1, 0, 0, 1, 0],
+    ]
+    assert dataset.classes == ("no", "yes")
+    assert dataset.y.tolist() == [0, 1, 0, 1]
+    assert dataset.input_shape == (6,)
+
+
+def test_a_new_csv_is_encoded_with_the_columns_of_training(tmp_path: Path) -> None:
+    columns = load_csv(write(tmp_path, PEOPLE), target="ill").columns
+    new = read_csv(write(tmp_path, "smokes,extra,city,age\ntrue,x,Paris,5\nfalse,y,Oslo,6\n", "new.csv"))
+    assert encode(new, columns).tolist() == [[5, 0, 0, 0, 0, 1], [6, 0, 1, 0, 1, 0]]
+
+
+def test_a_new_csv_without_a_column_or_with_text_for_a_number_is_refused(tmp_path: Path) -> None:
+    columns = load_csv(write(tmp_path, PEOPLE), target="ill").columns
+    with pytest.raises(DataError, match=r"no column 'age'; did you mean 'ages'\?"):
+        encode(read_csv(write(tmp_path, "smokes,city,ages\ntrue,Rome,5\n")), columns)
+    with pytest.raises(DataError, match=r"column 'age', row 2 \(line 3\): 'old' is not a finite number"):
+        encode(read_csv(write(tmp_path, "smokes,city,age\ntrue,Rome,5\ntrue,Rome,old\n")), columns)
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "classes"),
+    [
+        (["no", "yes"] * 3, "classification", ("no", "yes")),
+        ([10, 9, 10, 9, 2, 2], "classification", ("2", "9", "10")),
+        (["1.0", "1", "2", "2.0"], "classification", ("1", "2")),
+        (["True", "False"] * 2, "classification", ("False", "True")),
+        ([1, 2, 3, 4, 5, 6], "regression", ()),
+        ([value for value in range(21) for _ in range(2)], "regression", ()),
+        ([0.5, 0.5, 1.5, 1.5], "regression", ()),
+    ],
+)
+def test_the_target_decides_between_classes_and_numbers(
+    tmp_path: Path, values: list[object], task: str, classes: tuple[str, ...]
+) -> None:
+    dataset = load_csv(write(tmp_path, numbers(values)), target="target")
+    assert dataset.task == task
+    assert dataset.classes == classes
+    assert dataset.y.dtype == (np.int64 if classes else np.float32)
+    assert dataset.y.shape == ((len(values),) if classes else (len(values), 1))
+
+
+def test_the_task_can_be_set_by_hand(tmp_path: Path) -> None:
+    path = write(tmp_path, numbers([3, 3, 5, 5]))
+    assert load_csv(path, target="target", task="regression").y.tolist() == [[3], [3], [5], [5]]
+    assert load_csv(write(tmp_path, numbers([0.5, 0.5, 1.5])), target="target", task="classification").classes == (
+        "0.5",
+        "1.5",
+    )
+    with pytest.raises(DataError, match=r"column 'target', row 2 \(line 3\): 'x' is not a finite number"):
+        load_csv(write(tmp_path, numbers([1, "x", 3])), target="target", task="regression")
+
+
+def test_many_integer_classes_are_noted(tmp_path: Path) -> None:
+    dataset = load_csv(write(tmp_path, numbers([1, 2, 3] * 4)), target="target")
+    assert any("3 distinct integers" in note for note in dataset.notes)
+
+
+def test_the_group_column_is_no_feature(tmp_path: Path) -> None:
+    dataset = load_csv(write(tmp_path, PEOPLE), target="ill", groups="city")
+    assert {column.name for column in dataset.columns} == {"age", "smokes"}
+    assert dataset.groups is not None
+    assert dataset.groups.tolist() == [2, 1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("\n", "the file is empty"),
+        ("a,ill\n", "a header but no rows"),
+        ("a,a,ill\n1,2,x\n", "column 'a' twice"),
+        ("a,,ill\n1,2,x\n", "column 2 has no name"),
+        ("a,ill\n1,x\n2\n", "line 3 has 1 values, but the header 2"),
+        ("a,ill\n1,x\n2,y,z\n", "line 3 has 3 values"),
+        ('a,ill\n1,"x\n', "line 2: unexpected end of data"),
+        ("a,ill\n1,x\n,y\n", r"column 'a', row 2 \(line 3\): the value is missing"),
+        ("a,ill\n1,x\nNaN,y\n", r"column 'a', row 2 \(line 3\): the value is missing"),
+        ("a,ill\n1,x\nNA,y\n", r"column 'a', row 2 \(line 3\): 'NA' is not a finite number"),
+        ("a,ill\n1,x\ninf,y\n", r"column 'a', row 2 \(line 3\): 'inf' is not a finite number"),
+        ("a,ill\n1,x\n1e300,y\n", r"column 'a', row 2 \(line 3\): '1e300' is too large"),
+        ("a,ill\n1,x\n2,\n", r"column 'ill', row 2 \(line 3\): the value is missing"),
+        ("a,sick\n1,x\n2,y\n", r"there is no target column 'ill'; known: a, sick"),
+        ("a,il\n1,x\n2,y\n", r"there is no target column 'ill'; did you mean 'il'\?"),
+        ("ill\nx\ny\n", "no column beside the target"),
+        ("a,ill\n1,x\n2,x\n", "at least two classes, found 1, 'x'"),
+        ("a,ill\n1,2.5\n2,2.5\n", "is 2.5 in every sample"),
+        (b"a,ill\n1,caf\xe9\n", "not UTF-8"),
+    ],
+)
+def test_a_bad_csv_is_refused_with_the_culprit(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_csv(write(tmp_path, text), target="ill")
+
+
+def test_without_a_target_the_columns_are_listed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--target with one of: age, city, smokes, ill"):
+        load_csv(write(tmp_path, PEOPLE), target=None)
+
+
+def test_an_unknown_group_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no groups column 'town'"):
+        load_csv(write(tmp_path, PEOPLE), target="ill", groups="town")
+
+
+def test_an_identifier_is_no_category(tmp_path: Path) -> None:
+    rows = "".join(f"user{row},{row % 2}\n" for row in range(MAX_CATEGORIES + 1))
+    with pytest.raises(DataError, match="column 'who' has 1001 distinct texts"):
+        load_csv(write(tmp_path, "who,target\n" + rows), target="target")
+
+
+def test_line_numbers_count_lines_inside_quoted_values(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"row 2 \(line 4\)"):
+        load_csv(write(tmp_path, 'a,b,ill\n1,"two\nlines",x\n,z,y\n'), target="ill")
+
+
+def test_semicolons_tabs_and_a_byte_order_mark_are_understood(tmp_path: Path) -> None:
+    for text in ("\ufeffa;ill\n1;x\n2;y\n", "\ufeffa\till\n1\tx\n2\ty\n"):
+        assert load_csv(write(tmp_path, text), target="ill").x.tolist() == [[1], [2]]

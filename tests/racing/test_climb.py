@@ -1,0 +1,99 @@
+"""One climb of a table's trial: how it ends, and what it costs."""
+
+import numpy as np
+import pytest
+
+from automl.racing.climb import climb
+from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.ladder import make_ladder
+from automl.racing.overfitting import OverfittingRule
+from automl.racing.race import Race
+
+LADDER = make_ladder(20, 5)
+HEALTHY = np.linspace(1.0, 0.1, 20)
+TURNING = np.concatenate([np.linspace(1.0, 0.5, 4), np.linspace(0.55, 1.5, 16)])  # best at epoch 4
+
+
+class Table:
+    """Recorded validation losses in the place of training; the train loss falls all along."""
+
+    def __init__(self, validation):
+        self.validation = validation
+        self.done = [0] * 5
+
+    def advance(self, epochs, folds):
+        for epoch in range(1, epochs + 1):
+            behind = [fold for fold in range(folds) if self.done[fold] < epoch]
+            if behind:
+                for fold in behind:
+                    self.done[fold] = epoch
+                yield [FoldEpoch(f, epoch, 1 / epoch, 0.0, float(self.validation[epoch - 1]), 0.0) for f in behind]
+
+
+def finish(race, trial, rung, run, curves, rule=None):
+    steps = climb(race, trial, rung, run, curves, rule or OverfittingRule())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            return ended.value
+
+
+def start(validation, others=()):
+    race = Race(LADDER)
+    for number, score in enumerate(others, 100):
+        race.start(number)
+        for rung in range(5):
+            race.record(number, rung, score)
+    race.start(0)
+    return race, Table(validation), Curves(5, 20)
+
+
+def test_a_healthy_trial_reaches_each_rung_and_completes_at_the_top():
+    race, run, curves = start(HEALTHY)
+    costs = []
+    for rung in range(5):
+        outcome = finish(race, 0, rung, run, curves)
+        assert outcome.kind == "reached"
+        costs.append(curves.fold_epochs)
+    assert costs == [1, 2, 4, 18, 100]
+    assert race.standings[0].complete
+    assert outcome.score == pytest.approx(0.1)
+
+
+def test_an_overfitting_trial_that_would_not_climb_is_pruned_at_the_verdict():
+    race, run, curves = start(TURNING, others=[0.1, 0.2, 0.3, 0.4])
+    for rung in range(3):
+        assert finish(race, 0, rung, run, curves).kind == "reached"
+    outcome = finish(race, 0, 3, run, curves)
+    assert outcome.kind == "overfitting"
+    assert (outcome.verdict.epoch, outcome.verdict.best_epoch) == (7, 4)
+    assert curves.fold_epochs == 2 * 7  # two folds until the verdict, no epoch more
+    assert race.standings[0].scores[3] == pytest.approx(0.5)
+    assert not race.standings[0].complete
+
+
+def test_an_overfitting_trial_that_would_climb_completes_on_all_folds_at_its_best_epoch():
+    race, run, curves = start(TURNING, others=[0.9, 0.9, 0.9, 0.9])
+    for rung in range(3):
+        finish(race, 0, rung, run, curves)
+    outcome = finish(race, 0, 3, run, curves)
+    assert outcome.kind == "early_stopped"
+    assert outcome.score == pytest.approx(0.5)
+    assert run.done == [7, 7, 4, 4, 4]
+    assert curves.best_epoch() == 4
+    assert race.standings[0].complete
+
+
+def test_without_the_rule_a_trial_is_trained_to_its_rung():
+    race, run, curves = start(TURNING)
+    steps = climb(race, 0, 4, run, curves, None)
+    assert sum(1 for _ in steps) == 20
+    assert curves.fold_epochs == 100
+
+
+def test_every_epoch_is_entered_before_it_is_shown():
+    race, run, curves = start(HEALTHY)
+    for epoch, results in enumerate(climb(race, 0, 2, run, curves, OverfittingRule()), 1):
+        assert curves.epochs() == epoch
+        assert [r.epoch for r in results] == [epoch]

@@ -1,0 +1,97 @@
+"""Who may climb: asynchronous successive halving with promotion."""
+
+from automl.racing.ladder import make_ladder
+from automl.racing.race import Race
+
+LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
+
+
+def race_with(scores: dict[int, float], rung: int = 0, eta: float = 2.5) -> Race:
+    race = Race(LADDER, eta=eta)
+    for trial, score in scores.items():
+        race.start(trial)
+        for reached in range(rung + 1):
+            race.record(trial, reached, score)
+    return race
+
+
+def test_nobody_climbs_before_there_are_enough_scores():
+    assert race_with({0: 1.0, 1: 2.0}).promote() is None
+
+
+def test_the_best_floor_of_n_by_eta_may_climb_best_first():
+    race = race_with({0: 5.0, 1: 1.0, 2: 3.0, 3: 2.0, 4: 4.0})
+    assert race.promote() == (1, 1)
+    assert race.promote() == (3, 1)
+    assert race.promote() is None
+
+
+def test_the_highest_rung_goes_first():
+    race = race_with({0: 5.0, 1: 1.0, 2: 3.0, 3: 2.0, 4: 4.0})
+    for trial, score in ((10, 0.5), (11, 0.6), (12, 0.7)):
+        race.start(trial)
+        race.record(trial, 0, score)
+        race.record(trial, 1, score)
+    assert race.promote() == (10, 2)
+
+
+def test_a_trial_on_its_way_is_not_promoted_again_but_its_score_still_counts():
+    race = race_with({0: 1.0, 1: 2.0, 2: 3.0})
+    assert race.promote() == (0, 1)
+    assert race.promote() is None
+    assert race.waiting == [1, 2]
+
+
+def test_scores_of_trials_that_left_still_count_at_their_rung():
+    race = race_with({0: 1.0, 1: 2.0})
+    race.start(2)
+    race.leave(2, rung=0, score=3.0)
+    assert race.promote() == (0, 1)
+
+
+def test_failed_trials_leave_no_score():
+    race = race_with({0: 1.0, 1: 2.0})
+    race.start(2)
+    race.leave(2)
+    assert race.promote() is None
+
+
+def test_the_top_rung_completes_a_trial():
+    race = race_with({0: 1.0}, rung=3)
+    assert race.complete == 0
+    race.record(0, 4, 0.5)
+    assert race.complete == 1
+    assert race.waiting == []
+
+
+def test_at_the_end_the_best_waiting_trial_is_carried_until_there_are_enough_finalists():
+    race = race_with({0: 3.0, 1: 2.0, 2: 1.0, 3: 0.5})
+    for finalist in (3, 2, 1):
+        for rung in range(1, len(LADDER)):
+            assert race.carry() == (finalist, rung)
+            race.record(finalist, rung, 1.0)
+    assert race.complete == 3
+    assert race.carry() is None
+    assert race.waiting == [0]
+
+
+def test_a_higher_rung_is_carried_before_a_better_score():
+    race = race_with({0: 3.0, 1: 1.0})
+    race.record(0, 1, 3.0)
+    assert race.carry() == (0, 2)
+
+
+def test_an_overfitting_trial_would_climb_when_its_score_is_among_the_best():
+    race = race_with({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0})
+    race.start(4)
+    assert race.would_promote(4, 0, 0.5)
+    assert race.would_promote(4, 0, 1.5)
+    assert not race.would_promote(4, 0, 2.5)
+
+
+def test_with_too_few_scores_a_trial_is_judged_by_how_it_came_to_its_rung():
+    earned, carried = race_with({0: 1.0, 1: 2.0, 2: 3.0}), race_with({0: 1.0})
+    assert earned.promote() == (0, 1)
+    assert carried.carry() == (0, 1)
+    assert earned.would_promote(0, 1, 0.9)
+    assert not carried.would_promote(0, 1, 0.9)

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import pickle
+import time
+from types import MappingProxyType
+
+import pytest
+from catalogue import CATALOGUE, merged
+
+from automl.errors import SpaceError
+from automl.spaces.merge import merge
+from automl.spaces.parameters import Choice, Float, Int
+from automl.spaces.space import Catalogue
+from automl.spaces.training import TRAINING
+
+
+def test_a_choice_of_very_many_values_is_read_at_once():
+    began = time.perf_counter()
+    values = ", ".join(map(str, range(100_000)))
+    assert len(merged(f"training: {{batch_size: [{values[3:]}]}}").training["batch_size"].values) == 99_999
+    with pytest.raises(SpaceError, match="listed twice"):
+        merged(f"training: {{batch_size: [{values}, 7]}}")
+    assert time.perf_counter() - began < 5
+
+
+def test_a_foreign_value_cannot_flood_the_message():
+    for text in ("{int: [%s, 1]}", "{%s: 1}", "{int: [1, 2], %s: 1}", "%s", "{int: [1, 2, %s]}", "[[%s]]"):
+        with pytest.raises(SpaceError) as error:
+            merged("architectures: {resnet: {depth: " + text % ("x" * 10_000) + "}}")
+        assert len(str(error.value)) < 300
+
+
+def test_a_space_can_be_sent_to_another_process():
+    hosted = Catalogue({"lenet": MappingProxyType({"width": Int(1, 2)})}, CATALOGUE.optimizers, CATALOGUE.schedules)
+    assert pickle.loads(pickle.dumps(merge(None, hosted))) == merge(None, hosted)
+
+
+def test_without_a_file_the_space_is_all_that_the_plugins_declare():
+    space = merged()
+    assert space.architectures == CATALOGUE.architectures
+    assert space.optimizers == CATALOGUE.optimizers
+    assert space.schedules == CATALOGUE.schedules
+    assert space.training == TRAINING
+    assert merged("{}") == space
+
+
+def test_a_file_replaces_domains_and_keeps_the_rest():
+    space = merged("""
+        architectures:
+          lenet:
+          resnet: {depth: {int: [1, 3]}, kernel_size: 3}
+        training:
+          optimizer: [sgd, adam]
+          lr: {float: [1e-4, 1], log: true}
+          batch_size: [48, 96]
+        description: for tests
+        """)
+    assert list(space.architectures) == ["lenet", "resnet"]
+    assert space.architectures["lenet"] == CATALOGUE.architectures["lenet"]
+    assert space.architectures["resnet"] == CATALOGUE.architectures["resnet"] | {"depth": Int(1, 3), "kernel_size": 3}
+    assert space.training["lr"] == Float(1e-4, 1.0, log=True)
+    assert space.training["batch_size"] == Choice(48, 96)
+    assert space.training["weight_decay"] == TRAINING["weight_decay"]
+    assert space.schedules == CATALOGUE.schedules
+
+
+@pytest.mark.parametrize("names", ["sgd", "[sgd]", "{sgd: }", "{sgd: {}}"])
+def test_names_may_be_a_scalar_a_list_or_a_mapping(names):
+    assert merged(f"training: {{optimizer: {names}}}").optimizers == {"sgd": CATALOGUE.optimizers["sgd"]}
+
+
+def test_optimizers_and_schedules_take_domains_like_architectures():
+    space = merged("training: {optimizer: {sgd: {momentum: 0.9}}, schedule: {step: {gamma: [0.1, 0.5]}}}")
+    assert space.optimizers == {"sgd": {"momentum": 0.9, "nesterov": Choice(True, False)}}
+    assert space.schedules == {"step": {"gamma": Choice(0.1, 0.5)}}
+
+
+def test_a_whole_number_for_a_float_becomes_a_float():
+    space = merged("training: {lr: 1, weight_decay: [0, 1e-4]}")
+    assert type(space.training["lr"]) is float
+    assert [type(v) for v in space.training["weight_decay"].values] == [float, float]
+
+
+def test_a_replaced_domain_keeps_the_condition_unless_it_has_its_own():
+    groups = [
+        merged(f"architectures: {{resnet: {{groups: {text}}}}}").architectures["resnet"]["groups"]
+        for text in ("{int: [1, 4]}", "[2, 4]", "4", "{int: [1, 4], when: {norm: [group, batch]}}")
+    ]
+    assert groups[0] == Int(1, 4, when={"norm": "group"})
+    assert groups[1] == Choice(2, 4, when={"norm": "group"})
+    assert groups[2] == Choice(4, when={"norm": "group"})
+    assert groups[3] == Int(1, 4, when={"norm": ("group", "batch")})
+
+
+def test_a_choice_may_shrink_until_a_condition_can_never_hold():
+    config = [c for c in merged("architectures: {resnet: {norm: batch}}").parameters() if c == "resnet.groups"]
+    assert config == ["resnet.groups"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        (
+            "architectures:\n  lenet:\n    dopth: 3",
+            "3: architectures.lenet.dopth",
+            "unknown parameter 'dopth'; did you",
+        ),
+        (
+            "architectures:\n- lenet\n- resnt",
+            "3: architectures.1",
+            "unknown architecture 'resnt'; did you mean 'resnet'?",
+        ),
+        ("architectures: {linear: {a: 1}}", "1: architectures.linear.a", "unknown parameter 'a'; it has none"),
+        ("architectures: []", "1: architectures", "names no architecture"),
+        ("architectures: {}", "1: architectures", "names no architecture"),
+        ("architectures:", "1: architectures", "names no architecture"),
+        ("architectures: 3", "1: architectures", "names no architecture"),
+        ("architectures: [lenet, lenet]", "1: architectures.1", "listed twice"),
+        ("architectures: [3]", "1: architectures.0", "must be the name of an architecture, not the number 3"),
+        ("architectures: {lenet: 3}", "1: architectures.lenet", "must map parameters to their domains"),
+        ("architecture: lenet", "1: architecture", "did you mean 'architectures'?"),
+        ("description: [a]", "1: description", "must be a text"),
+        ("training: [sgd]", "1: training", "must map training parameters"),
+        ("training: {wieght_decay: 1}", "1: training.wieght_decay", "did you mean 'weight_decay'?"),
+        ("training: {optimizer: sdg}", "1: training.optimizer", "unknown optimizer 'sdg'; did you mean 'sgd'?"),
+        ("training: {schedule: [3]}", "1: training.schedule.0", "must be the name of a schedule"),
+        ("training: {optimizer: {sgd: {momentm: 1}}}", "1: training.optimizer.sgd.momentm", "did you mean 'momentum'?"),
+        ("training: {lr: fast}", "1: training.lr", "must be a number (the domain to replace is 0.0001..0.1 log)"),
+        ("training: {lr: }", "1: training.lr", "not null; leave the key out"),
+        ("training: {lr: -1}", "1: training.lr", "-1 is too small: the least is 0"),
+        ("training: {batch_size: [0, 32]}", "1: training.batch_size", "0 is too small: the least is 1"),
+        ("training: {batch_size: 1.5}", "1: training.batch_size", "must be a whole number"),
+        ("training: {batch_size: {float: [1, 2]}}", "1: training.batch_size", "must be a whole number"),
+        ("training: {lr: {float: [1e-3, 1], when: {optimizer: sgd}}}", "1: training.lr", "takes no condition"),
+        ("training: {lr: {float: [1]}}", "1: training.lr", "float must be [low, high], not [1]"),
+        ("training: {lr: {float: 1}}", "1: training.lr", "float must be [low, high], not the number 1"),
+        ("training: {lr: {flaot: [1, 2]}}", "1: training.lr", "did you mean 'float'?"),
+        ("training: {lr: {float: [1, 2], lgo: true}}", "1: training.lr", "unknown option 'lgo'; did you mean 'log'?"),
+        ("training: {lr: {float: [1, 2], log: yes}}", "1: training.lr", "log must be true or false"),
+        ("training: {lr: {int: [1, 2], float: [1, 2]}}", "1: training.lr", "not int and float"),
+        ("training: {lr: {}}", "1: training.lr", "exactly one of int, float and choice"),
+        ("training: {lr: {choice: 3}}", "1: training.lr", "choice must be a list"),
+        ("training: {lr: []}", "1: training.lr", "at least one value"),
+        ("architectures: {resnet: {norm: grup}}", "1: architectures.resnet.norm", "did you mean 'group'?"),
+        ("architectures: {resnet: {depth: 1.5}}", "1: architectures.resnet.depth", "must be a whole number"),
+        ("architectures: {resnet: {depth: {int: [3, 1]}}}", "1: architectures.resnet.depth", "3 is above high 1"),
+        ("architectures: {resnet: {depth: {int: [[3], 1]}}}", "1: architectures.resnet.depth", "not [3]"),
+        (
+            "architectures: {resnet: {groups: {int: [1, 2], when: {nrom: group}}}}",
+            "1: architectures.resnet.groups",
+            "the condition names 'nrom', which is no parameter here; did you mean 'norm'?",
+        ),
+        (
+            "architectures: {resnet: {depth: {int: [1, 2], when: {norm: group}}}}",
+            "1: architectures.resnet.depth",
+            "takes no condition `when`: it is always needed",
+        ),
+        (
+            "architectures: {resnet: {groups: {int: [1, 2], when: {bias: true}}}}",
+            "1: architectures.resnet.groups",
+            "the condition names 'bias', which comes later",
+        ),
+        (
+            "architectures: {resnet: {groups: {int: [1, 2], when: {norm: grup}}}}",
+            "1: architectures.resnet.groups",
+            "norm=grup cannot hold; did you mean 'group'?",
+        ),
+        ("architectures: {resnet: {groups: {int: [1, 2], when: }}}", "1: architectures.resnet.groups", "not null"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named_with_its_line_and_key(text, place, problem):
+    with pytest.raises(SpaceError) as error:
+        merged(text)
+    assert error.value.place == f"space.yaml:{place}"
+    assert problem in error.value.problem
+
+
+def test_overrides_go_over_the_file_and_the_last_one_counts():
+    space = merged(
+        "architectures: {resnet: {depth: 2, kernel_size: 3}}",
+        "resnet.depth=4",
+        "resnet.depth=[1, 3]",
+        "train.lr={float: [1e-3, 1e-1], log: true}",
+        "train.sgd.momentum=0.5",
+        "train.optimizer=sgd",
+        "resnet.groups=4",
+    )
+    assert space.architectures["resnet"]["depth"] == Choice(1, 3)
+    assert space.architectures["resnet"]["kernel_size"] == 3
+    assert space.architectures["resnet"]["groups"] == Choice(4, when={"norm": "group"})
+    assert space.training["lr"] == Float(1e-3, 0.1, log=True)
+    assert space.optimizers == {"sgd": {"momentum": 0.5, "nesterov": Choice(True, False)}}
+
+
+def test_choosing_an_optimizer_again_keeps_what_the_file_says_of_it():
+    space = merged("training: {optimizer: {sgd: {momentum: 0.9}, adam: }}", "train.optimizer=[sgd]")
+    assert space.optimizers == {"sgd": {"momentum": 0.9, "nesterov": Choice(True, False)}}
+    space = merged("training: {optimizer: {sgd: {momentum: 0.9}}}", "train.optimizer={sgd: {momentum: 0.5}}")
+    assert space.optimizers["sgd"]["momentum"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("resnet.detph=3", "unknown parameter 'resnet.detph'; did you mean 'resnet.depth'?"),
+        ("train.sdg.momentum=1", "did you mean 'train.sgd.momentum'?"),
+        ("train.lrr=1", "did you mean 'train.lr'?"),
+        ("architecture=lent", "unknown architecture 'lent'; did you mean 'lenet'?"),
+        ("train.optimizer=sdg", "unknown optimizer 'sdg'; did you mean 'sgd'?"),
+        ("resnet.depth=deep", "must be a whole number"),
+        ("train.batch_size=0", "0 is too small"),
+        ("train.lr=[1", "not valid YAML"),
+        ("train.lr=.inf", "not a finite number"),
+        ("resnet=3", "unknown parameter 'resnet'"),
+        ("train.resnet.depth=3", "unknown parameter 'train.resnet.depth'; did you mean 'resnet.depth'?"),
+        ("sgd.momentum=0.5", "did you mean 'train.sgd.momentum'?"),
+        ("resnet.depth", "must be NAME=VALUE"),
+        ("resnet.depth= ", "must be NAME=VALUE"),
+        ("=3", "must be NAME=VALUE"),
+    ],
+)
+def test_a_mistake_in_an_override_is_named_with_the_nearest_full_name(override, problem):
+    with pytest.raises(SpaceError) as error:
+        merged(None, override)
+    assert error.value.place == f"--set {override}"
+    assert problem in error.value.problem
+
+
+def test_an_override_of_what_is_not_searched_is_refused():
+    with pytest.raises(SpaceError, match="architecture 'resnet' is not in the search space, which has lenet"):
+        merged("architectures: [lenet]", "resnet.depth=3")
+    with pytest.raises(SpaceError, match="optimizer 'sgd' is not in the search space, which has adam"):
+        merged(None, "train.sgd.momentum=0.5", "train.optimizer=adam")
+
+
+def test_architectures_restrict_the_space():
+    space = merged("architectures: {lenet: , resnet: {depth: 3}}", architectures=("resnet",))
+    assert list(space.architectures) == ["resnet"]
+    assert space.architectures["resnet"]["depth"] == 3
+    with pytest.raises(SpaceError, match=r"--architecture lent: .* 'lent'; did you mean 'lenet'\?"):
+        merged(architectures=("lent",))
+    with pytest.raises(SpaceError, match="does not list 'resnet', only lenet"):
+        merged("architectures: [lenet]", architectures=("resnet",))
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "problem"),
+    [
+        (Catalogue({}, {"sgd": {}}, {"constant": {}}), "has no architecture"),
+        (Catalogue({"lenet": {}}, {}, {"constant": {}}), "has no optimizer"),
+        (Catalogue({"train": {}}, {"sgd": {}}, {"constant": {}}), "cannot be called 'train'"),
+        (
+            Catalogue({"lenet": {}}, {"a": {"x": Int(1, 2)}}, {"a": {"x": Int(1, 2)}}),
+            "`train.a.x` is of an optimizer and",
+        ),
+    ],
+)
+def test_plugins_that_leave_no_choice_or_clash_are_refused(catalogue, problem):
+    with pytest.raises(SpaceError) as error:
+        merge(None, catalogue)
+    assert problem in str(error.value)
