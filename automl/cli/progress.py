@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -28,7 +28,7 @@ LONGEST = 200  # characters of a plain line: an error's text may be a page
 
 
 class _Counting(Watcher):
-    """A watcher with a `Tally`.
+    """A watcher with a `Tally`, and a context manager around the search that it watches.
 
     Args:
         budget: tells the time spent and left.
@@ -42,6 +42,14 @@ class _Counting(Watcher):
         self.trials = trials
         self.objective = objective
         self.tally = Tally(folds, epochs, metric)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
 
     def prime(self, trials: Iterable[FrozenTrial]) -> None:
         """Counts the trials of earlier sessions, before the search goes on."""
@@ -119,11 +127,7 @@ class PlainProgress(_Counting):
 
 
 class LiveProgress(_Counting):
-    """A few lines that stay where they are and tell how the search stands; a context manager.
-
-    >>> with LiveProgress(budget, 50, 5, 20, "log_loss", "accuracy") as progress:  # doctest: +SKIP
-    ...     search(watch=lambda *_: progress)
-    """
+    """A few lines on `console` (default: stdout) that stay where they are and tell how the search stands."""
 
     def __init__(
         self,
@@ -140,9 +144,9 @@ class LiveProgress(_Counting):
         # Drawn by Live's own thread four times a second; the tally's rows are frozen, so it never sees half of one.
         self._live = Live(get_renderable=self.render, console=self.console, refresh_per_second=4)
 
-    def __enter__(self) -> LiveProgress:
+    def __enter__(self) -> Self:
         self._live.start(refresh=True)
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -162,7 +166,7 @@ class LiveProgress(_Counting):
         best = "nothing yet"
         if leader is not None:
             number, row = leader
-            so_far = "" if row.state == "complete" else f", so far: {row.epochs}x{row.folds}"
+            so_far = "" if row.state == "complete" else f", so far on rung {row.rung + 1}"
             best = f"{self.scores(row)}, {row.architecture} (trial {number}{so_far})"
         counts = ", ".join(f"{count} {state}" for state, count in tally.counts.items()) or "none yet"
         cost = f"{tally.spent} fold-epochs spent, {tally.saved} saved against no race"

@@ -22,11 +22,13 @@ FREE = ("infeasible", "failed")  # would have cost nothing without the race eith
 class Row:
     """One trial: `state` is training, waiting, complete, failed, or the reason why it was pruned.
 
-    `score` and `metric` are those of its last rest, after `epochs` on `folds`; `fold_epochs` are all that it has cost.
+    `score` and `metric` are those of its last rest, at `rung` (from 0; -1 before the first); `epochs` and `folds` are
+    what an ended trial has seen, `fold_epochs` all that it has cost.
     """
 
     state: str = "training"
     architecture: str = ""
+    rung: int = -1
     score: float | None = None
     metric: float | None = None
     epochs: int = 0
@@ -71,14 +73,12 @@ class Tally:
     def waiting(self, trial: int, race: Race) -> None:
         """A trial rests at its rung."""
         standing = race.standings[trial]
-        rung = race.ladder[standing.rung]
         self.rows[trial] = replace(
             self.rows[trial],
             state="waiting",
+            rung=standing.rung,
             score=standing.scores[standing.rung],
             metric=self._latest.get(self.metric),
-            epochs=rung.epochs,
-            folds=rung.folds,
         )
 
     def ended(self, trial: FrozenTrial) -> None:
@@ -127,13 +127,13 @@ class Tally:
     def leader(self) -> tuple[int, Row] | None:
         """The complete trial with the best score; while there is none, the best of those that climbed furthest."""
         racing = [
-            ((1, -row.folds, -row.epochs) if row.state != "complete" else (0, 0, 0), row.score, number)
+            (row.state != "complete", 0 if row.state == "complete" else -row.rung, row.score, number)
             for number, row in list(self.rows.items())
             if row.score is not None and row.state in ("complete", "waiting", "training")
         ]
         if not racing:
             return None
-        number = min(racing)[2]
+        number = min(racing)[-1]
         return number, self.rows[number]
 
     def _unfinished(self, trial: FrozenTrial) -> Row:
@@ -143,6 +143,7 @@ class Tally:
         return Row(
             state="waiting" if standing.get("waiting") else "training",
             architecture=architecture_of(trial),
+            rung=max(scores, default=-1),
             score=scores[max(scores)] if scores else None,
             fold_epochs=trial.user_attrs.get("fold_epochs", 0),
         )

@@ -84,7 +84,7 @@ class Model:
         samples = _as_samples(x, tuple(self.about["input_shape"]))
         device = self.module.mean.device
         self.module.eval()
-        return np.concatenate([self.module(part.to(device)).cpu().numpy() for part in samples.split(BATCH)])
+        return np.concatenate([self.module(part.to(device)).cpu().numpy() for part in torch.split(samples, BATCH)])
 
 
 def _as_samples(x: ArrayLike | Tensor, shape: tuple[int, ...]) -> Tensor:

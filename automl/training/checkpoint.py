@@ -61,16 +61,16 @@ def save_tree(tree: dict[str, Any], path: Path) -> None:
 
 
 def load_tree(path: Path) -> dict[str, Any]:
-    """Reads what `save_tree` wrote; tensors come on the CPU. Raises `RunError` for a file that is no such checkpoint."""
+    """Reads what `save_tree` wrote; tensors come on the CPU. Raises `RunError` for any other file."""
     try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         tree = _unpack(json.loads(metadata["tree"]), tensors)
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path}: not a checkpoint of automl ({error}); remove it, and its trial starts again") from error
+        raise RunError(
+            f"{path}: not a checkpoint of automl ({error}); remove it, and its trial starts again"
+        ) from error
     if not isinstance(tree, dict):
         raise RunError(f"{path}: not a checkpoint of automl; remove it, and its trial starts again")
     return tree
-
-

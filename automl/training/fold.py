@@ -51,8 +51,8 @@ class Fold:
         """
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", self.epochs + 1))
         order = self.train[torch.randperm(len(self.train), generator=generator).to(self.train.device)]
-        batches = list(order.split(self.batch_size))
-        if len(batches) > 1 and len(batches[-1]) == 1:
+        batches = list(torch.split(order, self.batch_size))
+        if len(batches) > 1 and len(batches[-1]) == 1 < self.batch_size:
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches
 

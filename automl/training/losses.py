@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -66,5 +65,3 @@ Loss = ClassificationLoss | RegressionLoss
 def loss_for(task: str) -> Loss:
     """The loss of a task: `classification` or `regression`."""
     return ClassificationLoss() if task == "classification" else RegressionLoss()
-
-

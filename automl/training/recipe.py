@@ -109,7 +109,9 @@ def check_on_meta(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int
             return parameters  # an operation without a meta kernel: the first real batch will tell
         except RuntimeError as error:
             # On meta nothing is computed, so a RuntimeError from torch can only be about shapes.
-            raise Infeasible(f"the network does not fit the input {input_shape}: {str(error).partition(chr(10))[0]}") from error
+            raise Infeasible(
+                f"the network does not fit the input {input_shape}: {str(error).partition(chr(10))[0]}"
+            ) from error
     shape = tuple(getattr(output, "shape", ()))
     if shape != (2, num_outputs):
         raise TrialFailed(

@@ -10,6 +10,7 @@ import math
 import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -80,14 +81,24 @@ class TrialRun:
             NonFinite: a loss is NaN or infinite.
             Infeasible: the device's memory does not suffice.
         """
-        try:
+        with self._out_of_memory():
             while len(self.folds) < folds:
                 self.folds.append(self._build(len(self.folds)))
             for epoch in range(1, epochs + 1):
                 behind = [fold for fold in self.folds[:folds] if fold.epochs < epoch]
                 if behind:
                     yield [self._train_epoch(fold) for fold in behind]
-        except torch.OutOfMemoryError as error:
+
+    @contextmanager
+    def _out_of_memory(self) -> Iterator[None]:
+        """Makes a device's or the machine's lack of memory `Infeasible`, and gives the folds' memory back."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            # On a CPU torch raises a plain RuntimeError.
+            known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+            if not known and "DefaultCPUAllocator" not in str(error):
+                raise
             self.release()
             raise Infeasible(f"out of memory: {str(error).partition(chr(10))[0]}") from error
 
@@ -142,20 +153,25 @@ class TrialRun:
         save_tree(tree, path)
 
     def restore(self, path: Path) -> Curves:
-        """Brings back the state that `save` wrote; returns the curves. Raises `RunError` when the file is damaged or another trial's."""
+        """Brings back the state that `save` wrote; returns the curves.
+
+        Raises `RunError` when the file is damaged or another trial's, and `Infeasible` as `advance` does.
+        """
         tree = load_tree(path)
         try:
             if tree["seed"] != self.seed:
                 raise RunError(f"{path}: this checkpoint belongs to another trial")
-            self.folds = [self._build(number) for number in range(len(tree["folds"]))]
+            with self._out_of_memory():
+                self.folds = [self._build(number) for number in range(len(tree["folds"]))]
             for fold, state in zip(self.folds, tree["folds"], strict=True):
                 fold.epochs = state["epochs"]
                 fold.network.load_state_dict(state["network"])
                 fold.optimizer.load_state_dict(state["optimizer"])
+                _match_layout(fold.optimizer)
                 fold.schedule.load_state_dict(state["schedule"])
             self.seconds = tree["seconds"]
             return Curves.of(tree["curves"].numpy())
-        except (KeyError, ValueError, RuntimeError, AttributeError, TypeError) as error:
+        except (LookupError, ValueError, RuntimeError, AttributeError, TypeError) as error:
             raise RunError(f"{path}: this checkpoint does not fit its trial ({error})") from error
 
 
@@ -167,6 +183,19 @@ def read_curves(path: Path) -> Curves:
         raise RunError(f"{path}: this checkpoint has no curves") from error
 
 
+def _match_layout(optimizer: torch.optim.Optimizer) -> None:
+    """Gives momenta the memory layout of their parameters: fused kernels walk both in the order of memory.
+
+    A checkpoint holds everything contiguous; beside channels-last weights a contiguous momentum would be scrambled.
+    """
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 def _plain(state: dict[str, object]) -> dict[str, object]:
     """A schedule's state without what the schedule makes again itself (bound methods, the optimizer)."""
-    return {k: v for k, v in state.items() if v is None or isinstance(v, bool | int | float | str | list | tuple | dict)}
+    return {
+        k: v for k, v in state.items() if v is None or isinstance(v, bool | int | float | str | list | tuple | dict)
+    }

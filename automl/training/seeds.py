@@ -6,6 +6,6 @@ import hashlib
 
 
 def derive_seed(*parts: int | str) -> int:
-    """A seed in [0, 2**63) for `parts`, e.g. `derive_seed(run, "order", trial, fold, epoch)`; equal parts, equal seed."""
+    """A seed in [0, 2**63) for `parts`, e.g. `derive_seed(seed, "trial", 7)`; equal parts, equal seed."""
     digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

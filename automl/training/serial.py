@@ -25,7 +25,8 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Trains the fold for one epoch; (train loss, train metric) are means over the epoch's batches, as trained.
 
-    `tick` is called before each batch and may raise to stop: the fold's state is of no use then. Sums stay on the device until the epoch's end, so that nothing waits for it in between.
+    `tick` is called before each batch and may raise to stop: the fold's state is of no use then. Sums stay on the device
+    until the epoch's end, so that nothing waits for it in between.
     """
     fold.network.train()
     total = torch.zeros(2, dtype=torch.float64, device=resident.device)
@@ -73,7 +74,7 @@ def predict(fold: Fold, resident: Resident, index: Tensor, precision: torch.dtyp
     """The network's raw output [m, outputs] in float32 on the samples `index` [m]."""
     fold.network.eval()
     outputs = []
-    for part in index.split(EVALUATION_BATCH):
+    for part in torch.split(index, EVALUATION_BATCH):
         x, _ = resident.batch(part)
         with _autocast(resident.device, precision):
             outputs.append(fold.forward(x).float())

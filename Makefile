@@ -1,0 +1,78 @@
+# Two commands:  make search   and   make test.  Both need Python >= 3.11 and make, and prepare the rest.
+#
+#   make search                            install into .venv, search the embedded digits, leave runs/digits-N
+#   make search DATA=photos ARGS="--timeout 10m"
+#   make test                              the same environment plus the test tools; then every check
+#   make benchmarks-replay                 record tables of learning curves (half an hour), replay them
+#   make clean                             delete .venv, caches and build outputs; runs/ and tables/ stay
+#
+# PYTHON=/path/to/python chooses the interpreter.
+
+VENV = .venv
+BIN = $(VENV)/bin
+PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PYTHON =
+DATA = digits
+ARGS =
+PYTEST_ARGS =
+TABLES = tables
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+search: $(VENV)/installed
+	@$(BIN)/automl search $(DATA) $(ARGS)
+
+test: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+benchmarks-replay: $(VENV)/installed $(TABLES)/digits-150.npz $(TABLES)/mnist-90.npz
+	@for table in $(TABLES)/digits-150.npz $(TABLES)/mnist-90.npz; do \
+	    $(BIN)/python benchmarks/replay.py $$table || exit 1; echo; done
+
+$(TABLES)/digits-150.npz:
+	$(BIN)/python benchmarks/record_curves.py digits --configs 150 --folds 5 --epochs 20 --out $@.part.npz
+	@mv $@.part.npz $@
+
+$(TABLES)/mnist-90.npz:
+	$(BIN)/python benchmarks/record_curves.py torchvision:MNIST --samples 1500 --configs 90 --folds 5 --epochs 20 --out $@.part.npz
+	@mv $@.part.npz $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find automl plugins search_spaces benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
+
+# An environment that works is kept, whoever made it. A candidate is run before it is believed: a name on the PATH may be
+# a version manager's stub for an interpreter that is switched off.
+$(VENV)/created:
+	@if ! $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    for python in "$(PYTHON)" python3.13 python3.12 python3.11 python3; do \
+	        test -n "$$python" || continue; \
+	        if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	        test "$$python" != "$(PYTHON)" || { echo "make: PYTHON=$(PYTHON) is not a Python >= 3.11 that runs" >&2; exit 1; }; \
+	    done; \
+	    if test -z "$$found"; then \
+	        echo "make: automl needs Python >= 3.11; found: $$(python3 --version 2>/dev/null || echo 'no python3')." >&2; \
+	        echo "make: install one, or name one: make search PYTHON=/path/to/python3.12" >&2; exit 1; \
+	    fi; \
+	    echo "making $(VENV) with $$("$$found" --version)"; \
+	    "$$found" -m venv --clear $(VENV) || { \
+	        echo "make: '$$found -m venv' failed; on Debian and Ubuntu it is the package python3-venv" >&2; exit 1; }; \
+	fi
+	@touch $@
+
+$(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
+	@echo "installing automl into $(VENV); PyTorch is several GB, so the first time takes minutes"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	@echo "installing the test tools into $(VENV)"
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+.PHONY: help search test benchmarks-replay clean

@@ -1,0 +1,1 @@
+"""What a search came to: the leaderboard, the final model, the report."""

@@ -1,0 +1,188 @@
+import io
+import json
+from dataclasses import dataclass
+
+import pytest
+from optuna.trial import TrialState, create_trial
+from rich.console import Console
+
+from automl.cli.progress import LONGEST, LiveProgress, PlainProgress, clock
+from automl.cli.tally import Tally
+from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.ladder import make_ladder
+from automl.racing.race import Race
+from automl.study.budget import Budget
+
+FOLDS, EPOCHS = 5, 20
+CONFIG = {"architecture": "resnet", "resnet.depth": 3}
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def race():
+    return Race(make_ladder(EPOCHS, FOLDS))
+
+
+def curves_of(losses, folds=1):
+    curves = Curves(FOLDS, EPOCHS)
+    for epoch, loss in enumerate(losses, 1):
+        curves.add(FoldEpoch(fold, epoch, loss, 0.5, loss, 1 - loss) for fold in range(folds))
+    return curves
+
+
+def ended(number, state=TrialState.COMPLETE, value=None, **facts):
+    trial = create_trial(state=state, value=value, user_attrs={"reason": "", **facts})
+    trial.number = number
+    return trial
+
+
+def climb_first_rung(watcher, race, number, loss, config=CONFIG):
+    race.start(number)
+    race.record(number, 0, loss)
+    if isinstance(watcher, Tally):
+        watcher.climbing(number, config)
+        watcher.epoch(number, curves_of([loss]))
+    else:
+        watcher.climbing(number, 0, config)
+        watcher.epoch(number, 0, curves_of([loss]))
+    watcher.waiting(number, race)
+
+
+def plain(trials=4, clock=None):
+    budget = Budget(trials, clock=clock or Clock())
+    return PlainProgress(budget, trials, FOLDS, EPOCHS, "log_loss", "accuracy", stream=io.StringIO())
+
+
+def live(trials=4, timeout=None, clock=None, width=100):
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    budget = Budget(trials, timeout, clock=clock or Clock())
+    return LiveProgress(budget, trials, FOLDS, EPOCHS, "log_loss", "accuracy", console=console)
+
+
+def shown(progress):
+    with progress.console.capture() as capture:
+        progress.console.print(progress.render())
+    return capture.get()
+
+
+def test_a_tally_counts_states_reasons_and_the_cost_saved(race):
+    tally = Tally(FOLDS, EPOCHS, "accuracy")
+    for number, loss in enumerate((0.5, 0.4, 0.3, 0.2)):
+        climb_first_rung(tally, race, number, loss)
+    tally.ended(ended(0, TrialState.PRUNED, reason="overfitting", fold_epochs=7))
+    tally.ended(ended(1, TrialState.FAIL, reason="boom", fold_epochs=1))
+    tally.ended(ended(2, TrialState.PRUNED, reason="infeasible"))
+    assert list(tally.counts.items()) == [("waiting", 1), ("infeasible", 1), ("overfitting", 1), ("failed", 1)]
+    # the infeasible and the failed trial would have cost nothing without the race either
+    assert tally.spent == 7 + 1 + 1 + 1
+    assert tally.saved == 2 * FOLDS * EPOCHS - tally.spent
+
+
+def test_a_trial_that_goes_on_replaces_its_cost_and_does_not_count_twice(race):
+    tally = Tally(FOLDS, EPOCHS, "accuracy")
+    climb_first_rung(tally, race, 0, 0.5)
+    tally.climbing(0, CONFIG)
+    tally.epoch(0, curves_of([0.5, 0.4]))
+    assert (tally.spent, tally.reached, tally.counts) == (2, 1, {})
+    assert tally.now == "trial 0, resnet: epoch 2, 1 fold"
+
+
+def test_the_leader_is_the_furthest_until_a_trial_is_complete_and_never_a_pruned_one(race):
+    tally = Tally(FOLDS, EPOCHS, "accuracy")
+    assert tally.leader is None
+    climb_first_rung(tally, race, 0, 0.1)
+    climb_first_rung(tally, race, 1, 0.3)
+    race.record(1, 1, 0.25)
+    tally.waiting(1, race)
+    assert tally.leader[0] == 1
+    tally.ended(ended(2, TrialState.PRUNED, reason="overfitting", score=0.01))
+    assert tally.leader[0] == 1
+    tally.ended(ended(3, value=0.6, accuracy=0.8))
+    number, row = tally.leader
+    assert (number, row.score, row.metric) == (3, 0.6, 0.8)
+
+
+def test_a_primed_tally_knows_the_trials_of_earlier_sessions():
+    waiting = ended(1, TrialState.RUNNING, fold_epochs=2)
+    waiting.user_attrs["race_standing"] = json.dumps({"scores": {"0": 0.9, "1": 0.7}, "waiting": True})
+    tally = Tally(FOLDS, EPOCHS, "accuracy")
+    tally.prime([ended(0, value=0.5, fold_epochs=100), waiting, ended(2, TrialState.RUNNING)])
+    assert tally.counts == {"complete": 1, "waiting": 1}
+    assert (tally.spent, tally.primed) == (102, 2)
+    assert (tally.rows[1].rung, tally.rows[1].score) == (1, 0.7)
+
+
+def test_plain_progress_prints_a_line_per_rung_and_end_and_none_per_epoch(race):
+    progress = plain()
+    climb_first_rung(progress, race, 0, 0.25)
+    progress.ended(ended(0, value=0.125, accuracy=0.9, epochs=20, folds=5), race)
+    progress.ended(ended(1, TrialState.PRUNED, reason="outpaced", score=0.5), race)
+    progress.ended(ended(2, TrialState.FAIL, reason="non-finite at fold 1, epoch 2 (loss)"), race)
+    progress.fitting(0, 14)
+    assert progress.stream.getvalue().splitlines() == [
+        "trial 0 (resnet): rung 1 of 5 (1x1), log_loss 0.25, accuracy 0.75",
+        "trial 0 (resnet): complete, log_loss 0.125, accuracy 0.9, 20x5",
+        "trial 1: pruned, outpaced, log_loss 0.5",
+        "trial 2: failed, non-finite at fold 1, epoch 2 (loss)",
+        "trial 0 (resnet): its config is fitted as the final model, 14 epochs",
+    ]
+
+
+def test_a_plain_line_is_bounded_and_holds_no_control_characters(race):
+    progress = plain()
+    progress.ended(ended(0, TrialState.FAIL, reason="\x1b[2J\n" + "x" * 1000), race)
+    (line,) = progress.stream.getvalue().splitlines()
+    assert len(line) == LONGEST
+    assert line.startswith("trial 0: failed,  [2J xxx")
+
+
+def test_the_live_display_tells_the_best_the_counts_the_cost_and_the_time(race):
+    time = Clock()
+    progress = live(trials=4, clock=time)
+    assert "0/4" in shown(progress)
+    climb_first_rung(progress, race, 0, 0.25)
+    time.now = 30
+    text = shown(progress)
+    assert "1/4" in text
+    assert "0:30, about 1:30 left" in text
+    assert "log_loss 0.25, accuracy 0.75, resnet (trial 0, so far on rung 1)" in text
+    assert "1 waiting" in text
+    assert "1 fold-epochs spent, 99 saved against no race" in text
+
+
+def test_a_deadline_bounds_the_time_left():
+    time = Clock()
+    progress = live(timeout=60, clock=time)
+    time.now = 20
+    assert "0:20, at most 0:40 left" in shown(progress)
+
+
+def test_earlier_trials_do_not_count_for_the_rate(race):
+    time = Clock()
+    progress = live(trials=4, clock=time)
+    progress.prime([ended(0, value=0.5)])
+    climb_first_rung(progress, race, 1, 0.25)
+    time.now = 10
+    assert "2/4" in shown(progress)
+    assert "0:10, about 0:20 left" in shown(progress)
+
+
+def test_the_live_display_is_a_context_manager_that_leaves_its_last_state(race):
+    progress = live(width=40)
+    with progress as entered:
+        assert entered is progress
+        climb_first_rung(progress, race, 0, 0.25)
+    text = progress.console.file.getvalue()
+    assert "1/4" in text
+    assert all(len(line) <= 40 for line in shown(progress).splitlines())
+
+
+def test_a_clock_has_hours_only_when_there_are_some():
+    assert [clock(s) for s in (0, 59.9, 725, 3723, -1)] == ["0:00", "0:59", "12:05", "1:02:03", "0:00"]

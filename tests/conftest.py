@@ -1,0 +1,102 @@
+"""Small data, recipes and runs that several test folders share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from automl.data.arrays import from_arrays
+from automl.data.dataset import Dataset
+from automl.data.resident import Resident
+from automl.data.splits import make_splits
+from automl.hooks.host import PluginHost, load_plugins
+from automl.training.recipe import Recipe
+from automl.training.run import FoldSamples, TrialRun
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def host() -> PluginHost:
+    return load_plugins()
+
+
+@pytest.fixture(scope="session")
+def images() -> Dataset:
+    """61 images 8x8 of 3 classes that can be told apart. 61 so that batches do not come out even."""
+    rng = np.random.default_rng(0)
+    y = np.arange(61) % 3
+    x = rng.integers(0, 160, (61, 8, 8))
+    for label in range(3):
+        x[y == label, label : label + 3] += 60
+    return from_arrays(x.astype(np.uint8), y, name="bars")
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Dataset:
+    """A regression on a table of 60 rows and 4 columns, with two outputs of very different units."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(3, 5, (60, 4)).astype(np.float32)
+    y = np.stack([x @ [1, 2, 0, -1] * 100 + 5000, x[:, 0] * 0.01 + rng.normal(0, 0.01, 60)], axis=1)
+    return from_arrays(x, y.astype(np.float32), name="numbers")
+
+
+@pytest.fixture
+def make_recipe(host: PluginHost) -> Callable[..., Recipe]:
+    """`make_recipe("lenet", width=2, optimizer="adam", sgd={...}, epochs=6)`; what is left out has a plain value."""
+    plain: dict[str, dict[str, Any]] = {
+        "linear": {"dropout": 0.0},
+        "mlp": {"depth": 1, "width": 8, "activation": "relu", "batch_norm": True, "dropout": 0.3},
+        "lenet": {"width": 1, "kernel_size": 3, "activation": "relu", "batch_norm": True, "dropout": 0.3},
+        "resnet": {"depth": 1, "width": 5, "kernel_size": 3, "dropout": 0.0},
+    }
+    training: dict[str, dict[str, Any]] = {
+        "sgd": {"momentum": 0.9, "nesterov": False},
+        "adam": {"beta1": 0.9},
+        "adamw": {"beta1": 0.9},
+        "constant": {},
+        "step": {"drops": 2, "gamma": 0.3},
+        "cosine": {},
+        "plateau": {"factor": 0.5, "patience": 1},
+    }
+
+    def make(architecture: Any = "mlp", **given: Any) -> Recipe:
+        optimizer, schedule = given.pop("optimizer", "sgd"), given.pop("schedule", "constant")
+        common = {"lr": 0.05, "weight_decay": 1e-3, "batch_size": 8, "epochs": 6}
+        common |= {key: given.pop(key) for key in list(given) if key in common}
+        own = {key: given.pop(key) for key in list(given) if key in training[optimizer]}
+        known = isinstance(architecture, str)
+        return Recipe(
+            architecture=host.architecture(architecture) if known else architecture,
+            architecture_config={**(plain[architecture] if known else {}), **given},
+            optimizer=host.optimizer(optimizer),
+            optimizer_config={**training[optimizer], **own},
+            schedule=host.schedule(schedule),
+            schedule_config=training[schedule],
+            **common,
+        )
+
+    return make
+
+
+def three_folds(dataset: Dataset) -> list[FoldSamples]:
+    splits = make_splits(dataset, folds=3, seed=0)
+    return [(splits.train(fold), splits.validation(fold)) for fold in range(3)]
+
+
+@pytest.fixture
+def make_run(images: Dataset) -> Callable[..., TrialRun]:
+    """`make_run(recipe, dataset=images, seed=1, ...)`: a trial on three folds."""
+
+    def make(recipe: Recipe, dataset: Dataset = images, seed: int = 1, **more: Any) -> TrialRun:
+        samples = more.pop("samples", None) or three_folds(dataset)
+        return TrialRun(recipe, Resident(dataset, torch.device("cpu")), samples, seed=seed, **more)
+
+    return make
