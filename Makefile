@@ -16,6 +16,7 @@ DATA = digits
 ARGS =
 PYTEST_ARGS =
 TABLES = tables
+SECOND = torchvision:MNIST
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -30,27 +31,27 @@ test: $(VENV)/installed-test
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-benchmarks-replay: $(VENV)/installed $(TABLES)/digits-150.npz $(TABLES)/mnist-90.npz
-	@for table in $(TABLES)/digits-150.npz $(TABLES)/mnist-90.npz; do \
+benchmarks-replay: $(VENV)/installed $(TABLES)/digits-150.npz $(TABLES)/second-90.npz
+	@for table in $(TABLES)/digits-150.npz $(TABLES)/second-90.npz; do \
 	    $(BIN)/python benchmarks/replay.py $$table || exit 1; echo; done
 
 $(TABLES)/digits-150.npz:
 	$(BIN)/python benchmarks/record_curves.py digits --configs 150 --folds 5 --epochs 20 --out $@.part.npz
 	@mv $@.part.npz $@
 
-$(TABLES)/mnist-90.npz:
-	$(BIN)/python benchmarks/record_curves.py torchvision:MNIST --samples 1500 --configs 90 --folds 5 --epochs 20 --out $@.part.npz
+$(TABLES)/second-90.npz:
+	$(BIN)/python benchmarks/record_curves.py $(SECOND) --samples 1500 --configs 90 --folds 5 --epochs 20 --out $@.part.npz
 	@mv $@.part.npz $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find automl plugins search_spaces benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
+	find automl plugins search_spaces benchmarks docs tests -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment that works is kept, whoever made it. A candidate is run before it is believed: a name on the PATH may be
 # a version manager's stub for an interpreter that is switched off.
 $(VENV)/created:
 	@if ! $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	    for python in "$(PYTHON)" python3.13 python3.12 python3.11 python3; do \
+	    found=; for python in "$(PYTHON)" python3.13 python3.12 python3.11 python3; do \
 	        test -n "$$python" || continue; \
 	        if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	        test "$$python" != "$(PYTHON)" || { echo "make: PYTHON=$(PYTHON) is not a Python >= 3.11 that runs" >&2; exit 1; }; \

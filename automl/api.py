@@ -154,7 +154,7 @@ def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settin
 def storage_url_of(record: Mapping[str, Any], given: str | None = None) -> str | None:
     """The storage's URL: as given now, from the environment, or from the record, which never holds a password."""
     url = given or os.environ.get(PASSWORD_VARIABLE) or record["settings"].get("storage")
-    if url and ":***@" in url:
+    if url and "***" in url:
         raise RunError(
             f"the run's storage is {url}, and passwords are not kept: give it with --storage or in ${PASSWORD_VARIABLE}"
         )
@@ -223,7 +223,10 @@ def _continue(
 def _standings(race: Race) -> dict[int, tuple[int, float]]:
     """What the sampler is shown of the trials that wait: epochs and score of the rung that each has reached."""
     return {
-        trial: (race.ladder[race.standings[trial].rung].epochs, race.standings[trial].scores[race.standings[trial].rung])
+        trial: (
+            race.ladder[race.standings[trial].rung].epochs,
+            race.standings[trial].scores[race.standings[trial].rung],
+        )
         for trial in race.waiting
     }
 

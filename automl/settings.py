@@ -19,7 +19,11 @@ def parse_duration(text: str | float) -> float:
     if isinstance(text, int | float):
         return float(text)
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if not parts or "".join(n + u for n, u in parts) != text.strip() or (len(parts) > 1 and any(not u for _, u in parts)):
+    if (
+        not parts
+        or "".join(n + u for n, u in parts) != text.strip()
+        or (len(parts) > 1 and any(not u for _, u in parts))
+    ):
         raise ValueError("must be a duration such as 90s, 10m or 1h30m")
     return sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
 
@@ -62,7 +66,7 @@ class Settings(BaseModel):
     epochs: Positive = 20
     ladder: str | None = None
     finalists: Positive = 3
-    patience: Positive = 3
+    patience: Positive | None = None
     tolerance: Annotated[float, Field(ge=0)] = 0.05
 
     device: str = "auto"
@@ -70,6 +74,14 @@ class Settings(BaseModel):
     threads: Positive | None = None
     storage: str | None = None
     study: str | None = None
+
+    @property
+    def patience_epochs(self) -> int:
+        """Epochs before a verdict of overfitting: as set, or 15 % of the epochs and at least 3 (3 for 20 epochs).
+
+        What is a trend and what is noise depends on how long the training is laid out for.
+        """
+        return self.patience or max(3, round(0.15 * self.epochs))
 
     @field_validator("timeout", mode="before")
     @classmethod
@@ -86,7 +98,9 @@ class Settings(BaseModel):
             path = Path(value).expanduser()
             return str(path.absolute()) if value not in names and path.exists() else value
 
-        changes: dict[str, Any] = {name: absolute(getattr(self, name)) for name in ("data", "space") if getattr(self, name)}
+        changes: dict[str, Any] = {
+            name: absolute(getattr(self, name)) for name in ("data", "space") if getattr(self, name)
+        }
         if self.groups and Path(self.data).expanduser().is_dir():  # elsewhere it names a column or an array
             changes["groups"] = absolute(self.groups)
         for name in ("plugins", "plugins_dirs"):
@@ -94,7 +108,12 @@ class Settings(BaseModel):
         return self.model_copy(update=changes)
 
 
-OPTION_NAMES = {"overrides": "--set", "architectures": "--architecture", "plugins": "--plugin", "plugins_dirs": "--plugins-dir"}
+OPTION_NAMES = {
+    "overrides": "--set",
+    "architectures": "--architecture",
+    "plugins": "--plugin",
+    "plugins_dirs": "--plugins-dir",
+}
 
 
 def option_name(field: str) -> str:

@@ -73,7 +73,9 @@ def main() -> None:
     if args.samples:
         keep = np.random.default_rng(args.seed).permutation(len(dataset))[: args.samples]
         fields = {"x": dataset.x[keep], "y": dataset.y[keep], "test": None, "groups": None}
-        dataset = Dataset(**{**{f: getattr(dataset, f) for f in ("name", "kind", "task", "classes", "columns")}, **fields})
+        dataset = Dataset(
+            **{**{f: getattr(dataset, f) for f in ("name", "kind", "task", "classes", "columns")}, **fields}
+        )
     space = merge(read(find_space(args.space)), load_plugins().catalogue(), overrides=args.overrides)
     rng = random.Random(args.seed)
     drawn = [space.sample(rng) for _ in range(2 * args.configs)]

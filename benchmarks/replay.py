@@ -70,7 +70,9 @@ def no_pruning(table: Array, order: list[int], targets: set[int], folds: int) ->
     return (position + 1) * folds * table.shape[2], False
 
 
-def _lockstep(table: Array, order: list[int], targets: set[int], keep: Callable[[int, Array, list[int]], bool]) -> Result:
+def _lockstep(
+    table: Array, order: list[int], targets: set[int], keep: Callable[[int, Array, list[int]], bool]
+) -> Result:
     """All folds epoch by epoch; `keep(epoch, mean curve, complete)` says whether to go on after an epoch (from 1)."""
     spent, complete = 0, []
     _, folds, epochs, _ = table.shape
@@ -158,13 +160,17 @@ def regret(table: Array, ladder: Ladder, rule: OverfittingRule) -> float:
         kept = []
         for config in table:
             curves = Curves.of(config)
-            stop = next((e for e in range(1, config.shape[1] + 1) if verdict_at(curves, rule, folds, e)), config.shape[1])
+            stop = next(
+                (e for e in range(1, config.shape[1] + 1) if verdict_at(curves, rule, folds, e)), config.shape[1]
+            )
             kept.append(curves.score(len(config), stop))
         worst = max(worst, float(np.nanmin(kept)) - float(best))
     return worst
 
 
-def replay(table: Array, ladder: Ladder, orders: int, eta: float = ETA, seed: int = 0) -> dict[str, dict[str, float] | float]:
+def replay(
+    table: Array, ladder: Ladder, orders: int, eta: float = ETA, seed: int = 0
+) -> dict[str, dict[str, float] | float]:
     """All schedules on `orders` random orders of the table's configs."""
     count = max(1, math.floor(TARGET_SHARE * len(table)))
     targets = set(np.argsort(scores(table), kind="stable")[:count].tolist())

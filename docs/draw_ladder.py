@@ -12,6 +12,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from automl.racing.ladder import make_ladder
 from automl.racing.race import Race
@@ -68,21 +69,19 @@ def draw(path: Path) -> None:
         for fold in range(FOLDS):
             trained = fold < budget.folds
             axes.add_patch(
-                plt.Rectangle(
-                    (rung - 0.25 + 0.1 * fold, 4.2), 0.085, 1.1, fc=BLUE if trained else "none", ec=BLUE, lw=0.8
-                )
+                Rectangle((rung - 0.25 + 0.1 * fold, 4.2), 0.085, 1.1, fc=BLUE if trained else "none", ec=BLUE, lw=0.8)
             )
         axes.text(rung, 2.7, f"{cost} fold-epoch{'s' * (cost > 1)}", ha="center", fontsize=9)
         axes.text(rung, 1.2, f"{len(column)} trial{'s' * (len(column) > 1)}", ha="center", fontsize=9)
     spent = sum(ladder[s.rung].epochs * ladder[s.rung].folds for s in race.standings.values())
     axes.text(1.55, -31.0, "40 trials with made-up scores; the best score on top.", fontsize=10)
-    for y, colour, text in (
+    for height, colour, text in (
         (-33.2, BLUE, "promoted: trains on from its checkpoint"),
         (-35.0, GREY, "waits, and is outpaced in the end"),
         (-36.8, GREEN, "complete: scored on all 5 folds"),
     ):
-        axes.scatter([1.62], [y + 0.72], s=46, color=colour)
-        axes.text(1.72, y, text, fontsize=10, va="bottom")
+        axes.scatter([1.62], [height + 0.72], s=46, color=colour)
+        axes.text(1.72, height, text, fontsize=10, va="bottom")
     axes.text(
         1.55,
         -39.3,

@@ -100,3 +100,16 @@ def make_run(images: Dataset) -> Callable[..., TrialRun]:
         return TrialRun(recipe, Resident(dataset, torch.device("cpu")), samples, seed=seed, **more)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(images: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A real search over 61 images that came to its end. Tests copy what they want to change."""
+    import automl
+
+    folder = tmp_path_factory.mktemp("finished")
+    np.savez(folder / "bars.npz", x=images.x[:, 0], y=images.y, classes=np.array(["low", "mid <b>", "high"]))
+    return automl.search(
+        str(folder / "bars.npz"), out=folder / "run", space="smoke", trials=6, folds=2, epochs=3, finalists=2,
+        seed=1, device="cpu", precision="fp32",
+    )  # fmt: skip

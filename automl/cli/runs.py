@@ -67,7 +67,9 @@ def print_trials(run: Run, top: int) -> None:
     from rich.table import Table
 
     metric = run.record["metric"]
-    table = Table("trial", "state", "architecture", run.record["objective"], metric, "epochs", "folds", "cost", "params", "s")
+    table = Table(
+        "trial", "state", "architecture", run.record["objective"], metric, "epochs", "folds", "cost", "params", "s"
+    )
     for row in run.summary["trials"][:top]:
         spread = f" ± {row['score_std']:.4f}" if row["score_std"] is not None else ""
         table.add_row(
@@ -97,7 +99,9 @@ def print_answer(run: Run) -> None:
         how = f"{row['folds']}-fold cross-validation"
         if final["stand_in"]:
             how = f"{row['folds']} fold(s) and {row['epochs']} epochs only, no trial was completed"
-        typer.echo(f"best      trial {row['number']}, {row['architecture']}: {objective} {row['score']:.4f}{spread} ({how})")
+        typer.echo(
+            f"best      trial {row['number']}, {row['architecture']}: {objective} {row['score']:.4f}{spread} ({how})"
+        )
         typer.echo("test      " + ", ".join(f"{name} {value:.4f}" for name, value in summary["test"].items()))
         if final["cut_short"]:
             typer.echo(f"          the deadline cut the final fit short after {final['epochs']} epochs")

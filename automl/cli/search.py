@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -67,7 +66,9 @@ def search(
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        _option("--set", metavar="NAME=DOMAIN", help="Pin or replace a domain: resnet.depth=3. Repeatable.", panel=SPACE),
+        _option(
+            "--set", metavar="NAME=DOMAIN", help="Pin or replace a domain: resnet.depth=3. Repeatable.", panel=SPACE
+        ),
     ] = None,
     plugin: Annotated[
         list[str] | None, _option("--plugin", metavar="FILE", help="Load this plugin too. Repeatable.", panel=SPACE)
@@ -94,7 +95,10 @@ def search(
         int | None, _option("--finalists", help="Trials to complete on all folds [3].", panel=RACE)
     ] = None,
     patience: Annotated[
-        int | None, _option("--patience", help="Epochs without progress before a verdict [3].", panel=RACE)
+        int | None,
+        _option(
+            "--patience", help="Epochs without progress before a verdict [15 % of --epochs, at least 3].", panel=RACE
+        ),
     ] = None,
     tolerance: Annotated[
         float | None,
@@ -102,9 +106,7 @@ def search(
     ] = None,
     seed: Annotated[int | None, _option("--seed", help="Seed of everything random [0].", panel=MACHINE)] = None,
     device: Device = None,
-    precision: Annotated[
-        str | None, _option("--precision", help="auto, fp32 or bf16 [auto].", panel=MACHINE)
-    ] = None,
+    precision: Annotated[str | None, _option("--precision", help="auto, fp32 or bf16 [auto].", panel=MACHINE)] = None,
     threads: Threads = None,
     storage: Storage = None,
     study: Annotated[
@@ -164,8 +166,9 @@ def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
     """Runs a search with signals, progress and the closing words."""
     from automl.cli.signals import Signals
     from automl.study.budget import Interrupted
+    from automl.study.logs import set_up_logging
 
-    _quieten()
+    set_up_logging()
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
         watch = None if quiet or as_json else _watch(stack)
@@ -181,17 +184,6 @@ def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
         from automl.cli.runs import print_answer
 
         print_answer(run)
-
-
-def _quieten() -> None:
-    """Silences what libraries say on their own; a search says itself what matters."""
-    import warnings
-
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    logging.basicConfig(level=logging.WARNING, format="automl: %(message)s", stream=sys.stderr)
 
 
 def _watch(stack: ExitStack) -> MakeWatcher:

@@ -14,8 +14,8 @@ class OverfittingRule:
     """When a trial counts as overfitting, on its fold-mean curves.
 
     With T the train loss, V the validation loss and b the epoch of the lowest V so far, the verdict falls at epoch e when
-    e - b >= `patience`, V_e > (1 + `tolerance`) * V_b, and T_e < T_b. A flat or rising T is diverging or being stuck,
-    not overfitting, and is left to the ladder.
+    e - b >= `patience` and, in each of the last `patience` epochs, V > (1 + `tolerance`) * V_b and T < T_b. One bad epoch
+    is noise; a flat or rising T is diverging or being stuck, not overfitting. Both are left to the ladder.
     """
 
     patience: int = 3
@@ -53,9 +53,10 @@ def verdict_at(curves: Curves, rule: OverfittingRule, folds: int, epoch: int) ->
     if validation.size < epoch or not np.isfinite(validation).all():
         return None
     best, last = int(validation.argmin()), epoch - 1
+    recent = slice(max(0, epoch - rule.patience), epoch)
     # A perfect fit (V_b = 0) has no relative gap; any rise above it counts.
-    risen = validation[last] > (1 + rule.tolerance) * validation[best]
-    if last - best < rule.patience or not risen or not train[last] < train[best]:
+    risen = (validation[recent] > (1 + rule.tolerance) * validation[best]).all()
+    if last - best < rule.patience or not risen or not (train[recent] < train[best]).all():
         return None
     floor = max(float(validation[best]), np.finfo(np.float64).tiny)
     return Verdict(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import torch
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from sklearn import metrics
@@ -107,7 +108,8 @@ def fit_final(prepared: Prepared, winner: Winner, resident: Resident, budget: Bu
         "parameters": run.parameters,
     }
     module = Standardised(fold.network, norm.mean, norm.std, norm.y_mean, norm.y_std)
-    return Model(module.eval(), about)
+    # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
+    return Model(module.to(memory_format=torch.contiguous_format).eval(), about)
 
 
 def test_scores(model: Model, prepared: Prepared) -> dict[str, float]:
@@ -117,10 +119,11 @@ def test_scores(model: Model, prepared: Prepared) -> dict[str, float]:
     if not len(index):
         return {}
     if prepared.dataset.task == "classification":
-        probabilities = model.predict_proba(x)
+        probabilities = model.predict_proba(x).astype(np.float64)
+        probabilities /= probabilities.sum(1, keepdims=True)  # float32 sums to 1 within 1e-7, which scikit-learn minds
         labels = np.arange(len(model.classes))
         return {
-            "log_loss": float(metrics.log_loss(y, probabilities.astype(np.float64), labels=labels)),
+            "log_loss": float(metrics.log_loss(y, probabilities, labels=labels)),
             "accuracy": float(metrics.accuracy_score(y, probabilities.argmax(1))),
         }
     predicted: NDArray[Any] = model.predict(x).reshape(len(y), -1)
@@ -131,9 +134,7 @@ def test_scores(model: Model, prepared: Prepared) -> dict[str, float]:
     }
 
 
-def finish(
-    prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, folder: RunFolder
-) -> dict[str, Any]:
+def finish(prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, folder: RunFolder) -> dict[str, Any]:
     """Fits, saves and tests the final model; returns what `run.yaml` keeps of it."""
     model = fit_final(prepared, winner, resident, budget)
     path = save_model(model, folder.model)

@@ -65,7 +65,7 @@ def make_row(trial: FrozenTrial, metric: str, space: Space) -> Row:
 
 
 def full_config(trial: FrozenTrial, space: Space) -> dict[str, Any]:
-    """The trial's config with the pinned constants, which Optuna does not know; what it knows, if it broke off early."""
+    """The trial's config with the pinned constants, which Optuna does not know; all it knows, if it broke off."""
     try:
         return dict(space.suggest(optuna.trial.FixedTrial(trial.params)))  # type: ignore[arg-type]
     except ValueError:

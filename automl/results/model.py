@@ -69,7 +69,8 @@ class Model:
         """Class names [n], or predicted numbers [n] ([n, outputs] for several), for raw samples as in the data."""
         output = self._outputs(x)
         if self.classes:
-            return np.array(self.classes)[output.argmax(1)]
+            names: NDArray[Any] = np.array(self.classes)[output.argmax(1)]
+            return names
         return output[:, 0] if output.shape[1] == 1 else output
 
     def predict_proba(self, x: ArrayLike | Tensor) -> NDArray[Any]:
@@ -84,12 +85,17 @@ class Model:
         samples = _as_samples(x, tuple(self.about["input_shape"]))
         device = self.module.mean.device
         self.module.eval()
-        return np.concatenate([self.module(part.to(device)).cpu().numpy() for part in torch.split(samples, BATCH)])
+        # One layout whatever the caller's array had: sums in another order differ in the last bits.
+        parts = (part.clone(memory_format=torch.contiguous_format) for part in torch.split(samples, BATCH))
+        return np.concatenate([self.module(part.to(device)).cpu().numpy() for part in parts])
 
 
 def _as_samples(x: ArrayLike | Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Raw samples as [n, *shape]; images may come as [n, h, w] or [n, h, w, c]. Raises `DataError` for other shapes."""
-    samples = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
+    """Raw samples as [n, *shape]; images may come as [n, h, w] or [n, h, w, c]. Raises `DataError` for others."""
+    try:
+        samples = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the model takes samples as an array of numbers: {error}") from error
     if len(shape) == 3:
         channels, height, width = shape
         if samples.shape[1:] == (height, width) and channels == 1:
@@ -97,7 +103,9 @@ def _as_samples(x: ArrayLike | Tensor, shape: tuple[int, ...]) -> Tensor:
         elif samples.shape[1:] == (height, width, channels) and samples.shape[1:] != shape:
             samples = samples.permute(0, 3, 1, 2)
     if tuple(samples.shape[1:]) != shape or not len(samples):
-        raise DataError(f"the model takes samples of shape [n, {', '.join(map(str, shape))}], not {list(samples.shape)}")
+        raise DataError(
+            f"the model takes samples of shape [n, {', '.join(map(str, shape))}], not {list(samples.shape)}"
+        )
     return samples
 
 

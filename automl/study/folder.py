@@ -44,7 +44,9 @@ class RunFolder:
     def create(self, record: dict[str, Any]) -> None:
         """Makes the folder with its `run.yaml`. Raises `RunError` when something is there already."""
         if self.exists:
-            raise RunError(f"{self.path} holds a run already; continue it with `automl resume {self.path}` or choose another --out")
+            raise RunError(
+                f"{self.path} holds a run already; continue it with `automl resume {self.path}` or choose another --out"
+            )
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(f"{self.path} is there already and is not an empty folder; choose another --out")
         for folder in (self.path, self.checkpoints, self.artifacts):
@@ -80,8 +82,9 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.seek(0)
+                process = file.read().strip() or "?"
                 raise RunError(
-                    f"{self.path}: process {file.read().strip() or '?'} is searching here; wait for it, or choose another --out"
+                    f"{self.path}: process {process} is searching here; wait for it, or choose another --out"
                 ) from None
             file.seek(0)
             file.truncate()

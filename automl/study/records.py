@@ -24,9 +24,8 @@ STANDING, CLIMBING, CONFIG = "race_standing", "race_climbing", "config"
 
 def remember_standing(trial: optuna.Trial, standing: Standing) -> None:
     """Writes where a waiting trial stands, so that another process can go on with the race."""
-    trial.set_user_attr(
-        STANDING, json.dumps({"scores": standing.scores, "promoted": sorted(standing.promoted), "waiting": standing.waiting})
-    )
+    known = {"scores": standing.scores, "promoted": sorted(standing.promoted), "waiting": standing.waiting}
+    trial.set_user_attr(STANDING, json.dumps(known))
 
 
 def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
@@ -87,5 +86,5 @@ def load_curves(folder: RunFolder, number: int) -> Curves | None:
     try:
         with np.load(folder.curves(number), allow_pickle=False) as file:
             return Curves.of(file["curves"])
-    except (OSError, ValueError, KeyError):
+    except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return None

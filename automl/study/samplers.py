@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -35,9 +35,10 @@ def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, s
     if name == "random":
         return optuna.samplers.RandomSampler(seed=number)
     if name == "grid":
-        return optuna.samplers.GridSampler(make_grid(space), seed=number)
+        return _Grid(make_grid(space), seed=number)
     if name == "gp":
-        return WatchingSampler(optuna.samplers.GPSampler(seed=number), standings)
+        # A Gaussian process looks at COMPLETE trials only.
+        return WatchingSampler(optuna.samplers.GPSampler(seed=number), standings, seen_as=TrialState.COMPLETE)
     if name == "cmaes":
         try:
             import cmaes  # noqa: F401
@@ -48,8 +49,8 @@ def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, s
 
 
 def make_grid(space: Space) -> dict[str, list[Any]]:
-    """All values of choices, and both ends and the middle of each range. Raises `SettingsError` above 100,000 points."""
-    grid = {}
+    """All values of choices, both ends and the middle of each range. Raises `SettingsError` above 100,000 points."""
+    grid: dict[str, list[Any]] = {}
     for name, domain in space.parameters().items():
         if isinstance(domain, Choice):
             grid[name] = list(domain.values)
@@ -59,7 +60,8 @@ def make_grid(space: Space) -> dict[str, list[Any]]:
             values = [float(v) for v in (np.exp(points) if domain.log else points)]
             # The ends are given back exactly, for exp(log(x)) may lie outside the domain.
             values[0], values[-1] = domain.low, domain.high
-            grid[name] = sorted({round(v) for v in values}) if isinstance(domain, Int) else sorted(set(values))
+            values[1] = _on_grid(values[1], domain)
+            grid[name] = sorted(set(values))
     size = math.prod(len(values) for values in grid.values())
     if size > GRID_LIMIT:
         raise SettingsError(
@@ -69,20 +71,38 @@ def make_grid(space: Space) -> dict[str, list[Any]]:
     return grid
 
 
+def _on_grid(value: float, domain: Int | Float) -> float:
+    """The value of the domain that lies nearest to `value`."""
+    if domain.step is None:
+        return value
+    steps = round((value - domain.low) / domain.step)
+    # Rounded, for 3 * 0.1 is not 0.3.
+    return domain.low + steps * domain.step if isinstance(domain, Int) else round(domain.low + steps * domain.step, 12)
+
+
+class _Grid(optuna.samplers.GridSampler):
+    """Optuna's, without the wish to stop at the end of the grid: outside of `optimize` that is an error."""
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Nothing: the search has its own budget."""
+
 
 class WatchingSampler(BaseSampler):
-    """Lets `inner` see waiting trials as pruned at their rung.
+    """Lets `inner` see waiting trials as pruned at their rung, or as what `seen_as` says.
 
     For Optuna a trial that waits for its promotion is RUNNING, and samplers do not learn from running trials. In a race
     nearly all trials wait until the end, so a sampler without this view would draw at random all along.
     """
 
-    def __init__(self, inner: BaseSampler, standings: Standings):
+    def __init__(self, inner: BaseSampler, standings: Standings, seen_as: TrialState = TrialState.PRUNED):
         self.inner = inner
         self.standings = standings
+        self.seen_as = seen_as
 
     def _view(self, study: optuna.Study) -> optuna.Study:
-        return cast(optuna.Study, _StudyView(study, self.standings()))
+        return cast(optuna.Study, _StudyView(study, self.standings(), self.seen_as))
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """As Optuna's."""
@@ -106,11 +126,12 @@ class WatchingSampler(BaseSampler):
 
 
 class _StudyView:
-    """A study in which waiting trials are PRUNED with their rung's score as the last report."""
+    """A study in which waiting trials have ended as `seen_as`, with their rung's score as the last report and value."""
 
-    def __init__(self, study: optuna.Study, waiting: Mapping[int, tuple[int, float]]):
+    def __init__(self, study: optuna.Study, waiting: Mapping[int, tuple[int, float]], seen_as: TrialState):
         self._real = study
         self._waiting = waiting
+        self._seen_as = seen_as
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -133,6 +154,7 @@ class _StudyView:
             return trial
         epochs, score = self._waiting[trial.number]
         seen = copy.copy(trial)
-        seen.state = TrialState.PRUNED
+        seen.state = self._seen_as
+        seen.value = score
         seen.intermediate_values = {epochs: score}
         return seen

@@ -57,13 +57,15 @@ class Search:
         self.watcher = watcher
         self.race = race
         settings = prepared.settings
-        self.rule = OverfittingRule(settings.patience, settings.tolerance)
+        self.rule = OverfittingRule(settings.patience_epochs, settings.tolerance)
         self.resident: Resident = prepared.resident()
         splits = prepared.splits
         self.samples = [(splits.train(fold), splits.validation(fold)) for fold in range(splits.folds)]
         trials = study.get_trials(deepcopy=False)
         self.asked = len(trials)
         self.broken_off = recall_race(race, trials)
+        # The trials that are not ended yet, with the curves of a climb that was stopped in its midst.
+        self.held: dict[int, Curves | None] = {t.number: None for t in trials if not t.state.is_finished()}
         self.forecast = Forecast(race)
         self.forecast.recall(trials)
         self.failures: list[str] = []
@@ -101,6 +103,7 @@ class Search:
         with storage_errors():
             trial = self.study.ask()
         self.asked += 1
+        self.held[trial.number] = None
         return trial.number, self.race.start(trial.number)
 
     def _climb(self, number: int, rung: int) -> None:
@@ -115,7 +118,10 @@ class Search:
             run = self._build(number, config)
             curves = self._restore(run, number, curves)
             outcome = self._train(trial, rung, run, curves)
-        except (Stop, MachineFailed):
+        except Stop:
+            self.held[number] = curves
+            raise
+        except MachineFailed:
             raise
         except Infeasible as error:
             self._end(trial, run, curves, TrialState.PRUNED, "infeasible", str(error))
@@ -230,12 +236,15 @@ class Search:
                 if state == TrialState.PRUNED:
                     # A trial pruned late would otherwise rank as a good one.
                     trial.set_constraint("overfitting", verdict.gap)
+            # Its scores still count at their rungs, also after a restart.
+            remember_standing(trial, self.race.standings[trial.number])
             remember_result(trial, self.folder, curves, self.prepared.metric, facts)
             value = outcome.score if state == TrialState.COMPLETE and outcome else None
             self.study.tell(trial.number, value, state=state)
         if state != TrialState.COMPLETE:
             self.race.leave(trial.number)
             self.folder.checkpoint(trial.number).unlink(missing_ok=True)
+        self.held.pop(trial.number, None)
         self.watcher.ended(self._frozen(trial.number), self.race)
         self._count_failures(reason if state == TrialState.FAIL else None)
 
@@ -250,16 +259,19 @@ class Search:
             raise NoTrialSucceeded(f"{SAME_FAILURES} trials in a row failed for the same cause: {reason}")
 
     def _prune_waiting(self) -> None:
-        """Tells Optuna that the trials which still wait were outpaced."""
-        for number in sorted({*self.race.waiting, *(trial for trial, _ in self.broken_off)}):
-            curves = Curves(self.prepared.settings.folds, self.prepared.settings.epochs)
-            path = self.folder.checkpoint(number)
-            if path.exists():
-                try:
-                    curves = read_curves(path)
-                except RunError as error:
-                    log.warning("the curves of trial %d are lost: %s", number, error)
-            self._end(optuna.Trial(self.study, self._trial_id(number)), None, curves, TrialState.PRUNED, "outpaced")
+        """Tells Optuna that the trials which still race were outpaced."""
+        for number, curves in sorted(self.held.items()):
+            trial = optuna.Trial(self.study, self._trial_id(number))
+            self._end(trial, None, curves or self._saved_curves(number), TrialState.PRUNED, "outpaced")
+
+    def _saved_curves(self, number: int) -> Curves:
+        path = self.folder.checkpoint(number)
+        if path.exists():
+            try:
+                return read_curves(path)
+            except RunError as error:
+                log.warning("the curves of trial %d are lost: %s", number, error)
+        return Curves(self.prepared.settings.folds, self.prepared.settings.epochs)
 
     def _frozen(self, number: int) -> FrozenTrial:
         with storage_errors():
@@ -289,5 +301,3 @@ def storage_errors() -> Iterator[None]:
         raise MachineFailed(f"the disk failed: {error.strerror or error} ({error.filename or 'storage'})") from error
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise MachineFailed(f"the storage failed: {type(error).__name__}") from error
-
-

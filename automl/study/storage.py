@@ -23,9 +23,12 @@ def redact(url: str) -> str:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url).render_as_string(hide_password=True)
+        parsed = make_url(url)
     except ArgumentError:
         return "(unreadable storage URL)"
+    # PostgreSQL's drivers take passwords behind the question mark as well.
+    secret = {key: "***" for key in parsed.query if "pass" in key.lower() or "pwd" in key.lower()}
+    return parsed.update_query_dict(secret).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
 
 
 def open_storage(url: str | None, journal: Path) -> BaseStorage:
@@ -36,7 +39,7 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
     if url is None:
         repair_journal(journal)
         return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalFileOpenLock(str(journal))))
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+    from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
     try:
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
@@ -45,7 +48,7 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
         raise SettingsError(
             f"--storage {redact(url)}: {reason}; use sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
         ) from None
-    except OperationalError as error:
+    except DatabaseError as error:
         reason = str(error.orig).strip().partition("\n")[0]
         raise MachineFailed(f"storage {redact(url)} does not answer: {reason}") from None
 
@@ -67,7 +70,7 @@ def repair_journal(path: Path) -> Path | None:
             whole = whole[: whole.rfind(b"\n", 0, -1) + 1]
         if whole == content:
             return None
-        copy = path.with_name(f"{path.name}.torn-{time.strftime('%Y%m%dT%H%M%S')}")
+        copy = path.with_name(f"{path.name}.torn-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09d}")
         shutil.copyfile(path, copy)
         with path.open("r+b") as file:
             file.truncate(len(whole))

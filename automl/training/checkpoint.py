@@ -26,9 +26,11 @@ def _pack(tree: Any, tensors: dict[str, Tensor]) -> Any:
         tensors[key] = tree.detach().cpu().contiguous().clone()
         return {_TENSOR: key}
     if isinstance(tree, dict):
-        if tree and all(isinstance(k, int) for k in tree):
+        if tree and all(type(k) is int for k in tree):
             return {_INT_KEYS: [[k, _pack(v, tensors)] for k, v in tree.items()]}
-        return {str(k): _pack(v, tensors) for k, v in tree.items()}
+        if not all(isinstance(k, str) for k in tree) or tree.keys() & {_TENSOR, _TUPLE, _INT_KEYS}:
+            raise TypeError(f"a checkpoint holds dicts whose keys are all texts or all integers, not {list(tree)[:5]}")
+        return {k: _pack(v, tensors) for k, v in tree.items()}
     if isinstance(tree, tuple):
         return {_TUPLE: [_pack(v, tensors) for v in tree]}
     if isinstance(tree, list):

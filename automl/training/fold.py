@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from automl.data.resident import Normalisation, Resident
 from automl.training.layout import choose_layout
 from automl.training.recipe import Recipe
-from automl.training.seeds import derive_seed
+from automl.training.seeds import derive_seed, seed_torch
 
 
 @dataclass
@@ -76,7 +76,7 @@ def build_fold(
     devices = [resident.device] if resident.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         # Built on the CPU, so that the initial weights do not depend on the device.
-        torch.manual_seed(derive_seed(seed, "weights"))
+        seed_torch(derive_seed(seed, "weights"), torch.device("cpu"))
         network = recipe.build_network(resident.input_shape, resident.num_outputs)
     layout = choose_layout(network, resident.device) if resident.image else torch.contiguous_format
     network.to(resident.device, memory_format=layout)  # type: ignore[call-overload]

@@ -42,7 +42,8 @@ class RegressionLoss:
 
     def normalise_targets(self, y: Tensor, norm: Normalisation) -> Tensor:
         """Targets [b, outputs] in units of the training part's standard deviation."""
-        assert norm.y_mean is not None and norm.y_std is not None
+        assert norm.y_mean is not None
+        assert norm.y_std is not None
         return (y - norm.y_mean) / norm.y_std
 
     def __call__(self, output: Tensor, y: Tensor) -> Tensor:

@@ -108,7 +108,9 @@ def check_on_meta(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int
         except NotImplementedError:
             return parameters  # an operation without a meta kernel: the first real batch will tell
         except RuntimeError as error:
-            # On meta nothing is computed, so a RuntimeError from torch can only be about shapes.
+            if "meta" in str(error):
+                return parameters  # it looks at a value, or makes a tensor on the CPU: again, the first batch will tell
+            # On meta nothing is computed, so any other RuntimeError from torch can only be about shapes.
             raise Infeasible(
                 f"the network does not fit the input {input_shape}: {str(error).partition(chr(10))[0]}"
             ) from error

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from automl.data.resident import Resident
 from automl.training.fold import Fold
 from automl.training.losses import Loss
-from automl.training.seeds import derive_seed
+from automl.training.seeds import derive_seed, seed_torch
 
 EVALUATION_BATCH = 512  # bounds the memory of a forward pass; larger batches are no faster
 
@@ -25,8 +25,8 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Trains the fold for one epoch; (train loss, train metric) are means over the epoch's batches, as trained.
 
-    `tick` is called before each batch and may raise to stop: the fold's state is of no use then. Sums stay on the device
-    until the epoch's end, so that nothing waits for it in between.
+    `tick` is called before each batch and may raise to stop: the fold's state is of no use then. Sums stay on the
+    device until the epoch's end, so that nothing waits for it in between.
     """
     fold.network.train()
     total = torch.zeros(2, dtype=torch.float64, device=resident.device)
@@ -37,7 +37,7 @@ def train_epoch(
         for step, index in enumerate(fold.batches()):
             tick()
             # Dropout masks depend on (seed, epoch, step) only: a restored or replayed fold draws the same ones.
-            torch.manual_seed(derive_seed(fold.seed, "masks", fold.epochs + 1, step))
+            seed_torch(derive_seed(fold.seed, "masks", fold.epochs + 1, step), resident.device)
             x, y = resident.batch(index)
             y = loss.normalise_targets(y, fold.normalisation)
             with _autocast(resident.device, precision):

@@ -51,6 +51,10 @@ def test_the_rule_looks_at_the_mean_of_the_folds():
     assert first_verdict(curves, folds=1) is not None
 
 
+def test_one_bad_epoch_is_noise():
+    assert first_verdict(curves_of(MEMORISING, [1.0, 0.5, 0.51, 0.51, 0.9, 0.51])) is None
+
+
 def test_a_perfect_fit_that_gets_worse_has_a_finite_gap():
     verdict = first_verdict(curves_of(MEMORISING, [1.0, 0.0, 0.1, 0.2, 0.3, 0.4]))
     assert verdict is not None

@@ -41,7 +41,7 @@ def same(a: object, b: object) -> bool:
 
 
 @given(tree=st.dictionaries(st.text(), TREES))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_tree_comes_back_to_the_bit(tree, tmp_path):
     save_tree(tree, tmp_path / "tree")
     assert same(load_tree(tmp_path / "tree"), tree)
@@ -67,11 +67,11 @@ def test_tensors_come_back_in_their_type_and_shape(dtype, tmp_path):
 
 def test_tensors_that_share_memory_or_lie_channels_last_come_back_whole(tmp_path):
     image = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
-    save_tree({"image": image, "part": image[0], "turned": image.T}, tmp_path / "tree")
+    save_tree({"image": image, "part": image[0], "turned": image.permute(3, 2, 1, 0)}, tmp_path / "tree")
     back = load_tree(tmp_path / "tree")
     assert torch.equal(back["image"], image)
     assert torch.equal(back["part"], image[0])
-    assert torch.equal(back["turned"], image.T)
+    assert torch.equal(back["turned"], image.permute(3, 2, 1, 0))
 
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", {1: "a", "b": 2}, {1.5: "a"}, {"__tensor__": "t0"}])

@@ -53,14 +53,14 @@ from automl.hooks.host import load_plugins
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 host = load_plugins()
 rng = np.random.default_rng(0)
-data = from_arrays(rng.integers(0, 256, (160, 8, 8), dtype=np.uint8), np.arange(160) % 3)
+data = from_arrays(rng.integers(0, 256, (80, 8, 8), dtype=np.uint8), np.arange(80) % 3)
 recipe = Recipe(host.architecture("resnet"), dict(depth=1, width=5, kernel_size=3, dropout=0.0),
                 host.optimizer("sgd"), dict(momentum=0.9, nesterov=False), host.schedule("constant"), {},
-                lr=0.01, weight_decay=0.0, batch_size=16, epochs=20)
-run = TrialRun(recipe, Resident(data, torch.device("cpu")), [(np.arange(160), np.arange(20))], seed=0)
+                lr=0.01, weight_decay=0.0, batch_size=8, epochs=20)
+run = TrialRun(recipe, Resident(data, torch.device("cpu")), [(np.arange(80), np.arange(20))], seed=0)
 epochs = sum(1 for _ in run.advance(20, 1))  # 20 epochs of 10 steps
 garbage = [torch.randn(997).clone() for _ in range(2000)]  # a corrupted heap shows here at the latest
 print("survived", epochs)

@@ -264,7 +264,7 @@ class TestFaults:
         assert [reference() for reference in Hungry.built] == [None] * 4
 
     def test_memory_that_the_cpu_does_not_have_is_infeasible(self, make_recipe, make_run):
-        with pytest.raises(Infeasible, match="out of memory: .*allocate"):
+        with pytest.raises(Infeasible, match=r"out of memory: .*allocate"):
             advanced(make_run(make_recipe(vast)), (1, 1))
 
     def test_a_tick_that_raises_stops_within_a_batch(self, make_recipe, make_run):

@@ -1,0 +1,232 @@
+"""Every example in README.md, CONTRIBUTING.md and docs/ is run or checked, and nothing that exists is left out.
+
+A block whose first line is `# NAME.py` or `# NAME.yaml` is a file of its page: later blocks may use it. A `console`
+block shows commands after `$ ` and exactly what they print.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import automl
+from automl.cli import app, main
+from automl.hooks.checks import HOOKS
+from automl.hooks.host import load_plugins
+from automl.settings import Settings, option_name
+from automl.spaces.merge import merge
+from automl.spaces.yaml_file import parse
+from automl.testing import check_architecture
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, text, and the file that it is ("" for none)."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str:
+        match = re.match(r"# ([\w-]+\.(?:py|yaml))\n", self.text)
+        return match[1] if match else ""
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks(*languages: str) -> list[Block]:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            if match[1] in languages:
+                found.append(Block(page, text.count("\n", 0, match.start()) + 1, match[1], match[2]))
+    return found
+
+
+def section(page: str, heading: str) -> str:
+    """The text below `## heading`, up to the next heading of that level."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    match = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert match, f"{page} has no section '## {heading}'"
+    return match[1]
+
+
+def write_files(page: Path, folder: Path) -> None:
+    for block in blocks("python", "yaml"):
+        if block.page == page and block.file:
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+
+
+def commands() -> dict[str, Any]:
+    """Every command by its full name, groups that do something by themselves included."""
+
+    def below(command: Any, name: str) -> dict[str, Any]:
+        inside = getattr(command, "commands", {})
+        own = {name: command} if name and (not inside or command.invoke_without_command) else {}
+        return own | {k: v for n, c in inside.items() for k, v in below(c, f"{name} {n}".strip()).items()}
+
+    return below(typer.main.get_command(app), "")
+
+
+def options(command: Any) -> set[str]:
+    own = {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
+    return own | {"--help", "-h"}
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `runs/digits-1` is a finished run."""
+    folder = tmp_path_factory.mktemp("docs")
+    automl.search("digits", space="smoke", trials=2, folds=2, epochs=2, out=folder / "runs" / "digits-1")
+    return folder
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("python") if "@hookimpl" in b.text], ids=str)
+def test_every_plugin_shown_loads_and_works(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / block.file
+    file.write_text(block.text, encoding="utf-8")
+    host = load_plugins(files=[file], entry_points=False)
+    if block.file.startswith("wrong"):
+        assert host.broken
+        return
+    assert not host.broken
+    assert [found.name for found in host.plugins] == [file.stem]
+    for architecture in host.architectures.values():
+        check_architecture(architecture, (1, 8, 8), 10, random_configs=2)
+    for source in host.datasets.values():
+        x, y, *_ = source()
+        assert len(x) == len(y)
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("python") if "@hookimpl" not in b.text], ids=str)
+def test_every_other_python_example_runs(block: Block, run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(block.page, run_folder)
+    monkeypatch.chdir(run_folder)
+    monkeypatch.syspath_prepend(str(run_folder))
+    exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_every_search_space_shown_is_valid_unless_it_shows_a_mistake(block: Block, tmp_path: Path) -> None:
+    write_files(block.page, tmp_path)
+    files = [path for path in tmp_path.glob("*.py") if not path.name.startswith("wrong")]
+    catalogue = load_plugins(files=files).catalogue()
+    if block.file.startswith("wrong"):
+        with pytest.raises(automl.BadInput):
+            merge(parse(block.text, block.file), catalogue)
+    else:
+        assert merge(parse(block.text, str(block)), catalogue).architectures
+
+
+@pytest.mark.parametrize("block", blocks("console"), ids=str)
+def test_every_message_shown_is_printed_exactly_so(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_files(block.page, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for command, expected in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
+        monkeypatch.setattr(sys, "argv", shlex.split(command))
+        with pytest.raises(SystemExit):
+            main()
+        printed = capsys.readouterr()
+        assert printed.out + printed.err == expected
+
+
+@pytest.mark.parametrize("block", blocks("sh"), ids=str)
+def test_every_command_line_shown_is_understood(block: Block) -> None:
+    for line in block.text.splitlines():
+        words = shlex.split(line, comments=True)
+        if not words or not words[0].endswith("automl"):
+            continue
+        command, arguments = typer.main.get_command(app), words[1:]
+        arguments = arguments[: arguments.index(">")] if ">" in arguments else arguments
+        context = command.make_context("automl", list(arguments))
+        while getattr(command, "commands", None) and (rest := [*context._protected_args, *context.args]):
+            name, command, arguments = command.resolve_command(context, rest)
+            assert command is not None
+            context = command.make_context(name, list(arguments), parent=context)
+
+
+def test_every_setting_named_on_a_command_line_is_one_of_search() -> None:
+    known = options(commands()["search"])
+    for name in Settings.model_fields:
+        assert name == "data" or option_name(name) in known
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_in_the_tutorial(hook: str) -> None:
+    page = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
+    assert f"| `{hook}(" in page, "the table of hooks lacks it"
+    assert re.search(rf"^def {hook}\(", page, re.MULTILINE), "no example implements it"
+
+
+@pytest.mark.parametrize("name", list(commands()))
+def test_the_reference_lists_exactly_the_options_of_each_command(name: str) -> None:
+    rows = re.findall(r"^\| (`-[^|]+) \|", section("docs/cli.md", name), re.MULTILINE)
+    listed = {option for row in rows for option in re.findall(r"`(-[\w-]+)`", row)}
+    assert listed == options(commands()[name])
+
+
+def test_the_defaults_in_the_reference_are_those_of_the_settings() -> None:
+    rows = dict(re.findall(r"^\| `(--[\w-]+)` \| `([\w.]+)` \|", section("docs/cli.md", "search"), re.MULTILINE))
+    fields = {option_name(name): field.default for name, field in Settings.model_fields.items()}
+    assert {"--trials", "--folds", "--epochs", "--tolerance", "--sampler"} <= rows.keys()
+    assert {option: str(fields[option]) for option in rows} == rows
+
+
+def test_the_reference_lists_exactly_the_fields_of_the_leaderboard(run_folder: Path) -> None:
+    summary = automl.resume(run_folder / "runs" / "digits-1").summary
+    fields = {*summary, *(f"trials[].{k}" for k in summary["trials"][0]), *(f"totals.{k}" for k in summary["totals"])}
+    listed = re.findall(r"^\| `([\w.\[\]]+)` \|", section("docs/cli.md", "leaderboard"), re.MULTILINE)
+    assert set(listed) == fields
+
+
+def test_the_reference_lists_the_fields_of_the_other_listings(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ("plugins", "plugins check linear", "spaces", "space check smoke"):
+        app([*arguments.split(), "--json"], standalone_mode=False)
+        value = json.loads(capsys.readouterr().out)
+        text = section("docs/cli.md", re.sub(r" (linear|smoke)", "", arguments))
+        rows = value if isinstance(value, list) else value.get("plugins") or value.get("linear") or [value]
+        for key in rows[0]:
+            assert f'"{key}"' in text, f"`automl {arguments} --json` prints {key}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}, target
+
+
+def test_every_page_of_the_docs_and_every_folder_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    folders = [
+        *(p.parent.name for p in (ROOT / "automl").glob("*/__init__.py")),
+        "plugins",
+        "search_spaces",
+        "benchmarks",
+    ]
+    for name in [*(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")), *(f"{f}/" for f in folders)]:
+        assert name in readme
+    assert readme.index("make search") < readme.index("make test") < readme.index("## ")

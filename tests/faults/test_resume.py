@@ -1,0 +1,160 @@
+"""A search that was killed or interrupted goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--threads", "1", "--quiet"]
+
+
+def trials_of(automl, run: Path) -> list[dict]:
+    return json.loads(automl("leaderboard", run, "--json").out)["trials"]
+
+
+def wait_for(condition, seconds: float = 90.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("the search did not come so far")
+
+
+def told(run: Path) -> int:
+    return len(list((run / "artifacts").glob("*-curves.npz"))) if (run / "artifacts").exists() else 0
+
+
+def test_kill_anywhere_a_run_killed_in_a_trial_is_continued_and_no_complete_trial_is_lost_or_repeated(
+    automl, start, tmp_path
+):
+    run = tmp_path / "run"
+    # A ladder of one rung completes every trial at once, so there is something to lose.
+    arguments = ["digits", "--out", run, "--trials", "12", "--epochs", "3", "--ladder", "3x2", *SMALL]
+    search = start("search", *arguments)
+    wait_for(lambda: told(run) >= 3)
+    search.send_signal(signal.SIGKILL)
+    search.wait()
+    before = {t["number"]: t for t in trials_of(automl, run) if t["state"] == "COMPLETE"}
+    assert 2 <= len(before) < 12
+
+    answer = automl("resume", run, "--quiet")
+    assert answer.code == 0, answer.err
+    after = {t["number"]: t for t in trials_of(automl, run)}
+    assert sorted(after) == list(range(12))
+    assert {number: after[number] for number in before} == before
+    assert {t["state"] for t in after.values()} <= {"COMPLETE", "PRUNED"}
+    assert (run / "model" / "model.json").exists()
+
+
+def test_kill_anywhere_a_killed_search_comes_to_the_same_trials_as_an_undisturbed_one(automl, start, tmp_path):
+    arguments = ["--trials", "5", "--epochs", "4", "--finalists", "1", "--sampler", "random", *SMALL]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert automl("search", "digits", "--out", whole, *arguments).code == 0
+    search = start("search", "digits", "--out", killed, *arguments)
+    wait_for(lambda: len(list((killed / "checkpoints").glob("*.safetensors"))) >= 5 if killed.exists() else False)
+    search.send_signal(signal.SIGKILL)
+    search.wait()
+    assert automl("resume", killed, "--quiet").code == 0
+    columns = ("number", "config", "score", "state", "reason", "epochs", "folds")
+    assert [[t[c] for c in columns] for t in trials_of(automl, killed)] == [
+        [t[c] for c in columns] for t in trials_of(automl, whole)
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_stop_a_search_in_order_and_leave_a_run_that_can_be_resumed(automl, start, tmp_path, number):
+    run = tmp_path / "run"
+    search = start("search", "digits", "--out", run, "--trials", "500", "--epochs", "4", *SMALL)
+    wait_for(lambda: len(list((run / "checkpoints").glob("*.safetensors"))) >= 2 if run.exists() else False)
+    search.send_signal(number)
+    _, err = search.communicate(timeout=15)
+    assert search.returncode == 128 + number
+    assert "resume" in err
+    assert "Traceback" not in err
+    waiting = [t for t in trials_of(automl, run) if t["state"] == "RUNNING"]
+    assert waiting
+    assert automl("resume", run, "--trials", len(trials_of(automl, run)), "--quiet").code == 0
+
+
+def test_two_searches_one_folder_the_second_is_refused_and_names_the_first(automl, start, tmp_path):
+    run = tmp_path / "run"
+    search = start("search", "digits", "--out", run, "--trials", "500", "--epochs", "4", *SMALL)
+    try:
+        wait_for(lambda: len(list((run / "checkpoints").glob("*.safetensors"))) >= 1 if run.exists() else False)
+        answer = automl("resume", run, "--quiet")
+        assert answer.code == 2
+        assert str(search.pid) in answer.err
+        assert automl("search", "digits", "--out", run, *SMALL).code == 2
+    finally:
+        search.kill()
+        search.communicate()
+
+
+def test_a_deadline_stops_the_search_and_still_returns_a_model(automl, tmp_path):
+    started = time.monotonic()
+    answer = automl(
+        "search",
+        "digits",
+        "--out",
+        tmp_path / "run",
+        "--timeout",
+        "4s",
+        "--trials",
+        "9999",
+        "--epochs",
+        "4",
+        *SMALL[:-1],
+        "--json",
+    )
+    assert answer.code == 0, answer.err
+    summary = json.loads(answer.out)
+    assert Path(summary["model"]).exists()
+    assert summary["test"]["accuracy"] > 0.3
+    assert summary["totals"]["trials"] < 9999
+    assert summary["totals"]["waiting"] == 0
+    # The limit is the search's; starting the process, the report and a slow machine come on top.
+    assert summary["totals"]["seconds"] < 12
+    assert time.monotonic() - started < 60
+
+
+def test_changed_resume_other_data_are_refused(automl, tmp_path):
+    import numpy as np
+
+    data = tmp_path / "data.npz"
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (60, 8, 8), dtype=np.uint8), np.arange(60) % 2
+    np.savez(data, x=x, y=y)
+    run = tmp_path / "run"
+    assert automl("search", data, "--out", run, "--trials", "2", "--epochs", "1", *SMALL).code == 0
+    x[0, 0, 0] ^= 1
+    np.savez(data, x=x, y=y)
+    answer = automl("resume", run, "--trials", "3", "--quiet")
+    assert answer.code == 2
+    assert "the data" in answer.err
+    assert "changed" in answer.err
+
+
+def test_changed_resume_another_search_space_is_refused_with_the_difference(automl, tmp_path):
+    space = tmp_path / "space.yaml"
+    space.write_text("architectures: {mlp: {depth: 1, width: 32}}\n")
+    run = tmp_path / "run"
+    arguments = ["--trials", "2", "--epochs", "1", "--folds", "2", "--threads", "1", "--quiet"]
+    assert automl("search", "digits", "--space", space, "--out", run, *arguments).code == 0
+    space.write_text("architectures: {mlp: {depth: 2, width: 32}}\n")
+    answer = automl("resume", run, "--trials", "3", "--quiet")
+    assert answer.code == 2
+    assert "mlp.depth: 1 -> 2" in answer.err
+
+
+def test_a_larger_budget_continues_a_finished_run(automl, tmp_path):
+    run = tmp_path / "run"
+    assert automl("search", "digits", "--out", run, "--trials", "2", "--epochs", "1", *SMALL).code == 0
+    first = trials_of(automl, run)
+    assert automl("resume", run, "--trials", "4", "--quiet").code == 0
+    assert len(trials_of(automl, run)) == 4
+    assert {t["number"] for t in first} == {0, 1}

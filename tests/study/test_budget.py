@@ -1,0 +1,66 @@
+"""How much a search may still do."""
+
+from __future__ import annotations
+
+import pytest
+
+from automl.study.budget import Budget, Interrupted, OutOfTime, Stop
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_without_a_timeout_there_is_no_end():
+    clock = Clock()
+    budget = Budget(5, clock=clock)
+    clock.now += 1e9
+    budget.check()
+    assert (budget.left, budget.elapsed) == (float("inf"), 1e9)
+
+
+def test_the_deadline_counts_from_the_beginning():
+    clock = Clock()
+    budget = Budget(5, timeout=60, clock=clock)
+    clock.now += 59
+    budget.check()
+    assert (budget.left, budget.elapsed) == (1, 59)
+    clock.now += 1
+    with pytest.raises(OutOfTime):
+        budget.check()
+
+
+def test_the_reserve_is_kept_for_the_final_fit_which_may_use_it():
+    clock = Clock()
+    budget = Budget(5, timeout=60, clock=clock)
+    budget.reserve = 20
+    clock.now += 41
+    with pytest.raises(OutOfTime):
+        budget.check()
+    budget.check_deadline()
+    clock.now += 19
+    with pytest.raises(OutOfTime):
+        budget.check_deadline()
+
+
+@pytest.mark.parametrize("check", ["check", "check_deadline"])
+def test_the_users_wish_to_stop_goes_before_the_deadline(check):
+    clock, wish = Clock(), []
+    budget = Budget(5, timeout=60, interrupted=lambda: bool(wish), clock=clock)
+    getattr(budget, check)()
+    wish.append(1)
+    clock.now += 100
+    with pytest.raises(Interrupted):
+        getattr(budget, check)()
+
+
+def test_both_are_a_stop_that_keeps_the_trial_and_no_error_of_automl():
+    from automl.errors import AutomlError
+
+    for kind in (OutOfTime, Interrupted):
+        assert issubclass(kind, Stop)
+        assert not issubclass(kind, AutomlError)

@@ -1,0 +1,79 @@
+"""How long the rest of a search will take."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.ladder import make_ladder
+from automl.racing.race import Race
+from automl.study.forecast import CARRYING_SHARE, MARGIN, Forecast
+
+LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
+
+
+def curves_of(fold_epochs: int) -> Curves:
+    curves = Curves(1, 9)
+    curves.add(FoldEpoch(0, epoch, 1.0, 0.0, 1.0, 0.0) for epoch in range(1, fold_epochs + 1))
+    return curves
+
+
+@pytest.fixture
+def race() -> Race:
+    """Trial 0 waits at rung 1, trials 1 and 2 at rung 0; their scores 2, 1, 3."""
+    race = Race(LADDER, finalists=2)
+    for trial, score in enumerate((2.0, 1.0, 3.0)):
+        race.start(trial)
+        race.record(trial, 0, score)
+    race.record(0, 1, 2.0)
+    return race
+
+
+@pytest.fixture
+def forecast(race: Race) -> Forecast:
+    """Seconds per fold-epoch: trial 0 10, trial 1 1, trial 2 100."""
+    forecast = Forecast(race)
+    for trial, seconds in enumerate((20.0, 1.0, 100.0)):
+        forecast.learn(trial, seconds, curves_of(2 if trial == 0 else 1))
+    return forecast
+
+
+def test_nothing_is_known_before_the_first_trial():
+    forecast = Forecast(Race(LADDER))
+    assert forecast.final_fit() == forecast.carrying(None) == 0.0
+    forecast.learn(0, 5.0, Curves(1, 9))
+    assert forecast.rates == {}
+
+
+def test_the_final_fit_has_all_epochs_on_all_folds_data_of_the_dearest_finalist(forecast):
+    # The two best candidates are 0 (higher up) and 1; trial 2 will not win.
+    assert forecast.final_fit() == pytest.approx(10 * 9 * (5 / 4) * MARGIN)
+
+
+def test_carrying_takes_the_fold_epochs_that_the_best_still_miss(forecast):
+    assert forecast.carrying(None) == pytest.approx((10 * (45 - 2) + 1 * (45 - 1)) * MARGIN)
+
+
+def test_carrying_takes_a_bounded_share_of_the_timeout(forecast):
+    assert forecast.carrying(100) == CARRYING_SHARE * 100
+    assert forecast.carrying(1e9) == forecast.carrying(None)
+
+
+def test_a_finalist_less_is_carried_for_each_complete_trial(forecast, race):
+    race.leave(0, complete=True)
+    assert forecast.carrying(None) == pytest.approx(1 * (45 - 1) * MARGIN)
+    race.leave(1, complete=True)
+    assert forecast.carrying(None) == 0.0
+
+
+def test_trials_of_earlier_sessions_count(race):
+    study = optuna.create_study()
+    for seconds, fold_epochs in ((20.0, 2), (0.0, 0), (7.0, 1)):
+        trial = study.ask()
+        trial.set_user_attr("seconds", seconds)
+        trial.set_user_attr("fold_epochs", fold_epochs)
+    study.ask()
+    forecast = Forecast(race)
+    forecast.recall(study.trials)
+    assert forecast.rates == {0: 10.0, 2: 7.0}

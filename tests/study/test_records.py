@@ -1,0 +1,150 @@
+"""What the storage remembers: enough to go on with the race in another process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.ladder import make_ladder
+from automl.racing.race import Race
+from automl.study.folder import RunFolder
+from automl.study.records import describe, load_curves, recall_race, remember_result, remember_standing
+
+LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
+
+
+def raced(study: optuna.Study, scores: list[float]) -> Race:
+    """A race of new trials that all wait at rung 0."""
+    race = Race(LADDER)
+    for score in scores:
+        trial = study.ask()
+        race.start(trial.number)
+        race.record(trial.number, 0, score)
+        remember_standing(trial, race.standings[trial.number])
+    return race
+
+
+def recalled(study: optuna.Study) -> tuple[Race, list[tuple[int, int]]]:
+    race = Race(LADDER)
+    return race, recall_race(race, study.get_trials())
+
+
+def curves_of(*folds: list[float], epochs: int = 4) -> Curves:
+    """Curves with these validation losses; the train loss is 0.1 below, the metric 1 minus the loss."""
+    curves = Curves(len(folds), epochs)
+    for fold, losses in enumerate(folds):
+        curves.add(FoldEpoch(fold, e, v - 0.1, 0.0, v, 1 - v) for e, v in enumerate(losses, start=1))
+    return curves
+
+
+class TestRecalling:
+    @pytest.mark.parametrize("storage", ["memory", "sqlite"])
+    def test_waiting_trials_stand_where_they_stood_and_promotions_go_on_the_same(self, storage, tmp_path):
+        study = optuna.create_study(storage=f"sqlite:///{tmp_path}/s.db" if storage == "sqlite" else None)
+        race = raced(study, [5.0, 1.0, 3.0, 2.0, 4.0])
+        trial, rung = race.promote()
+        race.record(trial, rung, 0.123456789012345678)
+        remember_standing(optuna.Trial(study, study.trials[trial]._trial_id), race.standings[trial])
+        again, broken_off = recalled(study)
+        assert again.standings == race.standings
+        assert broken_off == []
+        assert again.promote() == race.promote() == (3, 1)
+
+    def test_a_trial_that_had_not_reached_its_first_rung_was_broken_off_there(self):
+        study = optuna.create_study()
+        raced(study, [1.0, 2.0])
+        study.ask()
+        race, broken_off = recalled(study)
+        assert broken_off == [(2, 0)]
+        assert race.waiting == [0, 1]
+
+    def test_a_trial_killed_on_its_way_up_waits_again_and_is_promoted_anew(self):
+        study = optuna.create_study()
+        race = raced(study, [1.0, 2.0, 3.0])
+        assert race.promote() == (0, 1)  # killed here: nothing more was remembered
+        again, broken_off = recalled(study)
+        assert broken_off == []
+        assert again.promote() == (0, 1)
+
+    def test_ended_trials_do_not_wait_but_their_scores_count(self):
+        study = optuna.create_study()
+        raced(study, [1.0, 2.0, 3.0, 4.0])
+        study.tell(0, 1.0)
+        study.tell(1, state=TrialState.PRUNED)
+        study.tell(2, state=TrialState.FAIL)
+        race, broken_off = recalled(study)
+        assert (race.waiting, race.complete, broken_off) == ([3], 1, [])
+        assert [race.standings[trial].scores for trial in range(4)] == [{0: 1.0}, {0: 2.0}, {0: 3.0}, {0: 4.0}]
+
+    def test_enqueued_trials_have_no_place_yet(self):
+        study = optuna.create_study()
+        study.enqueue_trial({"x": 1})
+        race, broken_off = recalled(study)
+        assert (race.standings, broken_off) == ({}, [])
+
+    def test_which_rungs_were_earned_is_remembered(self):
+        study = optuna.create_study()
+        race = raced(study, [1.0, 2.0, 3.0])
+        trial, rung = race.promote()
+        race.record(trial, rung, 0.5)
+        remember_standing(optuna.Trial(study, study.trials[trial]._trial_id), race.standings[trial])
+        assert recalled(study)[0].would_promote(trial, rung, 0.5) is race.would_promote(trial, rung, 0.5) is True
+
+
+class TestDescribing:
+    def test_nothing_trained(self):
+        assert describe(Curves(2, 3), "accuracy") == {"epochs": 0, "folds": 0, "fold_epochs": 0}
+
+    def test_everything_is_told_at_the_best_epoch_of_the_fold_mean(self):
+        facts = describe(curves_of([0.9, 0.4, 0.8], [0.9, 0.6, 0.4]), "accuracy")  # means: 0.9 0.5 0.6
+        assert facts["best_epoch"] == 2
+        assert facts["score"] == pytest.approx(0.5)
+        assert facts["score_std"] == pytest.approx(np.std([0.4, 0.6], ddof=1))
+        assert facts["accuracy"] == pytest.approx(0.5)
+        assert facts["generalisation_gap"] == pytest.approx(0.1)
+        assert (facts["epochs"], facts["folds"], facts["fold_epochs"]) == (3, 2, 6)
+
+    def test_one_fold_has_no_spread(self):
+        assert describe(curves_of([0.9, 0.4]), "r2")["score_std"] is None
+
+    def test_a_shorter_late_fold_limits_the_score_to_what_both_have(self):
+        facts = describe(curves_of([0.9, 0.7, 0.1], [0.9, 0.5]), "accuracy")
+        assert (facts["best_epoch"], facts["epochs"], facts["fold_epochs"]) == (2, 3, 5)
+        assert facts["score"] == pytest.approx(0.6)
+
+    def test_the_facts_are_plain_so_that_every_storage_takes_them(self):
+        import json
+
+        assert json.loads(json.dumps(describe(curves_of([0.5]), "accuracy")))["folds"] == 1
+
+
+class TestResults:
+    def test_attributes_and_curves_are_written(self, tmp_path):
+        folder = RunFolder(tmp_path / "run")
+        folder.create({"settings": {}, "space": {}, "data": {}})
+        study = optuna.create_study()
+        trial = study.ask()
+        curves = curves_of([0.9, 0.4])
+        remember_result(trial, folder, curves, "accuracy", {"reason": "outpaced", "fold_epochs": 7})
+        attributes = study.trials[0].user_attrs
+        assert (attributes["reason"], attributes["fold_epochs"], attributes["best_epoch"]) == ("outpaced", 7, 2)
+        np.testing.assert_array_equal(load_curves(folder, 0).values, curves.values)
+
+    @pytest.mark.parametrize("content", [None, b"", b"noise" * 99, b"PK\x03\x04"])
+    def test_curves_that_are_missing_or_damaged_are_none(self, content, tmp_path: Path):
+        folder = RunFolder(tmp_path)
+        folder.artifacts.mkdir()
+        if content is not None:
+            folder.curves(3).write_bytes(content)
+        assert load_curves(folder, 3) is None
+
+    def test_pickled_curves_are_not_loaded(self, tmp_path: Path):
+        folder = RunFolder(tmp_path)
+        folder.artifacts.mkdir()
+        np.savez(folder.curves(3), curves=np.array([{"a": 1}], dtype=object))
+        assert load_curves(folder, 3) is None

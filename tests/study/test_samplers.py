@@ -1,0 +1,173 @@
+"""Samplers by name, and the view that lets them learn from trials which still race."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+
+import optuna
+import pytest
+
+from automl.errors import SettingsError
+from automl.spaces.parameters import Choice, Float, Int
+from automl.spaces.space import Space
+from automl.study.samplers import make_grid, make_sampler
+
+needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
+SAMPLERS = ["tpe", "random", "grid", "gp", pytest.param("cmaes", marks=needs_cmaes)]
+
+SPACE = Space(
+    architectures={
+        "deep": {"depth": Int(1, 5), "norm": Choice("a", "b", None)},
+        "flat": {"width": Int(4, 32, log=True)},
+    },
+    training={"lr": Float(1e-4, 1e-1, log=True), "weight_decay": 0.0, "batch_size": 32},
+    optimizers={"sgd": {"momentum": Float(0.0, 0.9)}},
+    schedules={"constant": {}},
+)
+PLANE = Space({"net": {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}}, {}, {"sgd": {}}, {"constant": {}})
+
+
+def study_with(name, space=SPACE, seed=0, worker=0, trials=0, standings=dict):
+    sampler = make_sampler(name, seed, worker, trials, space, standings)
+    return optuna.create_study(direction="minimize", sampler=sampler)
+
+
+def draws(number, name="tpe", space=SPACE, **given):
+    study = study_with(name, space, **given)
+    return [space.suggest(study.ask()) for _ in range(number)]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_works_in_a_study_with_complete_pruned_failed_and_running_trials(name):
+    study = study_with(name)
+    for number in range(16):
+        trial = study.ask()
+        config = SPACE.suggest(trial)
+        assert config["architecture"] in SPACE.architectures
+        assert 1e-4 <= config["train.lr"] <= 1e-1
+        trial.report(config["train.lr"], 1)
+        if number % 4 == 0:
+            study.tell(trial, config["train.lr"])
+        elif number % 4 == 1:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        elif number % 4 == 2:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    assert len({tuple(trial.params.items()) for trial in study.trials}) > 8
+
+
+def test_a_missing_package_is_named_with_the_remedy():
+    if importlib.util.find_spec("cmaes"):
+        pytest.skip("the package cmaes is installed")
+    with pytest.raises(SettingsError, match=r"--sampler cmaes needs the package cmaes: pip install 'automl\[cmaes\]'"):
+        study_with("cmaes")
+
+
+class TestGrid:
+    def test_it_holds_both_ends_and_the_middle_of_ranges_and_all_choices(self):
+        grid = make_grid(SPACE)
+        assert grid["deep.depth"] == [1, 3, 5]
+        assert grid["deep.norm"] == ["a", "b", None]
+        assert grid["flat.width"] == [4, 11, 32]
+        assert grid["train.lr"] == pytest.approx([1e-4, math.sqrt(1e-5), 1e-1])
+        assert (grid["train.lr"][0], grid["train.lr"][-1]) == (1e-4, 1e-1)
+        assert "train.batch_size" not in grid
+
+    @pytest.mark.parametrize(
+        "domain",
+        [
+            Int(1, 4, step=3), Int(2, 10, step=4), Int(0, 5), Int(7, 7), Int(1, 2), Int(1, 1000, log=True),
+            Float(0.0, 0.5, step=0.1), Float(0.1, 0.4, step=0.3), Float(2.0, 2.0), Float(1e-7, 1e-3, log=True),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_every_point_lies_in_its_domain(self, domain):
+        space = Space({"net": {"p": domain}}, {}, {"sgd": {}}, {"constant": {}})
+        points = make_grid(space)["net.p"]
+        assert points == sorted(set(points))
+        assert all(domain.contains(point) for point in points), points
+        assert {points[0], points[-1]} == set(domain.corners())
+
+    def test_an_absurd_size_is_refused_with_the_remedy(self):
+        wide = Space({"net": {f"p{i}": Int(1, 9) for i in range(11)}}, {}, {"sgd": {}}, {"constant": {}})
+        with pytest.raises(SettingsError, match=r"177,147 grid points, more than 100,000; pin parameters with --set"):
+            study_with("grid", wide)
+        vast = Space({"net": {f"p{i}": Int(1, 9) for i in range(999)}}, {}, {"sgd": {}}, {"constant": {}})
+        with pytest.raises(SettingsError, match="more than 100,000") as caught:
+            study_with("grid", vast)
+        assert len(str(caught.value)) < 1000
+
+    def test_it_visits_every_point_once_and_then_goes_on(self):
+        space = Space({"net": {"a": Choice(1, 2, 3), "b": Choice("x", "y")}}, {}, {"sgd": {}}, {"constant": {}})
+        study = study_with("grid", space)
+        configs = []
+        for _ in range(8):  # two more than there are points
+            trial = study.ask()
+            config = space.suggest(trial)
+            configs.append((config["net.a"], config["net.b"]))
+            study.tell(trial, 1.0)
+        assert len(set(configs[:6])) == 6
+
+
+def loss(config):
+    return (config["net.x"] - 0.3) ** 2 + (config["net.y"] - 0.8) ** 2
+
+
+def distances(name, visible, seed, number=40):
+    """How far the proposals of a study lie from the optimum, whose trials all wait; they are `visible` or not."""
+    waiting = {}
+    study = study_with(name, PLANE, seed=seed, standings=lambda: waiting if visible else {})
+    far = []
+    for _ in range(number):
+        trial = study.ask()
+        config = PLANE.suggest(trial)
+        far.append(math.sqrt(loss(config)))
+        waiting[trial.number] = (1, loss(config))
+    return far
+
+
+class TestWaitingTrials:
+    @pytest.mark.parametrize("seed", [0, 1, 2])
+    def test_tpe_learns_from_trials_that_wait(self, seed):
+        seen, unseen = (distances("tpe", visible, seed) for visible in (True, False))
+        assert sum(seen[-15:]) < 0.6 * sum(unseen[-15:])
+
+    def test_gp_learns_from_trials_that_wait(self):
+        seen, unseen = (distances("gp", visible, 0, number=15) for visible in (True, False))
+        assert sum(seen[-5:]) < 0.5 * sum(unseen[-5:])
+
+    def test_a_higher_rung_counts_for_more_than_a_better_score_at_a_lower_one(self):
+        # Trials on the left have the better scores, but at 1 epoch; those on the right have climbed to 9.
+        waiting = {}
+        study = study_with("tpe", PLANE, standings=lambda: waiting)
+        for _ in range(60):
+            trial = study.ask()
+            x = PLANE.suggest(trial)["net.x"]
+            waiting[trial.number] = (9, 2.0) if x > 0.7 else (1, 1.0)
+        late = [trial.params["net.x"] for trial in study.trials[-20:]]
+        assert sum(x > 0.7 for x in late) > 10
+
+    def test_the_study_itself_still_says_that_they_run(self):
+        waiting = {}
+        study = study_with("tpe", PLANE, standings=lambda: waiting)
+        for _ in range(12):
+            trial = study.ask()
+            PLANE.suggest(trial)
+            waiting[trial.number] = (1, 0.5)
+        assert {trial.state.name for trial in study.trials} == {"RUNNING"}
+        assert all(not trial.intermediate_values for trial in study.trials)
+
+
+class TestSeeds:
+    @pytest.mark.parametrize("name", ["tpe", "random"])
+    def test_the_same_seed_draws_the_same(self, name):
+        assert draws(3, name) == draws(3, name)
+
+    @pytest.mark.parametrize("other", [{"seed": 1}, {"worker": 1}, {"trials": 3}])
+    def test_another_seed_worker_or_a_restart_draws_something_else(self, other):
+        assert draws(3)[0] != draws(3, **other)[0]
+
+    def test_a_restart_does_not_repeat_the_draws_before_it(self):
+        before = [config["train.lr"] for config in draws(5)]
+        after = [config["train.lr"] for config in draws(5, trials=5)]
+        assert not set(before) & set(after)
