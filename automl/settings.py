@@ -35,8 +35,8 @@ class Settings(BaseModel):
     """What a user decides about a search. The field's name is the option's name on the command line.
 
     `data` and the four fields after it say what to learn from; `space`, `architectures` and `overrides` what to search;
-    `trials` and `timeout` (seconds) how long; `folds`, `epochs`, `ladder`, `finalists`, `patience` and `tolerance` define the
-    race; the rest is about the machine and the records.
+    `trials` and `timeout` (seconds) how long; `folds`, `epochs`, `ladder`, `finalists`, `patience` and `tolerance`
+    define the race; the rest is about the machine and the records.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,6 +14,7 @@ A config that cannot run, or whose loss is not finite, is skipped and another on
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -72,10 +73,8 @@ def main() -> None:
     dataset = load(args.data)
     if args.samples:
         keep = np.random.default_rng(args.seed).permutation(len(dataset))[: args.samples]
-        fields = {"x": dataset.x[keep], "y": dataset.y[keep], "test": None, "groups": None}
-        dataset = Dataset(
-            **{**{f: getattr(dataset, f) for f in ("name", "kind", "task", "classes", "columns")}, **fields}
-        )
+        subset = {"x": dataset.x[keep], "y": dataset.y[keep], "test": None, "groups": None, "fingerprint": "subset"}
+        dataset = dataclasses.replace(dataset, **subset)
     space = merge(read(find_space(args.space)), load_plugins().catalogue(), overrides=args.overrides)
     rng = random.Random(args.seed)
     drawn = [space.sample(rng) for _ in range(2 * args.configs)]

@@ -3,20 +3,20 @@
     python benchmarks/replay.py TABLE.npz [--orders 100] [--ladder 1x1,3x1,9x2,20x5] [--json]
 
 TABLE.npz holds `curves` [config, fold, epoch, 4] (train loss, train metric, validation loss, validation metric), as
-benchmarks/record_curves.py writes it. The configs come in random order, as a random sampler would draw them. The target is
-a config of the best 2 % by its score on all folds (the lowest fold-mean validation loss). Schedules:
+benchmarks/record_curves.py writes it. The configs come in random order, as a random sampler would draw them. The target
+is a config of the best 2 % by its score on all folds (the lowest fold-mean validation loss). Schedules:
 
     none               every config, all folds, all epochs
     single_split       every config on the first fold only, all epochs, as other tools do
     lockstep_median    all folds epoch by epoch, pruned when the best so far is worse than the median of the
                        complete trials at this epoch (Optuna's MedianPruner with its defaults: 5 start-up trials)
-    stop_only_halving  all folds epoch by epoch, stopped at epochs 1, 4, 16, ... unless among the best quarter of those seen
-                       there (Optuna's SuccessiveHalvingPruner with its defaults)
+    stop_only_halving  all folds epoch by epoch, stopped at epochs 1, 4, 16, ... unless among the best quarter of those
+                       seen there (Optuna's SuccessiveHalvingPruner with its defaults)
     race               automl's own: the code of automl.racing, with the overfitting rule
 
 Printed: mean fold-epochs over the orders until a target config is complete (all that was spent, where it never was),
-the share of orders that missed it, and `overfitting_regret`: by how much the rule worsens the best score of the table, in the
-worst case over the numbers of folds that the ladder looks at; and, for the race, the mean over the orders.
+the share of orders that missed it, and `overfitting_regret`: by how much the rule worsens the best score of the table,
+in the worst case over the numbers of folds that the ladder looks at; and, for the race, the mean over the orders.
 """
 
 from __future__ import annotations

@@ -37,9 +37,7 @@ def lenet(
         padding = kernel_size // 2 if min(input_shape[1:]) < smallest else 0
         size = [(s + 2 * padding - kernel_size + 1) // 2 for s in size]
         if min(size) < 1:
-            raise Infeasible(
-                f"lenet: the image {input_shape[1]}x{input_shape[2]} is too small for two pooled convolutions"
-            )
+            raise Infeasible(f"lenet: image {input_shape[1]}x{input_shape[2]} is too small: it pools twice")
         layers.append(nn.Conv2d(channels, out, kernel_size, padding=padding, bias=not batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm2d(out))

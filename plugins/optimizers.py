@@ -1,6 +1,6 @@
 """Optimizers from torch.optim. Weight decay comes with the parameter groups: none on biases and norm parameters.
 
-`fused=True` is one kernel for a whole step, on a CPU too: a step of a small network spends a fifth of its time here without.
+`fused=True` is one kernel for a whole step, on a CPU too: without it a small network spends a fifth of its time here.
 """
 
 from __future__ import annotations

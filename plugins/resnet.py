@@ -1,4 +1,4 @@
-"""Residual networks (He et al., 2015, 'Deep residual learning for image recognition', section 4.2: the CIFAR family)."""
+"""Residual networks (He et al., 2015, 'Deep residual learning', section 4.2: the CIFAR family)."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def cosine(optimizer: Optimizer, epochs: int, steps_per_epoch: int) -> LRSchedul
 
 @schedule(factor=Float(0.1, 0.5, log=True), patience=Int(1, 3))
 def plateau(optimizer: Optimizer, epochs: int, steps_per_epoch: int, *, factor: float, patience: int) -> LRScheduler:
-    """Multiplies the learning rate by `factor` when the fold's validation loss has not improved for `patience` epochs."""
+    """Multiplies the learning rate by `factor` when the validation loss has not improved for `patience` epochs."""
     return ReduceLROnPlateau(optimizer, factor=factor, patience=patience)
 
 

@@ -66,18 +66,21 @@ def print_trials(run: Run, top: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    metric = run.record["metric"]
-    table = Table(
-        "trial", "state", "architecture", run.record["objective"], metric, "epochs", "folds", "cost", "params", "s"
-    )
+    metric, objective = run.record["metric"], run.record["objective"]
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for name in ("trial", "state", "architecture", objective, "±", metric, "epochs", "folds", "cost", "params", "s"):
+        # Numbers are of no use when cut; words may wrap.
+        words = name in ("state", "architecture")
+        table.add_column(name, no_wrap=not words, justify="left" if words else "right", overflow="fold")
     for row in run.summary["trials"][:top]:
-        spread = f" ± {row['score_std']:.4f}" if row["score_std"] is not None else ""
+        reason = row["reason"] if len(row["reason"]) <= 40 else row["reason"][:40] + "..."
         table.add_row(
             str(row["number"]),
-            f"{row['state'].lower()}{' (' + row['reason'][:40] + ')' if row['reason'] else ''}",
+            reason or row["state"].lower(),
             str(row["architecture"]),
-            "" if row["score"] is None else f"{row['score']:.4f}{spread}",
-            _text(row["metrics"].get(metric, "")),
+            _text(row["score"]),
+            _text(row["score_std"]),
+            _text(row["metrics"].get(metric)),
             str(row["epochs"]),
             str(row["folds"]),
             str(row["fold_epochs"]),
@@ -107,9 +110,8 @@ def print_answer(run: Run) -> None:
             typer.echo(f"          the deadline cut the final fit short after {final['epochs']} epochs")
     pruned = ", ".join(f"{count} {reason}" for reason, count in sorted(totals["pruned"].items())) or "none"
     waiting = f", {totals['waiting']} waiting" if totals["waiting"] else ""
-    typer.echo(
-        f"trials    {totals['trials']}: {totals['complete']} complete, pruned: {pruned}, {totals['failed']} failed{waiting}"
-    )
+    counts = f"{totals['complete']} complete, pruned: {pruned}, {totals['failed']} failed{waiting}"
+    typer.echo(f"trials    {totals['trials']}: {counts}")
     without = totals["fold_epochs_without_race"]
     if totals["fold_epochs"]:
         saved = f", {without / totals['fold_epochs']:.1f}x less than without the race ({without})"
@@ -120,4 +122,6 @@ def print_answer(run: Run) -> None:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

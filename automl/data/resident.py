@@ -69,7 +69,7 @@ class Resident:
         Kept because every fold needs the same sums over another part of the samples.
         """
         sums, squares = [], []
-        for chunk in self._x.split(CHUNK):
+        for chunk in torch.split(self._x, CHUNK):
             values = chunk.to(torch.float32).flatten(1, -2) if self.image else chunk.unsqueeze(1)
             values = values.to("cpu", torch.float64)
             sums.append(values.mean(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -52,11 +53,11 @@ def parse_ladder(text: str, epochs: int, folds: int) -> Ladder:
         if not match or "0" in (match[1].lstrip("0") or "0", match[2].lstrip("0") or "0"):
             raise SettingsError(f"--ladder {text}: '{part.strip()}' is not EPOCHSxFOLDS, as in 1x1,3x1,9x2,27x5")
         rungs.append(Rung(int(match[1]), int(match[2])))
-    for lower, upper in zip(rungs, rungs[1:], strict=False):
+    for lower, upper in itertools.pairwise(rungs):
         if upper.epochs < lower.epochs or upper.folds < lower.folds or upper == lower:
             raise SettingsError(f"--ladder {text}: rung {upper} does not lie above {lower}; neither may shrink")
     if rungs[-1] != Rung(epochs, folds):
         raise SettingsError(
-            f"--ladder {text}: the last rung is {rungs[-1]} but --epochs and --folds say {epochs}x{folds}; make them equal"
+            f"--ladder {text}: the last rung is {rungs[-1]} but --epochs and --folds say {epochs}x{folds}"
         )
     return tuple(rungs)

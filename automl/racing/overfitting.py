@@ -13,9 +13,9 @@ from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
 class OverfittingRule:
     """When a trial counts as overfitting, on its fold-mean curves.
 
-    With T the train loss, V the validation loss and b the epoch of the lowest V so far, the verdict falls at epoch e when
-    e - b >= `patience` and, in each of the last `patience` epochs, V > (1 + `tolerance`) * V_b and T < T_b. One bad epoch
-    is noise; a flat or rising T is diverging or being stuck, not overfitting. Both are left to the ladder.
+    With T the train loss, V the validation loss and b the epoch of the lowest V so far, the verdict falls at epoch e
+    when e - b >= `patience` and, in each of the last `patience` epochs, V > (1 + `tolerance`) * V_b and T < T_b. One
+    bad epoch is noise; a flat or rising T is diverging or being stuck, not overfitting. Both are left to the ladder.
     """
 
     patience: int = 3

@@ -57,7 +57,7 @@ class Race:
         return 0
 
     def promote(self) -> tuple[int, int] | None:
-        """A waiting trial that has earned the next rung, and that rung; the highest rung first. None: ask for a new one.
+        """A waiting trial that has earned the next rung, and that rung; highest rung first. None: ask for a new trial.
 
         The trial no longer waits: it is on its way until `record` or `leave`.
         """

@@ -97,20 +97,8 @@ def test_two_searches_one_folder_the_second_is_refused_and_names_the_first(autom
 
 def test_a_deadline_stops_the_search_and_still_returns_a_model(automl, tmp_path):
     started = time.monotonic()
-    answer = automl(
-        "search",
-        "digits",
-        "--out",
-        tmp_path / "run",
-        "--timeout",
-        "4s",
-        "--trials",
-        "9999",
-        "--epochs",
-        "4",
-        *SMALL[:-1],
-        "--json",
-    )
+    budget = ["--timeout", "4s", "--trials", "9999", "--epochs", "4"]
+    answer = automl("search", "digits", "--out", tmp_path / "run", *budget, *SMALL[:-1], "--json")
     assert answer.code == 0, answer.err
     summary = json.loads(answer.out)
     assert Path(summary["model"]).exists()

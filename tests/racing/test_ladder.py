@@ -1,5 +1,7 @@
 """The ladder: default rungs, and rungs by hand."""
 
+import itertools
+
 import pytest
 
 from automl.errors import SettingsError
@@ -29,7 +31,7 @@ def test_fused_folds_are_all_trained_on_every_rung():
 def test_every_ladder_climbs_to_the_full_budget(epochs):
     ladder = make_ladder(epochs, 5)
     assert ladder[-1] == Rung(epochs, 5)
-    assert all(a.epochs < b.epochs and a.folds <= b.folds for a, b in zip(ladder, ladder[1:], strict=False))
+    assert all(a.epochs < b.epochs and a.folds <= b.folds for a, b in itertools.pairwise(ladder))
 
 
 def test_a_ladder_by_hand_is_read():
