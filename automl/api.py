@@ -13,9 +13,9 @@ import optuna
 import torch
 
 from automl.data.splits import load_splits, save_splits
-from automl.errors import NoTrialSucceeded, RunError
+from automl.errors import MachineFailed, RunError
 from automl.racing.race import Race
-from automl.results.final import choose_winner, finish
+from automl.results.final import Winner, choose_winner, finish
 from automl.results.leaderboard import summarise
 from automl.results.model import Model, load_model
 from automl.results.report import write_report
@@ -25,7 +25,7 @@ from automl.study.folder import RunFolder, fresh_folder
 from automl.study.prepare import Prepared, check_unchanged, make_record, prepare
 from automl.study.samplers import make_sampler
 from automl.study.search import Search
-from automl.study.storage import PASSWORD_VARIABLE, create_study, load_study, open_storage, redact
+from automl.study.storage import PASSWORD_VARIABLE, create_study, load_study, open_storage, redact, storage_errors
 from automl.study.watcher import Watcher, Watchers
 
 if TYPE_CHECKING:
@@ -102,12 +102,14 @@ def search(
     if storage_url:
         storage = open_storage(storage_url, folder.journal)
         create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
-    folder.create(make_record(prepared, study_name, redact(storage_url) if storage_url else None))
-    with folder.lock():
+    with storage_errors():
+        folder.create(make_record(prepared, study_name, redact(storage_url) if storage_url else None))
         save_splits(prepared.splits, folder.splits)
+    with folder.lock():
         if not storage_url:
-            storage = open_storage(None, folder.journal)
-            create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
+            with storage_errors():
+                storage = open_storage(None, folder.journal)
+                create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
         return _continue(prepared, folder, storage, watch, interrupted)
 
 
@@ -197,27 +199,33 @@ def _continue(
     watcher = Watchers(watcher, _Events(prepared, facts))
     work = Search(prepared, study, folder, budget, watcher, race)
 
-    def record_time() -> None:
+    def close() -> Run:
         record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - started
-        folder.write_record(record)
+        with storage_errors():
+            folder.write_record(record)
+            run = Run(folder, summarise(folder, study, record), record)
+            write_report(run.summary, record, folder)
+        prepared.host.notify("automl_search_finished", run=facts)
+        return run
 
     try:
         work.run()
         winner = choose_winner(study, folder)
-        watcher.fitting(winner.trial.number, winner.epochs)
-        record["final"] = finish(prepared, winner, work.resident, budget, folder)
-    except NoTrialSucceeded:
-        record_time()
-        write_report(summarise(folder, study, record), record, folder)
-        raise
+        if not _is_fitted(record, winner):  # the test set is touched once
+            watcher.fitting(winner.trial.number, winner.epochs)
+            record["final"] = finish(prepared, winner, work.resident, budget, folder)
+    except MachineFailed:
+        raise  # a report could not be written either
     except BaseException:
-        record_time()
+        close()
         raise
-    record_time()
-    run = Run(folder, summarise(folder, study, record), record)
-    write_report(run.summary, record, folder)
-    prepared.host.notify("automl_search_finished", run=facts)
-    return run
+    return close()
+
+
+def _is_fitted(record: Mapping[str, Any], winner: Winner) -> bool:
+    """Whether the final model of an earlier session is this winner's."""
+    final = record.get("final")
+    return final is not None and final["trial"] == winner.trial.number and not final["cut_short"]
 
 
 def _standings(race: Race) -> dict[int, tuple[int, float]]:

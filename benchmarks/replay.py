@@ -15,8 +15,8 @@ is a config of the best 2 % by its score on all folds (the lowest fold-mean vali
     race               automl's own: the code of automl.racing, with the overfitting rule
 
 Printed: mean fold-epochs over the orders until a target config is complete (all that was spent, where it never was),
-the share of orders that missed it, and `overfitting_regret`: by how much the rule worsens the best score of the table,
-in the worst case over the numbers of folds that the ladder looks at; and, for the race, the mean over the orders.
+the share of orders that missed it, and `overfitting_regret`: by how much the rule worsens the best score of the table
+when every config climbs the whole ladder under its eyes; and, for the race, the mean over the orders.
 """
 
 from __future__ import annotations
@@ -153,19 +153,18 @@ def race(
 
 
 def regret(table: Array, ladder: Ladder, rule: OverfittingRule) -> float:
-    """How much worse the table's best score gets when the rule watches each config at each rung's number of folds."""
-    best = scores(table).min()
-    worst = 0.0
-    for folds in sorted({rung.folds for rung in ladder}):
-        kept = []
-        for config in table:
-            curves = Curves.of(config)
-            stop = next(
-                (e for e in range(1, config.shape[1] + 1) if verdict_at(curves, rule, folds, e)), config.shape[1]
-            )
-            kept.append(curves.score(len(config), stop))
-        worst = max(worst, float(np.nanmin(kept)) - float(best))
-    return worst
+    """How much worse the table's best score gets when the rule watches each config on its way up the whole ladder.
+
+    Where a verdict falls, the config keeps the score on all folds that it has up to its best epoch.
+    """
+    kept = []
+    for config in table:
+        curves = Curves.of(config)
+        looks = ((rung.folds, epoch) for rung in ladder for epoch in range(1, rung.epochs + 1))
+        verdicts = (verdict_at(curves, rule, folds, epoch) for folds, epoch in looks)
+        verdict = next((v for v in verdicts if v), None)
+        kept.append(curves.score(len(config), verdict.best_epoch if verdict else config.shape[1]))
+    return float(np.nanmin(kept) - scores(table).min())
 
 
 def replay(

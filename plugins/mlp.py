@@ -8,13 +8,27 @@ from torch import nn
 
 from automl import Architecture, Choice, Float, Int, architecture, hookimpl
 
-ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+
+
+def start(layer: nn.Linear, activation: str) -> None:
+    """Initial weights that keep the signal's size through `activation`.
+
+    Kaiming's (He et al., 2015) before relu and gelu, which pass one half; Xavier's (Glorot and Bengio, 2010) before
+    tanh and sigmoid. Biases start at zero.
+    """
+    if activation in ("relu", "gelu"):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    else:
+        nn.init.xavier_normal_(layer.weight, gain=5 / 3 if activation == "tanh" else 1.0)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
 
 
 @architecture(
     depth=Int(1, 4),
     width=Int(32, 512, log=True),
-    activation=Choice("relu", "gelu", "tanh"),
+    activation=Choice("relu", "gelu", "tanh", "sigmoid"),
     batch_norm=Choice(True, False),
     dropout=Float(0.0, 0.6),
 )
@@ -33,7 +47,9 @@ def mlp(
     features = math.prod(input_shape)
     for _ in range(depth):
         # BatchNorm has a bias of its own, so the layer before it needs none.
-        layers.append(nn.Linear(features, width, bias=not batch_norm))
+        dense = nn.Linear(features, width, bias=not batch_norm)
+        start(dense, activation)
+        layers.append(dense)
         if batch_norm:
             layers.append(nn.BatchNorm1d(width))
         layers += [ACTIVATIONS[activation](), nn.Dropout(dropout)]

@@ -67,25 +67,24 @@ def print_trials(run: Run, top: int) -> None:
     from rich.table import Table
 
     metric, objective = run.record["metric"], run.record["objective"]
-    table = Table(box=None, pad_edge=False, padding=(0, 1))
-    for name in ("trial", "state", "architecture", objective, "±", metric, "epochs", "folds", "cost", "params", "s"):
-        # Numbers are of no use when cut; words may wrap.
-        words = name in ("state", "architecture")
-        table.add_column(name, no_wrap=not words, justify="left" if words else "right", overflow="fold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("trial", objective, "±", metric, "rung", "cost", "params", "s"):
+        table.add_column(name, no_wrap=True, justify="right")  # a number is of no use when cut
+    table.add_column("architecture")
+    table.add_column("state")
     for row in run.summary["trials"][:top]:
         reason = row["reason"] if len(row["reason"]) <= 40 else row["reason"][:40] + "..."
         table.add_row(
             str(row["number"]),
-            reason or row["state"].lower(),
-            str(row["architecture"]),
             _text(row["score"]),
-            _text(row["score_std"]),
+            "" if row["score_std"] is None else f"{row['score_std']:.2g}",
             _text(row["metrics"].get(metric)),
-            str(row["epochs"]),
-            str(row["folds"]),
+            f"{row['epochs']}x{row['folds']}",
             str(row["fold_epochs"]),
-            "" if row["parameters"] is None else f"{row['parameters']:,}",
+            _count(row["parameters"]),
             f"{row['seconds']:.1f}",
+            str(row["architecture"]),
+            reason or row["state"].lower(),
         )
     Console().print(table)
     if len(run.summary["trials"]) > top:
@@ -125,3 +124,13 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _count(number: int | None) -> str:
+    """A count in at most four digits and a unit: 950, 83.1k, 1.2M."""
+    if number is None:
+        return ""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return str(number)

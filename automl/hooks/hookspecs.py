@@ -175,7 +175,7 @@ def automl_trial_finished(run: Mapping[str, Any], trial: Mapping[str, Any]) -> N
 
 @hookspec
 def automl_search_finished(run: Mapping[str, Any]) -> None:
-    """A search has ended, for whatever reason; the report is written.
+    """A search has ended: it is done, no trial succeeded, or it was interrupted; the report is written.
 
     `run` is as in `automl_search_started`.
 

@@ -26,6 +26,7 @@ from automl.hooks.configs import corner_configs, random_config_list
 from automl.hooks.declarations import Architecture
 from automl.hooks.loading import blame
 from automl.spaces.parameters import Scalar
+from automl.training.losses import split_auxiliary
 
 BATCH = 2
 MOST_TRAINED = 16
@@ -127,7 +128,7 @@ def _on_meta(
             network = _build(architecture, config, shape, num_outputs)
             output = network(torch.empty(BATCH, *shape))
             parameters = sum(p.numel() for p in network.parameters())  # now that lazy modules have theirs
-            _check_output(output, num_outputs)
+            _check_outputs(network, output, num_outputs)
     except Infeasible as error:
         outcome, problem = "infeasible", str(error)
     except Exception as error:
@@ -160,6 +161,15 @@ def _build(
     return network
 
 
+def _check_outputs(network: nn.Module, output: object, num_outputs: int) -> tuple[torch.Tensor, ...]:
+    """The output and those of auxiliary classifiers, which a network may have in training, each checked."""
+    output, auxiliary = split_auxiliary(network, output)
+    outputs = (output, *auxiliary)
+    for each in outputs:
+        _check_output(each, num_outputs)
+    return outputs
+
+
 def _check_output(output: object, num_outputs: int) -> None:
     if not isinstance(output, torch.Tensor):
         raise _Failure(f"the network returned {type(output).__name__}; it must return one tensor")
@@ -172,12 +182,12 @@ def _check_output(output: object, num_outputs: int) -> None:
 def _check_step(network: nn.Module, x: torch.Tensor, num_outputs: int) -> None:
     """One forward and backward pass: the loss and all gradients are finite, and no parameter is left out."""
     network.train()
-    output = network(x)
-    _check_output(output, num_outputs)
+    outputs = torch.cat(_check_outputs(network, network(x), num_outputs))
+    parts = len(outputs) // BATCH
     if num_outputs == 1:
-        loss = nn.functional.mse_loss(output[:, 0], torch.ones(BATCH))
+        loss = nn.functional.mse_loss(outputs[:, 0], torch.ones(len(outputs)))
     else:
-        loss = nn.functional.cross_entropy(output, torch.arange(BATCH) % num_outputs)
+        loss = nn.functional.cross_entropy(outputs, (torch.arange(BATCH) % num_outputs).repeat(parts))
     if not torch.isfinite(loss):
         raise _Failure(f"the loss of the first step is {loss.item()}")
     if not loss.requires_grad:
@@ -198,6 +208,8 @@ def _check_saved(network: nn.Module, another: nn.Module, x: torch.Tensor) -> Non
     another.eval()
     with torch.no_grad():
         expected = network(x)
+        if not isinstance(expected, torch.Tensor):
+            raise _Failure(f"in eval mode the network returned {type(expected).__name__}; it must return one tensor")
         if not torch.allclose(network(x), expected, rtol=1e-4, atol=1e-5):
             raise _Failure("two passes in eval mode differ; is there dropout that ignores self.training?")
         if not torch.isfinite(expected).all():

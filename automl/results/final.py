@@ -22,6 +22,7 @@ from automl.study.budget import Budget, OutOfTime
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.records import load_curves
+from automl.study.storage import storage_errors
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 from automl.training.seeds import derive_seed
@@ -137,7 +138,8 @@ def test_scores(model: Model, prepared: Prepared) -> dict[str, float]:
 def finish(prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, folder: RunFolder) -> dict[str, Any]:
     """Fits, saves and tests the final model; returns what `run.yaml` keeps of it."""
     model = fit_final(prepared, winner, resident, budget)
-    path = save_model(model, folder.model)
+    with storage_errors():
+        path = save_model(model, folder.model)
     return {
         "model": str(path),
         "trial": winner.trial.number,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +25,8 @@ from automl.spaces.space import Space
 from automl.spaces.yaml_file import read
 from automl.training.device import choose_device, choose_precision
 from automl.training.losses import loss_for
+
+log = logging.getLogger("automl.plugins")
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,18 @@ class Prepared:
 
 
 def load_host(settings: Settings) -> PluginHost:
-    """The plugins that the settings name, and the installed ones."""
-    return load_plugins(files=settings.plugins, folders=settings.plugins_dirs)
+    """The plugins that the settings name, and the installed ones.
+
+    A broken one is only logged, for others may do; but a file that was asked for by its name must load. Raises
+    `PluginError` or `BadInput` for that one.
+    """
+    host = load_plugins(files=settings.plugins, folders=settings.plugins_dirs)
+    asked = {Path(file).expanduser().resolve() for file in settings.plugins}
+    for broken in host.broken:
+        if Path(broken.source).resolve() in asked:
+            raise broken.error()
+        log.warning("%s", broken)
+    return host
 
 
 def load_dataset(settings: Settings, host: PluginHost) -> Dataset:
@@ -78,12 +92,14 @@ def merge_space(settings: Settings, host: PluginHost, kind: str | None = None) -
     Raises `SpaceError`.
     """
     name = settings.space or ("tabular" if kind == "table" else "images")
-    return merge(
-        read(find_space(name)),
-        host.catalogue(),
-        architectures=settings.architectures,
-        overrides=settings.overrides,
-    )
+    document = read(find_space(name))
+    try:
+        return merge(document, host.catalogue(), architectures=settings.architectures, overrides=settings.overrides)
+    except SpaceError as error:
+        if host.broken and error.problem.startswith("unknown"):
+            theirs = "".join(f"\n  {broken}" for broken in host.broken)
+            raise SpaceError(error.place, f"{error.problem}\nit may belong to a broken plugin:{theirs}") from None
+        raise
 
 
 def prepare(settings: Settings, dataset: Dataset | None = None) -> Prepared:

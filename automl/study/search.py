@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -24,6 +22,7 @@ from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
 from automl.study.prepare import Prepared
 from automl.study.records import recall_race, remember_result, remember_standing
+from automl.study.storage import storage_errors
 from automl.study.watcher import Watcher
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun, read_curves
@@ -288,16 +287,3 @@ def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
         "fold_epochs": curves.fold_epochs,
         "peak_memory": run.peak_memory,
     }
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turns what a full disk or a lost storage raises into `MachineFailed`."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except OSError as error:
-        raise MachineFailed(f"the disk failed: {error.strerror or error} ({error.filename or 'storage'})") from error
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        raise MachineFailed(f"the storage failed: {type(error).__name__}") from error

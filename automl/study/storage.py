@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -104,3 +106,16 @@ def load_study(storage: BaseStorage, name: str, sampler: optuna.samplers.BaseSam
     except KeyError:
         known = [summary.study_name for summary in optuna.get_all_study_summaries(storage=storage)]
         raise RunError(f"the storage has no study '{name}' (it has: {', '.join(known) or 'none'})") from None
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turns what a full disk or a lost storage raises into `MachineFailed`."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except OSError as error:
+        raise MachineFailed(f"the disk failed: {error.strerror or error} ({error.filename or 'storage'})") from error
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise MachineFailed(f"the storage failed: {type(error).__name__}") from error

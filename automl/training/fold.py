@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from automl.data.resident import Normalisation, Resident
+from automl.training.batch_norm import BatchNormWarmUp
 from automl.training.layout import choose_layout
 from automl.training.recipe import Recipe
 from automl.training.seeds import derive_seed, seed_torch
@@ -33,6 +34,7 @@ class Fold:
     batch_size: int
     layout: torch.memory_format
     seed: int
+    warm_up: BatchNormWarmUp
     epochs: int = 0
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,4 +94,5 @@ def build_fold(
         batch_size=recipe.batch_size,
         layout=layout,
         seed=seed,
+        warm_up=BatchNormWarmUp(network),
     )

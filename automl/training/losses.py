@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from automl.data.resident import Normalisation
 
@@ -61,6 +63,31 @@ class RegressionLoss:
 
 
 Loss = ClassificationLoss | RegressionLoss
+
+
+def split_auxiliary(network: nn.Module, output: Any) -> tuple[Any, tuple[Any, ...]]:
+    """(output, outputs of auxiliary classifiers) of what `network` returned.
+
+    While it is trained, a network that has a number `auxiliary_weight` may return a tuple: its output, then those of
+    its auxiliary classifiers. Anything else is the output, as it is.
+    """
+    if isinstance(output, tuple) and output and network.training and hasattr(network, "auxiliary_weight"):
+        return output[0], output[1:]
+    return output, ()
+
+
+def training_loss(loss: Loss, network: nn.Module, output: Any, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(what is minimised, the loss, the output [b, outputs]) from what `network` returned in training.
+
+    What is minimised is the loss plus `network.auxiliary_weight` times the sum of the losses of auxiliary classifiers.
+    The loss itself is that of the output alone, so that it compares with the validation loss.
+    """
+    output, auxiliary = split_auxiliary(network, output)
+    value = loss(output, y)
+    if not auxiliary:
+        return value, value, output
+    others = sum((loss(each, y) for each in auxiliary), start=value.new_zeros(()))
+    return value + float(network.auxiliary_weight) * others, value, output  # type: ignore[arg-type]
 
 
 def loss_for(task: str) -> Loss:

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from automl.errors import Infeasible, TrialFailed
 from automl.hooks.declarations import Architecture, Optimizer, Schedule
 from automl.hooks.host import PluginHost
+from automl.training.losses import split_auxiliary
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,12 @@ def check_on_meta(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int
             raise Infeasible(
                 f"the network does not fit the input {input_shape}: {str(error).partition(chr(10))[0]}"
             ) from error
-    shape = tuple(getattr(output, "shape", ()))
-    if shape != (2, num_outputs):
-        raise TrialFailed(
-            f"{describe_source(recipe.architecture)}: the network maps [2, {', '.join(map(str, input_shape))}] to "
-            f"{list(shape)}; it must return [2, {num_outputs}]"
-        )
+    output, auxiliary = split_auxiliary(network, output)
+    for each in (output, *auxiliary):
+        shape = tuple(getattr(each, "shape", ()))
+        if shape != (2, num_outputs):
+            raise TrialFailed(
+                f"{describe_source(recipe.architecture)}: the network maps [2, {', '.join(map(str, input_shape))}] to "
+                f"{list(shape)}; it must return [2, {num_outputs}]"
+            )
     return parameters

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from automl.data.resident import Resident
 from automl.training.fold import Fold
-from automl.training.losses import Loss
+from automl.training.losses import Loss, training_loss
 from automl.training.seeds import derive_seed, seed_torch
 
 EVALUATION_BATCH = 512  # bounds the memory of a forward pass; larger batches are no faster
@@ -34,17 +34,19 @@ def train_epoch(
     by_epoch = isinstance(fold.schedule, ReduceLROnPlateau)
     devices = [resident.device] if resident.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        for step, index in enumerate(fold.batches()):
+        batches = fold.batches()
+        for step, index in enumerate(batches):
             tick()
+            fold.warm_up(fold.epochs * len(batches) + step)
             # Dropout masks depend on (seed, epoch, step) only: a restored or replayed fold draws the same ones.
             seed_torch(derive_seed(fold.seed, "masks", fold.epochs + 1, step), resident.device)
             x, y = resident.batch(index)
             y = loss.normalise_targets(y, fold.normalisation)
             with _autocast(resident.device, precision):
                 output = fold.forward(x)
-            value = loss(output, y)
+            minimised, value, output = training_loss(loss, fold.network, output, y)
             fold.optimizer.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
+            minimised.backward()  # type: ignore[no-untyped-call]
             fold.optimizer.step()
             if not by_epoch:
                 fold.schedule.step()

@@ -62,7 +62,7 @@ def test_check_prints_every_parameter_with_its_domain_and_the_fingerprint(file):
     assert result.exit_code == 0
     assert shown["space"] == str(file)
     assert shown["parameters"]["architecture"] == "resnet"
-    assert shown["parameters"]["resnet.depth"] == "1..3"
+    assert shown["parameters"]["resnet.depth"] == "1..3 when variant=small|cifar"
     assert shown["parameters"]["train.lr"] == "0.0001..0.1 log"
     for text in (*shown["parameters"], "adam|sgd", f"fingerprint {shown['fingerprint']}"):
         assert text in result.stdout

@@ -1,0 +1,110 @@
+"""Architectures that misbehave, each in its own way. The tests load this file with --plugin."""
+
+import os
+
+import torch
+from torch import nn
+
+from automl import Choice, Int, architecture, hookimpl
+
+
+class Flat(nn.Module):
+    """A linear model whose output is passed through `change`."""
+
+    def __init__(self, input_shape, num_outputs, change):
+        super().__init__()
+        self.dense = nn.Linear(int(torch.Size(input_shape).numel()), num_outputs)
+        self.change = change
+
+    def forward(self, x):
+        return self.change(self.dense(x.flatten(1)))
+
+
+def _nan(output):
+    return output * float("nan")
+
+
+def _infinite(output):
+    return output / 0.0
+
+
+def _out_of_memory(output):
+    if output.device.type != "meta":
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+    return output
+
+
+def _raise(output):
+    if output.device.type != "meta":
+        raise ValueError("this network is not finished")
+    return output
+
+
+@architecture(seed=Int(0, 1000))
+def returns_nan(input_shape, num_outputs, *, seed):
+    """Logits that are not a number."""
+    return Flat(input_shape, num_outputs, _nan)
+
+
+@architecture(seed=Int(0, 1000))
+def returns_infinity(input_shape, num_outputs, *, seed):
+    """Logits that are infinite."""
+    return Flat(input_shape, num_outputs, _infinite)
+
+
+@architecture(seed=Int(0, 1000), greedy=Choice(True, False))
+def sometimes_out_of_memory(input_shape, num_outputs, *, seed, greedy):
+    """Half of the configs run out of memory."""
+    return Flat(input_shape, num_outputs, _out_of_memory if greedy else nn.Identity())
+
+
+@architecture(seed=Int(0, 1000))
+def raises_in_forward(input_shape, num_outputs, *, seed):
+    """An exception in the forward pass."""
+    return Flat(input_shape, num_outputs, _raise)
+
+
+@architecture(seed=Int(0, 1000), broken=Choice(True, False))
+def sometimes_raises_in_build(input_shape, num_outputs, *, seed, broken):
+    """An exception in half of the builds."""
+    if broken:
+        raise KeyError("depth")
+    return Flat(input_shape, num_outputs, nn.Identity())
+
+
+@architecture(kernel_size=Choice(3, 99))
+def wide_kernel(input_shape, num_outputs, *, kernel_size):
+    """A kernel that may be wider than the image."""
+    return nn.Sequential(
+        nn.Conv2d(input_shape[0], 4, kernel_size), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_outputs)
+    )
+
+
+@architecture(width=Choice(8, 10**7))
+def huge(input_shape, num_outputs, *, width):
+    """A hundred million million parameters, or few."""
+    inputs = int(torch.Size(input_shape).numel())
+    dense = (nn.Linear(inputs, width), nn.Linear(width, width), nn.Linear(width, num_outputs))
+    return nn.Sequential(nn.Flatten(), *dense)
+
+
+@architecture(width=Choice(8, 16))
+def normalised(input_shape, num_outputs, *, width):
+    """BatchNorm, which cannot train on a batch of one."""
+    inputs = int(torch.Size(input_shape).numel())
+    dense = (nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.Linear(width, num_outputs))
+    return nn.Sequential(nn.Flatten(), *dense)
+
+
+@architecture(seed=Int(0, 1000))
+def kills_its_process(input_shape, num_outputs, *, seed):
+    """The process dies when the network is built for real."""
+    if torch.empty(0).device.type != "meta":
+        os._exit(9)
+    return Flat(input_shape, num_outputs, nn.Identity())
+
+
+@hookimpl
+def automl_architectures():
+    architectures = [returns_nan, returns_infinity, sometimes_out_of_memory, raises_in_forward]
+    return [*architectures, sometimes_raises_in_build, wide_kernel, huge, normalised, kills_its_process]

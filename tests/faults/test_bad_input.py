@@ -1,0 +1,222 @@
+"""Bad input stops before the first trial: exit 2, one clear message with the culprit, nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def refused(automl, empty_folder):
+    """The message with which a search was refused; checks exit 2, no traceback, nothing written."""
+
+    def search(*arguments: object) -> str:
+        before = sorted(empty_folder.rglob("*"))
+        answer = automl("search", *arguments)
+        assert answer.code == 2, answer.err or answer.out
+        assert "Traceback" not in answer.err
+        assert answer.out == ""
+        assert sorted(empty_folder.rglob("*")) == before
+        return answer.err
+
+    return search
+
+
+def write_images(folder: Path, **counts: int) -> Path:
+    rng = np.random.default_rng(0)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(folder / name / f"{number}.png")
+    return folder
+
+
+PLUGIN = '''from automl import Choice, Float, Int, architecture, hookimpl
+from torch import nn
+
+
+@architecture(depth=Int(1, 4), widht=Int(32, 512, log=True), dropout=Float(0.0, 0.6))
+def typo(input_shape, num_outputs, *, depth, width, dropout):
+    """A network."""
+    return nn.Linear(1, 1)
+
+
+@hookimpl
+def automl_architectures():
+    return [typo]
+'''
+
+
+def test_a_misspelt_parameter_in_a_plugin_names_file_line_and_nearest_name(refused, tmp_path):
+    file = tmp_path / "typo.py"
+    file.write_text(PLUGIN)
+    message = refused("digits", "--plugin", file)
+    assert "plugin 'typo' (typo.py:5)" in message
+    assert "the search space declares 'widht' but build() takes depth, width, dropout; did you mean 'width'?" in message
+
+
+def test_a_misspelt_parameter_in_the_yaml_names_file_line_and_nearest_name(refused, tmp_path):
+    file = tmp_path / "space.yaml"
+    file.write_text("architectures:\n  lenet:\n    widht: 3\n")
+    message = refused("digits", "--space", file)
+    assert "space.yaml:3: architectures.lenet.widht" in message
+    assert "did you mean 'width'?" in message
+
+
+def test_a_misspelt_parameter_on_the_command_line_names_place_and_nearest_name(refused):
+    message = refused("digits", "--set", "resnet.detph=2")
+    assert "--set resnet.detph" in message
+    assert "did you mean 'resnet.depth'?" in message
+
+
+def test_a_misspelt_option_on_the_command_line_names_the_nearest_one(automl):
+    answer = automl("search", "digits", "--trails", "5")
+    assert answer.code == 2
+    assert "--trails" in answer.err
+    assert "--trials" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--trials", "0"], ["--trials 0", "greater than or equal to 1"]),
+        (["--folds", "1"], ["--folds 1", "greater than or equal to 2"]),
+        (["--timeout", "soon"], ["--timeout soon", "10m"]),
+        (["--ladder", "1x1,9x2", "--epochs", "9"], ["9x2", "9x5"]),
+        (["--device", "cuda:7"], ["--device cuda:7"]),
+        (["--sampler", "tpee"], ["--sampler tpee", "'tpe'"]),
+        (["--sampler", "grid"], ["grid points", "--set"]),
+        (["--architecture", "lenett"], ["--architecture lenett", "did you mean 'lenet'?"]),
+        (["--space", "imagess"], ["imagess", "did you mean 'images'?"]),
+        (["--plugin", "nowhere.py"], ["nowhere.py"]),
+    ],
+)
+def test_a_wrong_option_is_named_with_its_value_and_the_law(refused, arguments, words):
+    message = refused("digits", *arguments)
+    assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize("data", ["digitss", "nowhere.csv", "torchvision:MNISTT"])
+def test_unknown_data_are_refused(refused, data):
+    assert data.removeprefix("torchvision:") in refused(data)
+
+
+def test_small_class_names_the_class_and_the_largest_k(refused, tmp_path):
+    message = refused(write_images(tmp_path / "data", cat=20, dog=3))
+    assert "'dog'" in message
+    assert "3" in message
+
+
+def test_one_class_empty_class_are_named(refused, tmp_path):
+    assert "'cat'" in refused(write_images(tmp_path / "one", cat=20))
+    folder = write_images(tmp_path / "two", cat=20, dog=20)
+    (folder / "bird").mkdir()
+    assert "bird" in refused(folder)
+
+
+def test_corrupt_images_are_all_listed_in_one_message(refused, tmp_path):
+    folder = write_images(tmp_path / "data", cat=20, dog=20)
+    (folder / "cat" / "3.png").write_bytes(b"")
+    (folder / "dog" / "4.png").write_bytes(b"not an image")
+    whole = (folder / "dog" / "5.png").read_bytes()
+    (folder / "dog" / "5.png").write_bytes(whole[: len(whole) // 2])
+    message = refused(folder)
+    assert all(name in message for name in ("3.png", "4.png", "5.png", "--skip-bad"))
+
+
+def test_mixed_sizes_stop_and_a_size_is_proposed(refused, tmp_path):
+    folder = write_images(tmp_path / "data", cat=20, dog=20)
+    Image.new("L", (16, 16)).save(folder / "cat" / "large.png")
+    assert "--image-size" in refused(folder)
+
+
+def test_path_escape_links_out_of_the_folder_are_refused(refused, tmp_path):
+    folder = write_images(tmp_path / "data", cat=20, dog=20)
+    secret = tmp_path / "secret.png"
+    Image.new("L", (8, 8)).save(secret)
+    (folder / "cat" / "link.png").symlink_to(secret)
+    message = refused(folder)
+    assert "link.png" in message
+    assert "--follow-links" in message
+
+
+def test_bad_npz_names_the_array(refused, tmp_path):
+    file = tmp_path / "data.npz"
+    np.savez(file, x=np.zeros((20, 8, 8), np.uint8))
+    assert "'y'" in refused(file)
+    np.savez(file, x=np.zeros((20, 8, 8), np.uint8), y=np.zeros(19, int))
+    message = refused(file)
+    assert "20" in message
+    assert "19" in message
+    np.savez(file, x=np.array([{}] * 20, dtype=object), y=np.arange(20) % 2)
+    assert "object" in refused(file)
+
+
+def test_bad_csv_names_column_and_row(refused, tmp_path):
+    file = tmp_path / "data.csv"
+    file.write_text("a,price\n" + "\n".join(f"{i},{i * 1.5}" for i in range(40)))
+    assert "did you mean 'price'?" in refused(file, "--target", "prise")
+    lines = file.read_text().split("\n")
+    lines[7] = "nan,3.5"
+    file.write_text("\n".join(lines))
+    message = refused(file, "--target", "price")
+    assert "'a'" in message
+    assert "8" in message
+    file.write_text("")
+    assert "empty" in refused(file, "--target", "price")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("architectures: {lenet: {}}\narchitectures: {mlp: {}}\n", [":2:", "twice"]),
+        ("architecture: {lenet: {}}\n", [":1:", "architectures"]),
+        ("architectures: &a {lenet: {}}\n", [":1:"]),
+        ("[" * 100_000, [":1:"]),
+        ("", ["empty"]),
+        ("training: {lr: fast}\n", [":1:", "lr"]),
+        ("training: {lr: {float: [1, 0.1]}}\n", [":1:", "lr"]),
+    ],
+)
+def test_bad_yaml_is_refused_with_the_line(refused, tmp_path, text, words):
+    file = tmp_path / "space.yaml"
+    file.write_text(text)
+    message = refused("digits", "--space", file)
+    assert [word for word in words if word not in message] == []
+
+
+def test_bad_yaml_the_number_1e_3_is_a_number(automl, tmp_path):
+    file = tmp_path / "space.yaml"
+    file.write_text("training: {lr: 1e-3}\n")
+    answer = automl("space", "check", file, "--json")
+    assert answer.code == 0
+    assert '"train.lr": "0.001"' in answer.out
+
+
+def test_bad_plugin_the_others_load_and_a_requested_one_stops(automl, refused, tmp_path):
+    bad = tmp_path / "bad.py"
+    bad.write_text("import nothing_of_that_name\n")
+    assert "bad.py:1" in refused("digits", "--plugin", bad)
+    assert "bad.py:1" in refused("digits", "--plugins-dir", tmp_path, "--set", "architecture=bad")
+    listed = automl("plugins", "--plugin", bad)
+    assert listed.code == 0
+    assert "lenet" in listed.out
+    assert "bad.py:1" in listed.out + listed.err
+
+
+def test_a_run_folder_that_is_not_empty_is_refused(refused, tmp_path):
+    folder = tmp_path / "full"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    assert "not an empty folder" in refused("digits", "--out", folder)
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("command", [["resume"], ["leaderboard"], ["show"]])
+def test_a_folder_without_a_run_is_refused(automl, tmp_path, command):
+    answer = automl(*command, tmp_path, *(["0"] if command == ["show"] else []))
+    assert answer.code == 2
+    assert "no run is here" in answer.err

@@ -1,0 +1,132 @@
+"""Faults of training: what a trial that goes wrong becomes, and that the search goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PLUGIN = Path(__file__).with_name("plugins_that_misbehave.py")
+
+
+@pytest.fixture
+def bars(tmp_path: Path) -> Path:
+    """66 images 8x8 of 3 classes that can be told apart."""
+    rng = np.random.default_rng(0)
+    y = np.arange(66) % 3
+    x = rng.integers(0, 160, (66, 8, 8))
+    for label in range(3):
+        x[y == label, label : label + 3] += 60
+    np.savez(tmp_path / "bars.npz", x=x.astype(np.uint8), y=y)
+    return tmp_path / "bars.npz"
+
+
+@pytest.fixture
+def search(automl, bars, tmp_path):
+    """Searches one misbehaving architecture; returns the exit code, stderr, and the leaderboard where there is one."""
+
+    def go(name: str, *more: object, trials: int = 6):
+        run = tmp_path / "run"
+        answer = automl(
+            "search", bars, "--plugin", PLUGIN, "--set", f"architecture={name}", "--set", "train.batch_size=16",
+            "--trials", trials, "--folds", 2, "--epochs", 2, "--sampler", "random", "--threads", 1,
+            "--out", run, "--quiet",
+            *more,
+        )  # fmt: skip
+        board = automl("leaderboard", run, "--json")
+        return answer, json.loads(board.out) if board.code == 0 else None
+
+    return go
+
+
+@pytest.mark.parametrize("name", ["returns_nan", "returns_infinity"])
+def test_nan_loss_inf_score_fail_the_trial_with_fold_and_epoch_and_are_never_best(search, name):
+    answer, board = search(name, trials=3)
+    assert answer.code == 1
+    assert board["best"] is None
+    assert {t["state"] for t in board["trials"]} == {"FAIL"}
+    assert all(t["reason"].startswith("non-finite at fold 1, epoch 1") for t in board["trials"])
+
+
+def test_all_fail_ends_after_five_in_a_row_with_the_cause_shown_once_and_no_best(search):
+    answer, board = search("returns_nan", trials=50)
+    assert answer.code == 1
+    assert answer.err.count("non-finite at fold 1, epoch 1") == 1
+    assert "Traceback" not in answer.err
+    assert board["totals"]["failed"] == 5
+    assert board["best"] is None
+    assert board["model"] is None
+
+
+def test_out_of_memory_is_infeasible_and_the_next_trials_run(search):
+    answer, board = search("sometimes_out_of_memory")
+    assert answer.code == 0
+    assert 0 < board["totals"]["pruned"]["infeasible"] < 6
+    for trial in board["trials"]:
+        greedy = trial["config"]["sometimes_out_of_memory.greedy"]
+        assert (trial["reason"] == "infeasible") == greedy
+        if greedy:
+            assert "out of memory" in trial["detail"]
+
+
+def test_small_input_a_kernel_wider_than_the_image_is_infeasible_before_training(search):
+    answer, board = search("wide_kernel")
+    assert answer.code == 0
+    wide = [t for t in board["trials"] if t["config"]["wide_kernel.kernel_size"] == 99]
+    assert wide
+    assert all((t["state"], t["reason"], t["fold_epochs"]) == ("PRUNED", "infeasible", 0) for t in wide)
+    assert "(1, 8, 8)" in wide[0]["detail"]
+
+
+def test_huge_model_is_infeasible_before_a_byte_is_allocated(search):
+    answer, board = search("huge", "--max-params", 10_000_000)
+    assert answer.code == 0
+    large = [t for t in board["trials"] if t["config"]["huge.width"] == 10**7]
+    assert large
+    assert all((t["reason"], t["fold_epochs"]) == ("infeasible", 0) for t in large)
+    assert "--max-params 10,000,000" in large[0]["detail"]
+
+
+def test_batch_of_one_does_not_crash_batch_norm(search):
+    # 66 samples less the test set leave 53; two folds train on 26 or 27: batches of 25 leave one or two.
+    answer, board = search("normalised", "--set", "train.batch_size=[25, 26]")
+    assert answer.code == 0
+    assert board["totals"]["failed"] == 0
+
+
+def test_plugin_raises_in_forward_fails_with_plugin_file_and_line(search):
+    answer, board = search("raises_in_forward", trials=2)
+    assert answer.code == 1
+    line = 1 + PLUGIN.read_text().split("\n").index('        raise ValueError("this network is not finished")')
+    for trial in board["trials"]:
+        assert trial["state"] == "FAIL"
+        assert f"plugins_that_misbehave.py:{line})" in trial["reason"]
+        assert "ValueError: this network is not finished" in trial["reason"]
+
+
+def test_plugin_raises_in_build_and_the_search_goes_on(search):
+    answer, board = search("sometimes_raises_in_build", trials=8)
+    assert answer.code == 0
+    for trial in board["trials"]:
+        assert (trial["state"] == "FAIL") == trial["config"]["sometimes_raises_in_build.broken"]
+    assert 0 < board["totals"]["failed"] < 8
+
+
+def test_evil_checkpoint_a_pickle_in_a_checkpoints_place_runs_no_code(automl, bars, tmp_path):
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "owned",)
+
+    run = tmp_path / "run"
+    arguments = ["--space", "smoke", "--folds", 2, "--epochs", 2, "--threads", 1, "--quiet"]
+    assert automl("search", bars, "--trials", 2, "--out", run, *arguments).code == 0
+    for name in ("model/model.safetensors", "splits.npz", "checkpoints/trial-00000.safetensors"):
+        (run / name).write_bytes(pickle.dumps(Evil()))
+    answer = automl("resume", run, "--trials", 4, "--quiet")
+    assert answer.code == 2
+    assert "splits.npz" in answer.err
+    assert not (tmp_path / "owned").exists()

@@ -1,0 +1,136 @@
+"""What every built-in architecture must do: build, train and save at each size, or say why it cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from automl import Choice, Infeasible
+from automl.hooks.configs import corner_configs, random_config_list
+from automl.testing import check_architecture
+from automl.training.losses import split_auxiliary
+
+DIGITS, CIFAR, PHOTOS = (1, 8, 8), (3, 32, 32), (3, 224, 224)
+ALL = ["linear", "mlp", "lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "densenet"]
+IMAGES = ALL[2:]
+TOO_SMALL = {
+    "alexnet": "alexnet: image 8x8 is too small: three poolings (3x3, stride 2) need 15x15",
+    "vgg": "vgg: image 8x8 is too small: halved four times, it must have 16 pixels",
+}
+# The whole spaces take minutes; here those with many layers are pinned to the member of the family with the fewest.
+FEWEST = {"vgg": "vgg11", "resnet": "small", "densenet": "cifar"}
+SMALL: dict[str, dict[str, Any]] = {
+    "linear": {"dropout": 0.0},
+    "mlp": {"depth": 2, "width": 6, "activation": "sigmoid", "batch_norm": True, "dropout": 0.0},
+    "lenet": {
+        "width": 1,
+        "kernel_size": 3,
+        "activation": "relu",
+        "pooling": "average",
+        "batch_norm": True,
+        "dropout": 0.0,
+    },
+    "alexnet": {"depth": 3, "width": 0.0625, "kernel_size": 3, "norm": "lrn", "dropout": 0.0},
+    "vgg": {"variant": "vgg11", "width": 0.0625, "kernel_size": 3, "batch_norm": True, "dropout": 0.0},
+    "nin": {"depth": 2, "width": 8, "kernel_size": 3, "batch_norm": True, "dropout": 0.0},
+    "googlenet": {"width": 0.125, "kernel_size": 3, "auxiliary": False, "dropout": 0.0},
+    "resnet": {"variant": "cifar", "depth": 1, "width": 4, "kernel_size": 3, "dropout": 0.0},
+    "densenet": {"variant": "cifar", "depth": 2, "growth_rate": 4, "kernel_size": 3, "dropout": 0.0},
+}
+
+
+def size_for(name: str) -> tuple[int, ...]:
+    return (1, 16, 16) if name in TOO_SMALL else DIGITS
+
+
+def test_every_built_in_architecture_is_examined_here(host: Any) -> None:
+    assert sorted(a for a in host.architectures if host.architecture(a).source.count("plugins")) == sorted(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("shape", [DIGITS, CIFAR], ids=["digits", "cifar"])
+def test_it_works_in_the_corners_of_its_space_or_says_why_not(host: Any, name: str, shape: tuple[int, ...]) -> None:
+    architecture = host.architecture(name)
+    if name in FEWEST:
+        pinned = {**architecture.parameters, "variant": Choice(FEWEST[name])}
+        architecture = dataclasses.replace(architecture, parameters=pinned)
+    if shape == DIGITS and name in TOO_SMALL:
+        with pytest.raises(AssertionError, match=f"no config is feasible.*{re.escape(TOO_SMALL[name])}"):
+            check_architecture(architecture, shape, 10, random_configs=0)
+    else:
+        checks = check_architecture(architecture, shape, 10, random_configs=0)
+        assert {c.outcome for c in checks} == {"ok"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("shape", [DIGITS, CIFAR], ids=["digits", "cifar"])
+def test_it_works_in_its_whole_space_or_says_why_not(host: Any, name: str, shape: tuple[int, ...]) -> None:
+    if shape == CIFAR or name not in TOO_SMALL:
+        assert {c.outcome for c in check_architecture(host.architecture(name), shape, 10)} == {"ok"}
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 49, 61), (3, 64, 64), PHOTOS], ids=str)
+def test_shapes_fit_at_any_size_on_meta(host: Any, name: str, shape: tuple[int, ...]) -> None:
+    architecture = host.architecture(name)
+    configs = corner_configs(architecture.parameters)[:2] + random_config_list(architecture.parameters, 2, seed=0)
+    for config in configs:
+        if shape == (3, 49, 61) and config.get("auxiliary"):
+            with pytest.raises(Infeasible, match="image 49x61 leaves less than 4x4 for the auxiliary classifiers"):
+                architecture.build(shape, 10, **config)
+            continue
+        with torch.device("meta"), torch.no_grad():
+            network = architecture.build(shape, 10, **config)
+            output, auxiliary = split_auxiliary(network, network(torch.empty(2, *shape)))
+        assert all(each.shape == (2, 10) for each in (output, *auxiliary))
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_table_is_infeasible_before_anything_is_built(host: Any, name: str) -> None:
+    with pytest.raises(Infeasible, match=rf"{name} needs images \(channels, height, width\), not the shape \(64,\)"):
+        host.architecture(name).build((64,), 10, **SMALL[name])
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_no_bias_is_trained_before_batch_norm_and_no_layer_works_in_place(host: Any, name: str) -> None:
+    network = host.architecture(name).build(size_for(name), 3, **SMALL[name])
+    modules = [m for m in network.modules() if not list(m.children())]
+    pairs = [(a, b) for a, b in itertools.pairwise(modules) if isinstance(b, nn.BatchNorm2d)]
+    assert pairs or name == "alexnet"  # its norm is of responses here
+    convolutions = [a for a, _ in pairs if isinstance(a, nn.Conv2d)]
+    assert not [a for a in convolutions if a.bias is not None and a.bias.requires_grad]
+    assert not [m for m in modules if getattr(m, "inplace", False)]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_two_networks_stacked_into_one_program_compute_what_each_computes(host: Any, name: str) -> None:
+    """As folds are trained on a GPU: forward, backward and the running statistics of BatchNorm."""
+    torch.manual_seed(0)
+    shape = size_for(name)
+    networks = [host.architecture(name).build(shape, 3, **SMALL[name]).double() for _ in range(2)]
+    x = torch.randn(2, 6, *shape, dtype=torch.float64)
+    state, buffers = stack_module_state(networks)
+    alone = [network(each).square().mean() for network, each in zip(networks, x, strict=True)]
+    sum(alone).backward()
+    empty = [networks[0].to("meta")]
+
+    def loss(weights: Any, statistics: Any, samples: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = functional_call(empty[0], (weights, statistics), (samples,))
+        return output.square().mean()
+
+    expected = [{n: p.grad for n, p in network.named_parameters() if p.requires_grad} for network in networks[1:]]
+    together = vmap(loss)(state, buffers, x)
+    torch.testing.assert_close(together, torch.stack(alone), rtol=1e-9, atol=1e-12)
+    together.sum().backward()
+    for key, gradient in expected[0].items():
+        torch.testing.assert_close(state[key].grad[1], gradient, rtol=1e-7, atol=1e-9)
+    for key, value in networks[1].named_buffers():
+        torch.testing.assert_close(buffers[key][1], value, rtol=1e-9, atol=1e-12)
