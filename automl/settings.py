@@ -75,14 +75,6 @@ class Settings(BaseModel):
     storage: str | None = None
     study: str | None = None
 
-    @property
-    def patience_epochs(self) -> int:
-        """Epochs before a verdict of overfitting: as set, or 15 % of the epochs and at least 3 (3 for 20 epochs).
-
-        What is a trend and what is noise depends on how long the training is laid out for.
-        """
-        return self.patience or max(3, round(0.15 * self.epochs))
-
     @field_validator("timeout", mode="before")
     @classmethod
     def _duration(cls, value: Any) -> Any:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from automl.racing.climb import climb
 from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
-from automl.racing.overfitting import OverfittingRule, verdict_at
+from automl.racing.overfitting import OverfittingRule, default_patience, verdict_at
 from automl.racing.race import ETA, Race
 
 TARGET_SHARE = 0.02
@@ -171,10 +171,10 @@ def replay(
     table: Array, ladder: Ladder, orders: int, eta: float = ETA, seed: int = 0
 ) -> dict[str, dict[str, float] | float]:
     """All schedules on `orders` random orders of the table's configs."""
-    count = max(1, math.floor(TARGET_SHARE * len(table)))
+    count = max(1, round(TARGET_SHARE * len(table)))
     targets = set(np.argsort(scores(table), kind="stable")[:count].tolist())
     rng = np.random.default_rng(seed)
-    rule = OverfittingRule()
+    rule = OverfittingRule(default_patience(table.shape[2]))
     schedules: dict[str, Callable[[list[int]], Result]] = {
         "none": lambda order: no_pruning(table, order, targets, table.shape[1]),
         "single_split": lambda order: no_pruning(table, order, targets, 1),

@@ -97,7 +97,7 @@ def search(
     patience: Annotated[
         int | None,
         _option(
-            "--patience", help="Epochs without progress before a verdict [15 % of --epochs, at least 3].", panel=RACE
+            "--patience", help="Epochs without progress before a verdict [20 % of --epochs, at least 4].", panel=RACE
         ),
     ] = None,
     tolerance: Annotated[

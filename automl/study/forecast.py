@@ -8,7 +8,10 @@ from automl.racing.curves import Curves
 from automl.racing.race import Race
 
 MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no faster than the first
-CARRYING_SHARE = 0.3  # of the timeout at most, for carrying waiting trials to the top
+# Shares of the timeout at most, so that something is explored also where a full training does not fit at all.
+CARRYING_SHARE = 0.3  # for carrying waiting trials to the top
+FIRST_SHARE = 0.5  # for carrying the first of them
+FINAL_SHARE = 0.3  # for the final fit
 
 
 class Forecast:
@@ -29,24 +32,31 @@ class Forecast:
             if trial.user_attrs.get("fold_epochs") and trial.user_attrs.get("seconds"):
                 self.rates[trial.number] = trial.user_attrs["seconds"] / trial.user_attrs["fold_epochs"]
 
-    def final_fit(self) -> float:
+    def final_fit(self, timeout: float | None) -> float:
         """Seconds to fit the best trial so far on the whole training part, which is K / (K - 1) of a fold's."""
         top = self.race.ladder[self.race.top]
         share = top.folds / max(1, top.folds - 1)
         candidates = self._candidates()[: self.race.finalists]
-        return max((self.rates.get(trial, 0.0) for trial in candidates), default=0.0) * top.epochs * share * MARGIN
+        seconds = max((self.rates.get(trial, 0.0) for trial in candidates), default=0.0) * top.epochs * share * MARGIN
+        return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
 
     def carrying(self, timeout: float | None) -> float:
-        """Seconds to carry the best waiting trials to the top, until there are enough finalists."""
+        """Seconds to carry the best waiting trials to the top, until there are enough finalists.
+
+        One shall get there even when it takes half of the timeout; the others within a smaller share.
+        """
         top = self.race.ladder[self.race.top]
-        seconds = 0.0
-        missing = self.race.finalists - self.race.complete
+        missing = max(0, self.race.finalists - self.race.complete)
         waiting = [trial for trial in self._candidates() if self.race.standings[trial].waiting]
-        for trial in waiting[: max(0, missing)]:
+        seconds = []
+        for trial in waiting[:missing]:
             reached = self.race.ladder[self.race.standings[trial].rung]
             left = top.epochs * top.folds - reached.epochs * reached.folds
-            seconds += self.rates.get(trial, 0.0) * left * MARGIN
-        return min(seconds, CARRYING_SHARE * timeout) if timeout else seconds
+            seconds.append(self.rates.get(trial, 0.0) * left * MARGIN)
+        if timeout is None or not seconds:
+            return sum(seconds)
+        first = 0.0 if self.race.complete else min(seconds[0], FIRST_SHARE * timeout)
+        return max(first, min(sum(seconds), CARRYING_SHARE * timeout))
 
     def _candidates(self) -> list[int]:
         """Trials that may win, the best first: those higher up, then those with the better score."""

@@ -15,7 +15,7 @@ from automl.errors import Infeasible, MachineFailed, NoTrialSucceeded, RunError,
 from automl.hooks.loading import blame
 from automl.racing.climb import Outcome, climb
 from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
-from automl.racing.overfitting import OverfittingRule
+from automl.racing.overfitting import OverfittingRule, default_patience
 from automl.racing.race import Race
 from automl.study.budget import Budget, OutOfTime, Stop
 from automl.study.folder import RunFolder
@@ -56,7 +56,7 @@ class Search:
         self.watcher = watcher
         self.race = race
         settings = prepared.settings
-        self.rule = OverfittingRule(settings.patience_epochs, settings.tolerance)
+        self.rule = OverfittingRule(settings.patience or default_patience(settings.epochs), settings.tolerance)
         self.resident: Resident = prepared.resident()
         splits = prepared.splits
         self.samples = [(splits.train(fold), splits.validation(fold)) for fold in range(splits.folds)]
@@ -86,7 +86,7 @@ class Search:
 
     def _next(self) -> tuple[int, int] | None:
         """The next climb (trial, rung): a broken-off one, a promotion, a new trial, or carrying the best to the top."""
-        self.budget.reserve = self.forecast.final_fit()
+        self.budget.reserve = self.forecast.final_fit(self.budget.timeout)
         self.budget.check()
         if self.broken_off:
             return self.broken_off.pop(0)

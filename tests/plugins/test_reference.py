@@ -31,7 +31,11 @@ SAME: dict[str, tuple[str, dict[str, Any], Callable[[], nn.Module]]] = {
         name: ("densenet", {"variant": name, **DENSENET}, getattr(models, name))
         for name in ("densenet121", "densenet169")
     },
-    "googlenet": ("googlenet", {"auxiliary": False, **GOOGLENET}, lambda: models.googlenet(**NO_START)),
+    "googlenet": (
+        "googlenet",
+        {"auxiliary": False, **GOOGLENET},
+        lambda: models.googlenet(aux_logits=False, **NO_START),
+    ),
     "googlenet with auxiliary heads": (
         "googlenet",
         {"auxiliary": True, **GOOGLENET},
@@ -121,8 +125,10 @@ def randomise(network: nn.Module) -> None:
             module.running_var.uniform_(0.5, 1.5, generator=generator)
             module.weight.data.uniform_(0.5, 1.0, generator=generator)
             module.bias.data.normal_(0, 0.1, generator=generator)
-        elif isinstance(module, nn.Conv2d) and module.bias is not None:
-            module.bias.data.normal_(0, 0.1, generator=generator)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, generator=generator)
+            if module.bias is not None:
+                module.bias.data.normal_(0, 0.1, generator=generator)
 
 
 @pytest.mark.parametrize("network", ["resnet18", "vgg16_bn", "densenet121", "googlenet with auxiliary heads"])

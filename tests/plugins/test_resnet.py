@@ -45,7 +45,7 @@ def test_the_small_family_is_the_default_and_keeps_its_tensors(host: Any) -> Non
         if inputs != outputs:
             expected.append((f"{block}.shortcut.0.weight", (outputs, inputs, 1, 1)))
             expected += [(f"{block}.shortcut.1.{tensor}", (outputs,)) for tensor in ("weight", "bias")]
-    expected += [("8.weight", (3, 16)), ("8.bias", (3,))]
+    expected += [("9.weight", (3, 16)), ("9.bias", (3,))]
     named = build(host, 8, variant="small", depth=1).named_parameters()
     assert [(name, tuple(p.shape)) for name, p in network.named_parameters()] == expected
     assert [(name, tuple(p.shape)) for name, p in named] == expected

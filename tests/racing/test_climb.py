@@ -31,7 +31,7 @@ class Table:
 
 
 def finish(race, trial, rung, run, curves, rule=None):
-    steps = climb(race, trial, rung, run, curves, rule or OverfittingRule())
+    steps = climb(race, trial, rung, run, curves, rule or OverfittingRule(3))
     while True:
         try:
             next(steps)
@@ -94,6 +94,6 @@ def test_without_the_rule_a_trial_is_trained_to_its_rung():
 
 def test_every_epoch_is_entered_before_it_is_shown():
     race, run, curves = start(HEALTHY)
-    for epoch, results in enumerate(climb(race, 0, 2, run, curves, OverfittingRule()), 1):
+    for epoch, results in enumerate(climb(race, 0, 2, run, curves, OverfittingRule(3)), 1):
         assert curves.epochs() == epoch
         assert [r.epoch for r in results] == [epoch]

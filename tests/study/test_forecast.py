@@ -8,7 +8,7 @@ import pytest
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.ladder import make_ladder
 from automl.racing.race import Race
-from automl.study.forecast import CARRYING_SHARE, MARGIN, Forecast
+from automl.study.forecast import CARRYING_SHARE, FINAL_SHARE, FIRST_SHARE, MARGIN, Forecast
 
 LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
 
@@ -41,14 +41,14 @@ def forecast(race: Race) -> Forecast:
 
 def test_nothing_is_known_before_the_first_trial():
     forecast = Forecast(Race(LADDER))
-    assert forecast.final_fit() == forecast.carrying(None) == 0.0
+    assert forecast.final_fit(None) == forecast.carrying(None) == 0.0
     forecast.learn(0, 5.0, Curves(1, 9))
     assert forecast.rates == {}
 
 
 def test_the_final_fit_has_all_epochs_on_all_folds_data_of_the_dearest_finalist(forecast):
     # The two best candidates are 0 (higher up) and 1; trial 2 will not win.
-    assert forecast.final_fit() == pytest.approx(10 * 9 * (5 / 4) * MARGIN)
+    assert forecast.final_fit(None) == pytest.approx(10 * 9 * (5 / 4) * MARGIN)
 
 
 def test_carrying_takes_the_fold_epochs_that_the_best_still_miss(forecast):
@@ -56,8 +56,14 @@ def test_carrying_takes_the_fold_epochs_that_the_best_still_miss(forecast):
 
 
 def test_carrying_takes_a_bounded_share_of_the_timeout(forecast):
+    assert forecast.carrying(100) == FIRST_SHARE * 100  # the first finalist may take more than the others
+    forecast.race.standings[2].complete = True
     assert forecast.carrying(100) == CARRYING_SHARE * 100
     assert forecast.carrying(1e9) == forecast.carrying(None)
+
+
+def test_the_final_fit_takes_a_bounded_share_of_the_timeout(forecast):
+    assert forecast.final_fit(100) == FINAL_SHARE * 100
 
 
 def test_a_finalist_less_is_carried_for_each_complete_trial(forecast, race):
