@@ -17,6 +17,7 @@ ARGS =
 PYTEST_ARGS =
 TABLES = tables
 SECOND = torchvision:MNIST
+RECORD = --space benchmarks/table.yaml --folds 5
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -31,16 +32,16 @@ test: $(VENV)/installed-test
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-benchmarks-replay: $(VENV)/installed $(TABLES)/digits-150.npz $(TABLES)/second-90.npz
-	@for table in $(TABLES)/digits-150.npz $(TABLES)/second-90.npz; do \
+benchmarks-replay: $(VENV)/installed $(TABLES)/digits.npz $(TABLES)/second.npz
+	@for table in $(TABLES)/digits.npz $(TABLES)/second.npz; do \
 	    $(BIN)/python benchmarks/replay.py $$table || exit 1; echo; done
 
-$(TABLES)/digits-150.npz:
-	$(BIN)/python benchmarks/record_curves.py digits --configs 150 --folds 5 --epochs 20 --out $@.part.npz
+$(TABLES)/digits.npz:
+	$(BIN)/python benchmarks/record_curves.py digits $(RECORD) --set architecture=lenet --configs 160 --epochs 20 --out $@.part.npz
 	@mv $@.part.npz $@
 
-$(TABLES)/second-90.npz:
-	$(BIN)/python benchmarks/record_curves.py $(SECOND) --samples 1500 --configs 90 --folds 5 --epochs 20 --out $@.part.npz
+$(TABLES)/second.npz:
+	$(BIN)/python benchmarks/record_curves.py $(SECOND) $(RECORD) --samples 1000 --configs 92 --epochs 12 --out $@.part.npz
 	@mv $@.part.npz $@
 
 clean:

@@ -19,13 +19,12 @@ from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, VALIDATION_METRIC,
 from automl.racing.race import Race, Standing
 from automl.study.folder import RunFolder
 
-STANDING, CLIMBING, CONFIG = "race_standing", "race_climbing", "config"
+STANDING = "race_standing"
 
 
 def remember_standing(trial: optuna.Trial, standing: Standing) -> None:
     """Writes where a waiting trial stands, so that another process can go on with the race."""
-    known = {"scores": standing.scores, "promoted": sorted(standing.promoted), "waiting": standing.waiting}
-    trial.set_user_attr(STANDING, json.dumps(known))
+    trial.set_user_attr(STANDING, json.dumps({"scores": standing.scores, "waiting": standing.waiting}))
 
 
 def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
@@ -37,7 +36,6 @@ def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
         known = json.loads(trial.user_attrs.get(STANDING, "{}"))
         race.standings[trial.number] = standing = Standing(
             scores={int(rung): score for rung, score in known.get("scores", {}).items()},
-            promoted=set(known.get("promoted", [])),
             waiting=trial.state == TrialState.RUNNING and known.get("waiting", False),
             complete=trial.state == TrialState.COMPLETE,
         )

@@ -89,9 +89,14 @@ def test_an_overfitting_trial_would_climb_when_its_score_is_among_the_best():
     assert not race.would_promote(4, 0, 2.5)
 
 
-def test_with_too_few_scores_a_trial_is_judged_by_how_it_came_to_its_rung():
-    earned, carried = race_with({0: 1.0, 1: 2.0, 2: 3.0}), race_with({0: 1.0})
-    assert earned.promote() == (0, 1)
-    assert carried.carry() == (0, 1)
-    assert earned.would_promote(0, 1, 0.9)
-    assert not carried.would_promote(0, 1, 0.9)
+def test_with_too_few_scores_at_a_rung_the_rank_at_the_highest_rung_with_enough_counts():
+    race = race_with({0: 1.0, 1: 2.0, 2: 3.0})
+    race.record(1, 1, 0.5)
+    assert race.would_promote(0, 1, 0.9)  # best of three at rung 0; at rung 1 there are only two
+    assert not race.would_promote(2, 1, 0.9)
+
+
+def test_a_trial_that_races_alone_has_no_rank():
+    race = race_with({0: 1.0})
+    assert race.carry() == (0, 1)
+    assert not race.would_promote(0, 1, 0.9)

@@ -46,7 +46,7 @@ class TestRecalling:
     @pytest.mark.parametrize("storage", ["memory", "sqlite"])
     def test_waiting_trials_stand_where_they_stood_and_promotions_go_on_the_same(self, storage, tmp_path):
         study = optuna.create_study(storage=f"sqlite:///{tmp_path}/s.db" if storage == "sqlite" else None)
-        race = raced(study, [5.0, 1.0, 3.0, 2.0, 4.0])
+        race = raced(study, [5.0, 1.0, 3.0, 2.0, 4.0, 6.0])
         trial, rung = race.promote()
         race.record(trial, rung, 0.123456789012345678)
         remember_standing(optuna.Trial(study, study.trials[trial]._trial_id), race.standings[trial])
@@ -86,14 +86,6 @@ class TestRecalling:
         study.enqueue_trial({"x": 1})
         race, broken_off = recalled(study)
         assert (race.standings, broken_off) == ({}, [])
-
-    def test_which_rungs_were_earned_is_remembered(self):
-        study = optuna.create_study()
-        race = raced(study, [1.0, 2.0, 3.0])
-        trial, rung = race.promote()
-        race.record(trial, rung, 0.5)
-        remember_standing(optuna.Trial(study, study.trials[trial]._trial_id), race.standings[trial])
-        assert recalled(study)[0].would_promote(trial, rung, 0.5) is race.would_promote(trial, rung, 0.5) is True
 
 
 class TestDescribing:

@@ -135,7 +135,8 @@ class TestSeeds:
     def test_the_same_seed_gives_the_same_curves_and_another_seed_others(self, make_recipe, make_run):
         one, again, other = (advanced(make_run(make_recipe(), seed=seed), (2, 2)).values for seed in (1, 1, 2))
         np.testing.assert_array_equal(one, again)
-        assert not np.isclose(one[:2, :2], other[:2, :2]).any()
+        losses = [0, 2]  # of few samples, so that metrics coincide by chance
+        assert not np.isclose(one[:2, :2][..., losses], other[:2, :2][..., losses]).any()
 
     def test_a_folds_results_do_not_depend_on_what_was_trained_before(self, make_recipe, make_run):
         all_at_once = advanced(make_run(make_recipe()), (3, 3))
