@@ -12,6 +12,7 @@ TRAINING: dict[str, Parameter] = {
     "lr": Float(1e-4, 1e-1, log=True),
     "weight_decay": Float(1e-6, 1e-1, log=True),
     "batch_size": Choice(32, 64, 128),
+    "augmentation": Choice("none", "light"),  # of images; tables are left as they are
 }
 
 LEAST: dict[str, float] = {"lr": 0.0, "weight_decay": 0.0, "batch_size": 1}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from automl.data.augment import POLICIES, Policy
 from automl.data.resident import Normalisation, Resident
 from automl.training.batch_norm import BatchNormWarmUp
 from automl.training.layout import choose_layout
@@ -33,6 +34,7 @@ class Fold:
     validation: Tensor
     batch_size: int
     layout: torch.memory_format
+    augmentation: Policy
     seed: int
     warm_up: BatchNormWarmUp
     epochs: int = 0
@@ -93,6 +95,7 @@ def build_fold(
         validation=torch.from_numpy(np.asarray(validation, dtype=np.int64)).to(resident.device),
         batch_size=recipe.batch_size,
         layout=layout,
+        augmentation=POLICIES[recipe.augmentation] if resident.image else Policy(),
         seed=seed,
         warm_up=BatchNormWarmUp(network),
     )

@@ -34,6 +34,7 @@ class Recipe:
     weight_decay: float
     batch_size: int
     epochs: int
+    augmentation: str = "none"
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], host: PluginHost, epochs: int) -> Recipe:
@@ -57,6 +58,7 @@ class Recipe:
             weight_decay=config["train.weight_decay"],
             batch_size=config["train.batch_size"],
             epochs=epochs,
+            augmentation=config["train.augmentation"],
         )
 
     def build_network(self, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:

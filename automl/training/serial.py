@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from automl.data.augment import augment
 from automl.data.resident import Resident
 from automl.training.fold import Fold
 from automl.training.losses import Loss, training_loss
@@ -41,6 +42,7 @@ def train_epoch(
             # Dropout masks depend on (seed, epoch, step) only: a restored or replayed fold draws the same ones.
             seed_torch(derive_seed(fold.seed, "masks", fold.epochs + 1, step), resident.device)
             x, y = resident.batch(index)
+            x = augment(x, fold.augmentation)
             y = loss.normalise_targets(y, fold.normalisation)
             with _autocast(resident.device, precision):
                 output = fold.forward(x)

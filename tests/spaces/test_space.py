@@ -115,7 +115,7 @@ def test_one_architecture_is_in_the_config_but_is_not_suggested():
     config = space.suggest(trial)
     assert config["architecture"] == "linear"
     assert config["train.optimizer"] == "adam"
-    assert trial.params.keys() == {"train.lr", "train.weight_decay", "train.batch_size"}
+    assert trial.params.keys() == {"train.lr", "train.weight_decay", "train.batch_size", "train.augmentation"}
 
 
 def test_a_pinned_parameter_is_absent_while_its_condition_does_not_hold():
