@@ -154,6 +154,7 @@ class TestFromConfig:
         "train.lr": 0.01,
         "train.weight_decay": 0.0,
         "train.batch_size": 32,
+        "train.augmentation": "light",
         "train.sgd.momentum": 0.9,
         "train.sgd.nesterov": True,
         "train.step.drops": 2,
@@ -165,7 +166,7 @@ class TestFromConfig:
         assert recipe.architecture_config == {"dropout": 0.1}
         assert recipe.optimizer_config == {"momentum": 0.9, "nesterov": True}
         assert recipe.schedule_config == {"drops": 2, "gamma": 0.1}
-        assert (recipe.lr, recipe.batch_size, recipe.epochs) == (0.01, 32, 7)
+        assert (recipe.lr, recipe.batch_size, recipe.epochs, recipe.augmentation) == (0.01, 32, 7, "light")
 
     def test_a_missing_plugin_is_named(self, host):
         with pytest.raises(BadInput, match="unknown architecture 'lineal'; did you mean 'linear'"):
