@@ -1,6 +1,6 @@
 # Two commands:  make search   and   make test.  Both need Python >= 3.11 and make, and prepare the rest.
 #
-#   make search                            install into .venv, search the embedded digits, leave runs/digits-N
+#   make search                            install into .venv, search the embedded digits for 3 minutes, leave runs/digits-N
 #   make search DATA=photos ARGS="--timeout 10m"
 #   make test                              the same environment plus the test tools; then every check
 #   make benchmarks-replay                 record tables of learning curves (half an hour), replay them
@@ -13,7 +13,7 @@ BIN = $(VENV)/bin
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 $(BIN)/python -m pip install --quiet --constraint constraints.txt
 PYTHON =
 DATA = digits
-ARGS =
+ARGS = --timeout 3m
 PYTEST_ARGS =
 TABLES = tables
 SECOND = torchvision:MNIST
