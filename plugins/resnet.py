@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from automl import Architecture, Choice, Float, Infeasible, Int, architecture, hookimpl
 
-TINY_IMAGE = 20  # pixels up to which a network of variant `small` keeps the resolution in its first stage
+TINY_IMAGE = 20  # pixels up to which one pooled convolution replaces the first stage of variant `small`, not two
 SMALL_IMAGE = 48  # pixels up to which the first convolution keeps the resolution
 
 
@@ -60,16 +60,18 @@ VARIANTS = {  # table 1: the block, its growth in channels, the number of blocks
 
 def stem(variant: str, channels: int, width: int, kernel_size: int, smallest: int) -> list[nn.Module]:
     """The layers before the first block, for images whose smaller side has `smallest` pixels."""
-    if variant == "small" and smallest > TINY_IMAGE:
-        # Two pooled convolutions in the place of the first stage: on 32x32 photos a better loss for half the work.
-        stride = 1 if smallest <= 64 else 2
-        first = [*convolution(channels, width // 2, kernel_size, stride), nn.ReLU(), nn.MaxPool2d(2)]
-        return [*first, *convolution(width // 2, width, kernel_size), nn.ReLU(), nn.MaxPool2d(2)]
-    kernel, stride, pool = 7, 2, True  # table 1
-    if variant == "small" or smallest <= SMALL_IMAGE:  # section 4.2
-        kernel, stride, pool = kernel_size, 1, False
+    if variant == "small":
+        # Pooled convolutions in the place of the first stage: on 32x32 photos a better loss for half the work.
+        pool: nn.Module = nn.MaxPool2d(2, ceil_mode=True)
+        if smallest <= TINY_IMAGE:
+            return [*convolution(channels, width, kernel_size), nn.ReLU(), pool]
+        first = convolution(channels, width // 2, kernel_size, 1 if smallest <= 64 else 2)
+        return [*first, nn.ReLU(), pool, *convolution(width // 2, width, kernel_size), nn.ReLU(), pool]
+    kernel, stride, pooled = 7, 2, True  # table 1
+    if smallest <= SMALL_IMAGE:  # section 4.2
+        kernel, stride, pooled = kernel_size, 1, False
     layers = [*convolution(channels, width, kernel, stride), nn.ReLU()]
-    return [*layers, nn.MaxPool2d(3, 2, 1)] if pool else layers
+    return [*layers, nn.MaxPool2d(3, 2, 1)] if pooled else layers
 
 
 @architecture(
@@ -92,12 +94,12 @@ def resnet(
     """Residual network: `width` channels, doubling at each stage; resnet18 to resnet101 are the paper's at width 64.
 
     `cifar` has three stages of `depth` basic blocks, so 6 x `depth` + 2 layers (the paper's at width 16); `small` has
-    two pooled convolutions in the place of the first stage. `kernel_size` is 3 in the paper.
+    pooled convolutions in the place of the first stage. `kernel_size` is 3 in the paper.
     """
     if len(input_shape) != 3:
         raise Infeasible(f"resnet needs images (channels, height, width), not the shape {tuple(input_shape)}")
     smallest = min(input_shape[1:])
-    own = (depth,) * (2 if variant == "small" and smallest > TINY_IMAGE else 3)
+    own = (depth,) * (2 if variant == "small" else 3)
     block, growth, stages = VARIANTS.get(variant, (basic, 1, own))
     layers = stem(variant, input_shape[0], width, kernel_size, smallest)
     channels = width
