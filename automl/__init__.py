@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from automl.api import load_model, resume, search
+    from automl.data.policy import Policy
     from automl.errors import AutomlError, BadInput, Infeasible
     from automl.hooks.declarations import (
         Architecture,
+        Augmentation,
         DatasetSource,
         Optimizer,
         Schedule,
         architecture,
+        augmentation,
         dataset,
         optimizer,
         schedule,
     )
     from automl.hooks.hookspecs import hookimpl
-    from automl.spaces.parameters import Choice, Float, Int
+    from automl.results.model import build_network
+    from automl.spaces.parameters import Choice, Float, Int, Text
 
 __version__ = "0.1.0"
 
@@ -30,25 +34,31 @@ _HOME = {
     "search": "automl.api",
     "resume": "automl.api",
     "load_model": "automl.api",
+    "build_network": "automl.results.model",
     "AutomlError": "automl.errors",
     "BadInput": "automl.errors",
     "Infeasible": "automl.errors",
     "Architecture": "automl.hooks.declarations",
     "Optimizer": "automl.hooks.declarations",
     "Schedule": "automl.hooks.declarations",
+    "Augmentation": "automl.hooks.declarations",
     "DatasetSource": "automl.hooks.declarations",
     "architecture": "automl.hooks.declarations",
     "optimizer": "automl.hooks.declarations",
     "schedule": "automl.hooks.declarations",
+    "augmentation": "automl.hooks.declarations",
+    "Policy": "automl.data.policy",
     "dataset": "automl.hooks.declarations",
     "hookimpl": "automl.hooks.hookspecs",
     "Int": "automl.spaces.parameters",
     "Float": "automl.spaces.parameters",
     "Choice": "automl.spaces.parameters",
+    "Text": "automl.spaces.parameters",
 }
 
 __all__ = [
     "Architecture",
+    "Augmentation",
     "AutomlError",
     "BadInput",
     "Choice",
@@ -57,8 +67,12 @@ __all__ = [
     "Infeasible",
     "Int",
     "Optimizer",
+    "Policy",
     "Schedule",
+    "Text",
     "architecture",
+    "augmentation",
+    "build_network",
     "dataset",
     "hookimpl",
     "load_model",

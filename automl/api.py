@@ -14,6 +14,7 @@ import torch
 
 from automl.data.splits import load_splits, save_splits
 from automl.errors import MachineFailed, RunError
+from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.results.final import Winner, choose_winner, finish
 from automl.results.leaderboard import summarise
@@ -52,7 +53,7 @@ class Run:
 
     @property
     def best(self) -> float | None:
-        """The best score: the lowest fold-mean validation loss of a complete trial."""
+        """The best score of a complete trial: by default the lowest fold-mean validation loss."""
         return self.summary["best"]  # type: ignore[no-any-return]
 
     @property
@@ -189,7 +190,7 @@ def _continue(
     earlier = study.get_trials(deepcopy=False)
     race = Race(prepared.ladder, finalists=settings.finalists)
     study.sampler = make_sampler(
-        settings.sampler, settings.seed, 0, len(earlier), prepared.space, lambda: _standings(race)
+        settings.sampler, settings.seed, 0, len(earlier), prepared.space, lambda: _standings(race, prepared.objective)
     )
     budget = Budget(settings.trials, settings.timeout, interrupted)
     watcher = watch(prepared, budget, earlier) if watch else Watcher()
@@ -210,7 +211,7 @@ def _continue(
 
     try:
         work.run()
-        winner = choose_winner(study, folder)
+        winner = choose_winner(study, folder, prepared.objective)
         if not _is_fitted(record, winner):  # the test set is touched once
             watcher.fitting(winner.trial.number, winner.epochs)
             record["final"] = finish(prepared, winner, work.resident, budget, folder)
@@ -228,12 +229,12 @@ def _is_fitted(record: Mapping[str, Any], winner: Winner) -> bool:
     return final is not None and final["trial"] == winner.trial.number and not final["cut_short"]
 
 
-def _standings(race: Race) -> dict[int, tuple[int, float]]:
+def _standings(race: Race, objective: Objective) -> dict[int, tuple[int, float]]:
     """What the sampler is shown of the trials that wait: epochs and score of the rung that each has reached."""
     return {
         trial: (
             race.ladder[race.standings[trial].rung].epochs,
-            race.standings[trial].scores[race.standings[trial].rung],
+            objective.value(race.standings[trial].scores[race.standings[trial].rung]),
         )
         for trial in race.waiting
     }
@@ -249,5 +250,5 @@ class _Events(Watcher):
     def ended(self, trial: FrozenTrial, race: Race) -> None:
         from automl.results.leaderboard import make_row
 
-        row = make_row(trial, self.prepared.metric, self.prepared.space)
+        row = make_row(trial, self.prepared.objective, self.prepared.space)
         self.prepared.host.notify("automl_trial_finished", run=self.facts, trial=row)

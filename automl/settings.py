@@ -34,9 +34,9 @@ Positive = Annotated[int, Field(ge=1)]
 class Settings(BaseModel):
     """What a user decides about a search. The field's name is the option's name on the command line.
 
-    `data` and the four fields after it say what to learn from; `space`, `architectures` and `overrides` what to search;
-    `trials` and `timeout` (seconds) how long; `folds`, `epochs`, `ladder`, `finalists`, `patience` and `tolerance`
-    define the race; the rest is about the machine and the records.
+    `data` and the four fields after it say what to learn from; `space`, `architectures`, `overrides` and `weights` what
+    to search; `trials` and `timeout` (seconds) how long; `folds`, `epochs`, `metric`, `ladder`, `finalists`, `patience`
+    and `tolerance` define the race; the rest is about the machine and the records.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +55,7 @@ class Settings(BaseModel):
     overrides: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     plugins_dirs: tuple[str, ...] = ()
+    weights: str | None = None
     max_params: Positive | None = None
 
     trials: Positive = 50
@@ -64,6 +65,7 @@ class Settings(BaseModel):
 
     folds: Annotated[int, Field(ge=2)] = 5
     epochs: Positive = 20
+    metric: str | None = None
     ladder: str | None = None
     finalists: Positive = 3
     patience: Positive | None = None
@@ -91,7 +93,7 @@ class Settings(BaseModel):
             return str(path.absolute()) if value not in names and path.exists() else value
 
         changes: dict[str, Any] = {
-            name: absolute(getattr(self, name)) for name in ("data", "space") if getattr(self, name)
+            name: absolute(getattr(self, name)) for name in ("data", "space", "weights") if getattr(self, name)
         }
         if self.groups and Path(self.data).expanduser().is_dir():  # elsewhere it names a column or an array
             changes["groups"] = absolute(self.groups)

@@ -59,11 +59,19 @@ def make_recipe(host: PluginHost) -> Callable[..., Recipe]:
     }
     training: dict[str, dict[str, Any]] = {
         "sgd": {"momentum": 0.9, "nesterov": False},
+        "momentum": {"momentum": 0.9},
+        "nesterov": {"momentum": 0.9},
+        "adagrad": {},
+        "rmsprop": {"alpha": 0.95, "momentum": 0.5},
+        "adadelta": {"rho": 0.9},
         "adam": {"beta1": 0.9},
         "adamw": {"beta1": 0.9},
         "constant": {},
         "step": {"drops": 2, "gamma": 0.3},
+        "multi_step": {"milestones": "50 75", "gamma": 0.3},
+        "exponential": {"final": 0.01},
         "cosine": {},
+        "one_cycle": {"rise": 0.3},
         "plateau": {"factor": 0.5, "patience": 1},
     }
 

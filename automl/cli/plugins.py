@@ -1,4 +1,4 @@
-"""`automl plugins` lists what is installed, `automl plugins check NAME|FILE` examines an architecture."""
+"""`automl plugins` lists what is installed, `plugins check` examines an architecture, `plugins new` begins one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from automl.hooks.host import PluginHost
     from automl.hooks.testing import Check
 
-app = typer.Typer(help="List the plugins, or check an architecture.", invoke_without_command=True)
+app = typer.Typer(help="List the plugins, check an architecture, or begin a new one.", invoke_without_command=True)
 
 Files = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load this plugin too.")]
 Folders = Annotated[
@@ -70,6 +70,31 @@ def check(
         outcomes = {c.outcome for c in checks}
         if "failed" in outcomes or outcomes == {"infeasible"}:
             raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new architecture, e.g. wide-net.")],
+    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the folder NAME is made.")] = Path(),
+) -> None:
+    """Write a small complete package: a plugin with an architecture, its test, a search space and a README.
+
+    Exit code 2: the name is taken or cannot be used, or the folder exists; nothing was written.
+    """
+    from automl.hooks.host import load_plugins
+    from automl.hooks.scaffold import write_package
+
+    files, folders, _ = context.obj
+    written = write_package(name, folder, load_plugins(files=files, folders=folders))
+    for path in written:
+        typer.echo(path)
+    package = folder / name
+    where = package if package.is_absolute() else f"./{package}"
+    typer.echo("\nNow install it, test it, and search over it:")
+    search = f"automl search digits --space {package}/search_space.yaml"
+    for command in (f"pip install {where}", f"pytest {package}", search):
+        typer.echo(f"  {command}")
 
 
 def listing(host: PluginHost) -> dict[str, Any]:
@@ -158,7 +183,8 @@ def _print_checks(name: str, checks: list[Check]) -> None:
     for c in checks:
         outcome = f"{c.outcome}: {c.problem}" if c.problem else c.outcome
         config = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in c.config.items())
-        cells = (config, outcome, f"{c.parameters:,}", "yes" if c.trained else "", f"{1000 * c.seconds:.0f}")
+        trained = "yes" if c.trained else f"not: {c.untrained}" if c.untrained else ""
+        cells = (config, outcome, f"{c.parameters:,}", trained, f"{1000 * c.seconds:.0f}")
         style = {"failed": "red", "infeasible": "yellow"}.get(c.outcome, "")
         table.add_row(*(Text(cell, overflow="fold") for cell in cells), style=style)
     console.print(table)

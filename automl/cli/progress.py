@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from automl.racing.curves import Curves
+    from automl.racing.objective import Objective
     from automl.racing.race import Race
 
 LONGEST = 200  # characters of a plain line: an error's text may be a page
@@ -34,14 +35,14 @@ class _Counting(Watcher):
         budget: tells the time spent and left.
         trials: so many trials are asked for in all, those of earlier sessions included.
         folds, epochs: the ladder's top.
-        objective, metric: the names of the score and of the metric beside it.
+        objective: what is optimised.
     """
 
-    def __init__(self, budget: Budget, trials: int, folds: int, epochs: int, objective: str, metric: str):
+    def __init__(self, budget: Budget, trials: int, folds: int, epochs: int, objective: Objective):
         self.budget = budget
         self.trials = trials
         self.objective = objective
-        self.tally = Tally(folds, epochs, metric)
+        self.tally = Tally(folds, epochs, objective)
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +78,7 @@ class _Counting(Watcher):
 
     def scores(self, row: Row) -> str:
         """`log_loss 0.0812, accuracy 0.976`, as far as they are known."""
-        known = ((self.objective, row.score), (self.tally.metric, row.metric))
+        known = ((self.objective.name, row.score), (self.objective.beside, row.metric))
         return ", ".join(f"{name} {value:.4g}" for name, value in known if value is not None)
 
 
@@ -90,11 +91,10 @@ class PlainProgress(_Counting):
         trials: int,
         folds: int,
         epochs: int,
-        objective: str,
-        metric: str,
+        objective: Objective,
         stream: TextIO | None = None,
     ):
-        super().__init__(budget, trials, folds, epochs, objective, metric)
+        super().__init__(budget, trials, folds, epochs, objective)
         self.stream = stream or sys.stdout
 
     def waiting(self, trial: int, race: Race) -> None:
@@ -135,11 +135,10 @@ class LiveProgress(_Counting):
         trials: int,
         folds: int,
         epochs: int,
-        objective: str,
-        metric: str,
+        objective: Objective,
         console: Console | None = None,
     ):
-        super().__init__(budget, trials, folds, epochs, objective, metric)
+        super().__init__(budget, trials, folds, epochs, objective)
         self.console = console or Console()
         # Drawn by Live's own thread four times a second; the tally's rows are frozen, so it never sees half of one.
         self._live = Live(get_renderable=self.render, console=self.console, refresh_per_second=4)

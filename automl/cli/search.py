@@ -77,6 +77,15 @@ def search(
         list[str] | None,
         _option("--plugins-dir", metavar="DIR", help="Load every *.py of this folder. Repeatable.", panel=SPACE),
     ] = None,
+    weights: Annotated[
+        str | None,
+        _option(
+            "--weights",
+            metavar="FILE|RUN",
+            help="What `transfer` begins with: a file of weights, or a run's folder.",
+            panel=SPACE,
+        ),
+    ] = None,
     max_params: Annotated[
         int | None, _option("--max-params", help="Networks with more parameters are infeasible.", panel=SPACE)
     ] = None,
@@ -87,6 +96,10 @@ def search(
     timeout: Timeout = None,
     folds: Annotated[int | None, _option("--folds", help="K of the cross-validation [5].", panel=RACE)] = None,
     epochs: Annotated[int | None, _option("--epochs", help="Epochs of a full training [20].", panel=RACE)] = None,
+    metric: Annotated[
+        str | None,
+        _option("--metric", help="What is optimised: accuracy, auroc, mae, ... [log_loss or rmse].", panel=RACE),
+    ] = None,
     ladder: Annotated[
         str | None,
         _option("--ladder", metavar="1x1,3x1,9x2,27x5", help="The rungs by hand, epochs x folds.", panel=RACE),
@@ -121,8 +134,10 @@ def search(
     """
     settings: dict[str, Any] = {
         "target": target, "task": task, "groups": groups, "image_size": image_size, "skip_bad": skip_bad,
-        "follow_links": follow_links, "test_fraction": test_fraction, "space": space, "max_params": max_params,
-        "sampler": sampler, "trials": trials, "timeout": timeout, "folds": folds, "epochs": epochs, "ladder": ladder,
+        "follow_links": follow_links, "test_fraction": test_fraction, "space": space, "weights": weights,
+        "max_params": max_params,
+        "sampler": sampler, "trials": trials, "timeout": timeout, "folds": folds, "epochs": epochs, "metric": metric,
+        "ladder": ladder,
         "finalists": finalists, "patience": patience, "tolerance": tolerance, "seed": seed, "device": device,
         "precision": precision, "threads": threads, "storage": storage, "study": study,
         "architectures": tuple(architecture or ()), "overrides": tuple(overrides or ()),
@@ -194,7 +209,7 @@ def _watch(stack: ExitStack) -> MakeWatcher:
 
         settings = prepared.settings
         kind = LiveProgress if sys.stdout.isatty() else PlainProgress
-        progress = kind(budget, settings.trials, settings.folds, settings.epochs, prepared.objective, prepared.metric)
+        progress = kind(budget, settings.trials, settings.folds, settings.epochs, prepared.objective)
         progress.tally.prime(earlier)
         for note in prepared.dataset.notes:
             typer.echo(f"note: {note}")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from automl.racing.curves import Curves
+    from automl.racing.objective import Objective
     from automl.racing.race import Race
 
 FREE = ("infeasible", "failed")  # would have cost nothing without the race either
@@ -39,9 +40,9 @@ class Row:
 class Tally:
     """The trials of a search by number. `folds` and `epochs` are what every trial would cost without the race."""
 
-    def __init__(self, folds: int, epochs: int, metric: str):
+    def __init__(self, folds: int, epochs: int, objective: Objective):
         self.full = folds * epochs
-        self.metric = metric
+        self.objective = objective
         self.rows: dict[int, Row] = {}
         self.primed = 0
         self.now = "starting"
@@ -65,7 +66,7 @@ class Tally:
 
     def epoch(self, trial: int, curves: Curves) -> None:
         """An epoch is done; its score counts when the trial rests."""
-        self._latest = describe(curves, self.metric)
+        self._latest = describe(curves)
         self.rows[trial] = replace(self.rows[trial], fold_epochs=self._latest["fold_epochs"])
         epochs, folds = self._latest["epochs"], self._latest["folds"]
         self.now = f"trial {trial}, {self.rows[trial].architecture}: epoch {epochs}, {folds} fold{'s' * (folds > 1)}"
@@ -77,8 +78,8 @@ class Tally:
             self.rows[trial],
             state="waiting",
             rung=standing.rung,
-            score=standing.scores[standing.rung],
-            metric=self._latest.get(self.metric),
+            score=self.objective.value(standing.scores[standing.rung]),
+            metric=self._latest.get(self.objective.beside),
         )
 
     def ended(self, trial: FrozenTrial) -> None:
@@ -90,7 +91,7 @@ class Tally:
             state={"COMPLETE": "complete", "FAIL": "failed"}.get(trial.state.name, pruned),
             architecture=before.architecture or architecture_of(trial),
             score=trial.value if trial.state.name == "COMPLETE" else known.get("score"),
-            metric=known.get(self.metric),
+            metric=known.get(self.objective.beside),
             epochs=known.get("epochs", 0),
             folds=known.get("folds", 0),
             fold_epochs=known.get("fold_epochs", before.fold_epochs),
@@ -127,7 +128,12 @@ class Tally:
     def leader(self) -> tuple[int, Row] | None:
         """The complete trial with the best score; while there is none, the best of those that climbed furthest."""
         racing = [
-            (row.state != "complete", 0 if row.state == "complete" else -row.rung, row.score, number)
+            (
+                row.state != "complete",
+                0 if row.state == "complete" else -row.rung,
+                self.objective.cost(row.score),
+                number,
+            )
             for number, row in list(self.rows.items())
             if row.score is not None and row.state in ("complete", "waiting", "training")
         ]
@@ -144,7 +150,7 @@ class Tally:
             state="waiting" if standing.get("waiting") else "training",
             architecture=architecture_of(trial),
             rung=max(scores, default=-1),
-            score=scores[max(scores)] if scores else None,
+            score=self.objective.value(scores[max(scores)]) if scores else None,
             fold_epochs=trial.user_attrs.get("fold_epochs", 0),
         )
 

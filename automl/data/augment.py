@@ -1,50 +1,188 @@
-"""Augmentation of training batches: on the device, drawn for each sample, all in one resampling."""
+"""Augmentation of training batches: on the device, drawn for each sample, the whole batch at once.
+
+`draw` says by how much each sample is changed, `apply` changes it. Both treat samples independently, so that the
+stacked folds of a fused trial are one batch [folds * b, c, h, w], and draws of several folds can be concatenated.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from automl.data.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
+from automl.data.geometry import cut_out, flip_and_shift, resample, sampling_matrices
+from automl.data.policy import Policy
+from automl.errors import TrialFailed
+
+COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "brightness": adjust_brightness,
+    "contrast": adjust_contrast,
+    "saturation": adjust_saturation,
+    "hue": adjust_hue,
+}
+"""In the order in which they are applied."""
+
+Draws = dict[str, Tensor]
+"""What was drawn for each sample, by the argument that it is for; what is off is absent. The first dimension is b."""
+
+NOTHING = Policy()
 
 
 @dataclass(frozen=True)
-class Policy:
-    """How far images are changed. `flip`: half of them left to right. `shift`: up to this share of the side, each way.
+class BatchAugmentation:
+    """What is done to a training batch: a plugin's own `function` on raw images, then `policy`.
 
-    What a shift uncovers repeats the border.
+    `source` names the plugin in errors.
     """
 
-    flip: bool = False
-    shift: float = 0.0
+    policy: Policy = NOTHING
+    function: Callable[[Tensor], Tensor] | None = None
+    source: str = ""
 
+    def __call__(self, images: Tensor, targets: Tensor, classes: int | None) -> tuple[Tensor, Tensor]:
+        """(images, targets) of a batch [b, c, h, w], raw from 0 to 255; targets as `mix_up` has them.
 
-POLICIES: Mapping[str, Policy] = MappingProxyType({"none": Policy(), "light": Policy(flip=True, shift=0.1)})
+        Raises `TrialFailed` when the plugin's function returns anything but images of the same shape.
+        """
+        images = self.transform(images)
+        return self.apply(images, targets, classes, self.draw(images))
+
+    def transform(self, images: Tensor) -> Tensor:
+        """What the plugin's function makes of the images."""
+        if self.function is None:
+            return images
+        shape = images.shape
+        images = self.function(images)
+        if not isinstance(images, Tensor) or images.shape != shape:
+            found = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            raise TrialFailed(f"{self.source}: the augmentation made {found} of {list(shape)}; keep the shape")
+        return images
+
+    def draw(self, images: Tensor) -> Draws:
+        """All that is random about the policy, for this batch; it can be joined with that of other folds' batches."""
+        if self.policy == NOTHING:  # tables come here too
+            return {}
+        draws = draw(self.policy, images.shape, images.device)
+        if self.policy.mixup:
+            draws["mixup"] = draw_mixup(len(images), self.policy.mixup, images.device)
+        return draws
+
+    def apply(
+        self, images: Tensor, targets: Tensor, classes: int | None, draws: Draws, folds: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """The batch, or those of several folds one after the other, changed as drawn."""
+        shares = draws.get("mixup")
+        images = apply(images, self.policy, {name: drawn for name, drawn in draws.items() if name != "mixup"})
+        return (images, targets) if shares is None else mix_up(images, targets, shares, classes, folds)
 
 
 def augment(images: Tensor, policy: Policy) -> Tensor:
-    """Images [b, c, h, w] of any dtype, changed by `policy`, in channels-last layout.
+    """Images [b, c, h, w], raw from 0 to 255, changed by all of `policy` but mixup; channels-last where changed.
 
-    Draws from torch's generator of the images' device, so that the seed of a step decides.
+    The dtype stays as long as only flips, shifts and cutout are on, else it is float32. Draws from torch's generator of
+    the images' device, so that the seed of a step decides.
     """
-    if policy == Policy():
+    if policy == NOTHING:  # also for tables
         return images
-    batch, _, height, width = images.shape
-    device = images.device
-    rows = _indices(batch, height, policy.shift, device)
-    columns = _indices(batch, width, policy.shift, device)
-    if policy.flip:
-        flipped = torch.rand(batch, 1, device=device) < 0.5
-        columns = torch.where(flipped, width - 1 - columns, columns)
-    sample = torch.arange(batch, device=device)[:, None, None]
-    changed = images.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
-    return changed.permute(0, 3, 1, 2)
+    return apply(images, policy, draw(policy, images.shape, images.device))
 
 
-def _indices(batch: int, side: int, shift: float, device: torch.device) -> Tensor:
-    """For each sample the source of each row or column: [batch, side]."""
-    most = round(shift * side)
-    offset = torch.randint(-most, most + 1, (batch, 1), device=device)
-    return (torch.arange(side, device=device) + offset).clamp(0, side - 1)
+def draw(policy: Policy, shape: torch.Size, device: torch.device) -> Draws:
+    """By how much each sample of a batch of this `shape` is changed, drawn from torch's generator of `device`."""
+    batch, _, height, width = shape
+    draws: Draws = {}
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.empty(batch, device=device).uniform_(low, high)
+
+    for name, chance in (("horizontal", policy.horizontal_flip), ("vertical", policy.vertical_flip)):
+        if chance:
+            draws[name] = uniform(0, 1) < chance
+    for share in (policy.shift, policy.padded_crop):
+        if share:
+            offset = torch.stack([_whole(batch, int(share * side + 1e-9), device) for side in (height, width)], 1)
+            draws["offset"] = draws["offset"] + offset if "offset" in draws else offset
+    if policy.rotation:
+        draws["angle"] = uniform(-policy.rotation, policy.rotation)
+    if policy.scale:
+        draws["factor"] = uniform(1 - policy.scale, 1 + policy.scale)
+    if policy.crop_area < 1:
+        # As torchvision's RandomResizedCrop, but what does not fit is narrowed instead of drawn again.
+        area, most = uniform(policy.crop_area, 1), math.log(policy.crop_ratio)
+        ratio = uniform(-most, most).exp()
+        size = torch.stack((area / ratio, area * ratio), 1).sqrt().clamp_max(1)
+        draws["box"] = torch.cat((torch.rand(batch, 2, device=device) * (1 - size), size), 1)
+    for name in COLOURS:
+        extent = getattr(policy, name)
+        if extent:
+            draws[name] = uniform(-extent, extent) if name == "hue" else uniform(1 - extent, 1 + extent)
+    if policy.noise:
+        draws["noise"] = torch.randn(shape, device=device)
+    if policy.cutout:
+        draws["cutout"] = torch.stack([torch.randint(side, (batch,), device=device) for side in (height, width)], 1)
+    return draws
+
+
+def _whole(batch: int, most: int, device: torch.device) -> Tensor:
+    return torch.randint(-most, most + 1, (batch,), device=device)
+
+
+def apply(images: Tensor, policy: Policy, draws: Draws) -> Tensor:
+    """Images [b, c, h, w] changed as drawn: geometry in one resampling, colours, noise, cutout."""
+    if not draws:
+        return images
+    black = policy.padded_crop > 0
+    flips = {name: draws[name] for name in ("horizontal", "vertical", "offset") if name in draws}
+    if policy.resamples:
+        places = {name: draws[name] for name in ("box", "angle", "factor") if name in draws}
+        matrices = sampling_matrices(images.shape, images.device, **flips, **places)
+        images = resample(images.to(torch.float32), matrices, black=black)
+    elif flips:
+        images = flip_and_shift(images, **flips, black=black)
+    for name, adjust in COLOURS.items():
+        if name in draws:
+            images = adjust(images.to(torch.float32), draws[name])
+    if "noise" in draws:
+        images = torch.add(images, draws["noise"], alpha=255 * policy.noise).clamp(0, 255)
+    if "cutout" in draws:
+        height, width = images.shape[2:]
+        images = cut_out(images, draws["cutout"], (round(policy.cutout * height), round(policy.cutout * width)))
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def draw_mixup(batch: int, alpha: float, device: torch.device) -> Tensor:
+    """For each sample its share of its own mixture [b], 0.5 to 1, from Beta(alpha, alpha)."""
+    share = torch.distributions.Beta(torch.full((batch,), alpha, device=device), alpha, validate_args=False).sample()
+    return torch.maximum(share, 1 - share)  # every sample stays the larger part of its own mixture
+
+
+def mix_up(
+    images: Tensor, targets: Tensor, share: Tensor, classes: int | None, folds: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Mixes every sample with its neighbour in the batch (mixup, Zhang et al., 2018, eq. 1).
+
+    Batches are shuffled, so the neighbour is a random sample; with `folds` stacked folds it is one of the same fold,
+    for the others hold its validation samples.
+
+    Args:
+        images: [folds * b, c, h, w]. targets: class numbers [folds * b], or numbers [folds * b, outputs].
+        share: of each sample in its own mixture, [folds * b].
+        classes: how many classes; None for a regression.
+
+    Returns:
+        float32 images, and targets: shares of classes [folds * b, classes], or numbers. As cross entropy and mixing are
+        linear in the targets, the cross entropy to them is lam * loss(y) + (1 - lam) * loss(y_other).
+    """
+
+    def mix(values: Tensor) -> Tensor:
+        other = values.reshape(folds, -1, *values.shape[1:]).roll(1, 1).reshape(values.shape)
+        return torch.lerp(other, values, share.view(-1, *[1] * (values.ndim - 1)).to(values.dtype))
+
+    if classes is not None:
+        targets = F.one_hot(targets, classes).to(torch.float32)
+    return mix(images.to(torch.float32)).contiguous(memory_format=torch.channels_last), mix(targets)

@@ -10,13 +10,14 @@ import pluggy
 
 from automl.errors import did_you_mean
 from automl.hooks import hookspecs
-from automl.hooks.declarations import Architecture, DatasetSource, Declaration, Optimizer, Schedule
+from automl.hooks.declarations import Architecture, Augmentation, DatasetSource, Declaration, Optimizer, Schedule
 from automl.hooks.loading import Broken, Found
 
 DECLARING: dict[str, type[Declaration]] = {
     "automl_architectures": Architecture,
     "automl_optimizers": Optimizer,
     "automl_schedules": Schedule,
+    "automl_augmentations": Augmentation,
     "automl_datasets": DatasetSource,
 }
 """The hooks that return declarations, and of which kind; the other hooks are events."""

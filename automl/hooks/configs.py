@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Mapping
 
-from automl.spaces.parameters import Choice, Float, Int, Parameter, Scalar
+from automl.spaces.parameters import Choice, Float, Int, Parameter, Scalar, Text
 
 Config = dict[str, Scalar]
 
@@ -57,6 +57,8 @@ def _conditions(name: str, parameters: Mapping[str, Parameter]) -> Config:
 
 
 def _draw(parameter: Parameter, rng: random.Random) -> Scalar:
+    if isinstance(parameter, Text):
+        return parameter.default
     if isinstance(parameter, Choice):
         return rng.choice(parameter.values)
     if isinstance(parameter, Int):
@@ -64,7 +66,7 @@ def _draw(parameter: Parameter, rng: random.Random) -> Scalar:
             drawn = int(math.exp(rng.uniform(math.log(parameter.low), math.log(parameter.high + 1))))
             return max(parameter.low, min(parameter.high, drawn))
         return rng.randrange(parameter.low, parameter.high + 1, parameter.step)
-    assert isinstance(parameter, Float), f"{type(parameter).__name__} is none of Int, Float and Choice"
+    assert isinstance(parameter, Float), f"{type(parameter).__name__} is none of Int, Float, Choice and Text"
     if parameter.log:
         value = math.exp(rng.uniform(math.log(parameter.low), math.log(parameter.high)))
         return min(max(value, parameter.low), parameter.high)

@@ -1,4 +1,4 @@
-"""What a plugin declares: `@architecture`, `@optimizer`, `@schedule` and `@dataset` turn a function into a declaration.
+"""What a plugin declares with `@architecture`, `@optimizer`, `@schedule`, `@augmentation` and `@dataset`.
 
 The function's name is the declaration's name, its docstring's first line the summary, its keyword-only arguments the
 search space. The decorators check the two against each other when the plugin is loaded. No torch is imported here.
@@ -68,6 +68,16 @@ class Schedule(Declaration):
     kind = "schedule"
 
 
+class Augmentation(Declaration):
+    """`build(**config) -> automl.Policy`, or a function from raw images to images of the same shape.
+
+    The function gets a training batch [batch, channels, height, width], uint8 from 0 to 255, on its device. It may
+    return floats of the same range.
+    """
+
+    kind = "augmentation"
+
+
 class DatasetSource(Declaration):
     """`build() -> (x, y)` or `(x, y, class_names)`: numpy arrays as in an `.npz` (images uint8 [n, h, w(, c)], or a
     table float [n, features]; labels int or str, targets float)."""
@@ -101,8 +111,8 @@ def _check_signature(
     starred = [p for p in arguments if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if len(given) == len(positional) and not starred:
         return ""
-    name, keywords = build.__name__, f", *, {', '.join(space)}" if space else ""
-    wanted = f"{name}({', '.join(positional)}{keywords})"
+    name, keywords = build.__name__, ["*", *space] if space else []
+    wanted = f"{name}({', '.join([*positional, *keywords])})"
     return f"{kind} '{name}' must be defined as {wanted}, not {name}{inspect.signature(build)}"
 
 
@@ -114,7 +124,7 @@ def _check_space(build: Callable[..., Any], space: Mapping[str, Parameter]) -> s
     earlier: dict[str, Parameter] = {}
     for key, parameter in space.items():
         if not isinstance(parameter, Parameter):
-            return f"'{key}' must be Int(...), Float(...) or Choice(...), not {parameter!r}"
+            return f"'{key}' must be Int(...), Float(...), Choice(...) or Text(...), not {parameter!r}"
         if key not in keywords:
             takes, near = ", ".join(keywords) or "none", did_you_mean(key, set(keywords) - set(space))
             return f"the search space declares '{key}' but build() takes {takes}{near}"
@@ -153,6 +163,14 @@ def schedule(**space: Parameter) -> Callable[[Callable[..., Any]], Schedule]:
     Raises `PluginError`.
     """
     return _declare(Schedule, ("optimizer", "epochs", "steps_per_epoch"), space)
+
+
+def augmentation(**space: Parameter) -> Callable[[Callable[..., Any]], Augmentation]:
+    """Declares an augmentation of images: `f(*, parameters...) -> automl.Policy` or a function from images to images.
+
+    Raises `PluginError`.
+    """
+    return _declare(Augmentation, (), space)
 
 
 def dataset(build: Callable[..., Any]) -> DatasetSource:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pluggy
 
-from automl.hooks.declarations import Architecture, DatasetSource, Optimizer, Schedule
+from automl.hooks.declarations import Architecture, Augmentation, DatasetSource, Optimizer, Schedule
 
 hookspec = pluggy.HookspecMarker("automl")
 hookimpl = pluggy.HookimplMarker("automl")
@@ -62,14 +62,14 @@ def automl_optimizers() -> list[Optimizer]:  # type: ignore[empty-body]
 
 
     @optimizer(momentum=Float(0.8, 0.99))
-    def nesterov(params, lr, *, momentum):
-        """Stochastic gradient descent with Nesterov's momentum."""
-        return optim.SGD(params, lr=lr, momentum=momentum, nesterov=True)
+    def averaged(params, lr, *, momentum):
+        """Stochastic gradient descent along a moving average of the gradients."""
+        return optim.SGD(params, lr=lr, momentum=momentum, dampening=momentum)
 
 
     @hookimpl
     def automl_optimizers():
-        return [nesterov]
+        return [averaged]
     ```
     '''
 
@@ -96,6 +96,43 @@ def automl_schedules() -> list[Schedule]:  # type: ignore[empty-body]
     @hookimpl
     def automl_schedules():
         return [polynomial]
+    ```
+    '''
+
+
+@hookspec
+def automl_augmentations() -> list[Augmentation]:  # type: ignore[empty-body]
+    '''The augmentations of this plugin: a list of functions decorated with `@augmentation(...)`.
+
+    The function returns an `automl.Policy`, or a function that gets the raw images of a training batch, uint8
+    [batch, channels, height, width] on the device, and returns images of the same shape. Draw what is random with
+    torch, for each sample: the seed of every step is set.
+
+    ```python
+    import torch
+    from automl import Float, Policy, augmentation, hookimpl
+
+
+    @augmentation(degrees=Float(5, 30))
+    def wobble(*, degrees):
+        """A bit of rotation and scale: for handwriting, which must not be mirrored."""
+        return Policy(rotation=degrees, scale=0.1)
+
+
+    @augmentation(share=Float(0.1, 0.5))
+    def negative(*, share):
+        """The negative of some of the images."""
+
+        def change(images):
+            chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < share
+            return torch.where(chosen, 255 - images, images)
+
+        return change
+
+
+    @hookimpl
+    def automl_augmentations():
+        return [wobble, negative]
     ```
     '''
 

@@ -19,7 +19,7 @@ import pluggy
 from automl.errors import BadInput, PluginError, did_you_mean
 from automl.hooks import hookspecs
 from automl.hooks.checks import DECLARING, check_declaration, check_hooks, place_of
-from automl.hooks.declarations import Architecture, DatasetSource, Declaration, Optimizer, Schedule
+from automl.hooks.declarations import Architecture, Augmentation, DatasetSource, Declaration, Optimizer, Schedule
 from automl.hooks.loading import Broken, Found, find_entry_points, find_files, guarded
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class PluginHost:
     architectures: dict[str, Architecture] = field(default_factory=dict)
     optimizers: dict[str, Optimizer] = field(default_factory=dict)
     schedules: dict[str, Schedule] = field(default_factory=dict)
+    augmentations: dict[str, Augmentation] = field(default_factory=dict)
     datasets: dict[str, DatasetSource] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
     plugins: list[Found] = field(default_factory=list)
@@ -57,12 +58,16 @@ class PluginHost:
         """The schedule `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
         return self._find(self.schedules, "schedule", name)
 
+    def augmentation(self, name: str) -> Augmentation:
+        """The augmentation `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
+        return self._find(self.augmentations, "augmentation", name)
+
     def dataset(self, name: str) -> DatasetSource:
         """The data set `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
         return self._find(self.datasets, "dataset", name)
 
     def declarations(self) -> list[Declaration]:
-        """Everything that was declared: architectures, optimizers, schedules, data sets; each kind in loading order."""
+        """Everything that was declared, kind by kind, each in loading order."""
         return [d for kind in DECLARING.values() for d in self._by_kind(kind).values()]
 
     def version(self, declaration: Declaration) -> str:
@@ -77,6 +82,7 @@ class PluginHost:
             architectures={name: d.parameters for name, d in self.architectures.items()},
             optimizers={name: d.parameters for name, d in self.optimizers.items()},
             schedules={name: d.parameters for name, d in self.schedules.items()},
+            augmentations={name: d.parameters for name, d in self.augmentations.items()},
         )
 
     def notify(self, event: str, **facts: Mapping[str, Any]) -> list[Broken]:
@@ -105,6 +111,7 @@ class PluginHost:
             Architecture: self.architectures,
             Optimizer: self.optimizers,
             Schedule: self.schedules,
+            Augmentation: self.augmentations,
             DatasetSource: self.datasets,
         }
         return tables[kind]

@@ -8,6 +8,7 @@ On the command line: `automl plugins check my_network`.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import tempfile
 import time
@@ -20,6 +21,7 @@ from typing import Literal
 import torch
 from safetensors.torch import load_model, save_model
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from automl.errors import Infeasible
 from automl.hooks.configs import corner_configs, random_config_list
@@ -30,19 +32,23 @@ from automl.training.losses import split_auxiliary
 
 BATCH = 2
 MOST_TRAINED = 16
-LARGEST_TRAINED = 20_000_000
+LARGEST_TRAINED = 20_000_000  # parameters
+MOST_WORK = 1.5e10  # floating-point operations of one pass of all trained networks: about half a minute on a slow core
 
 
 @dataclass(frozen=True)
 class Check:
     """What one config showed. `problem` is why it failed or is infeasible; `parameters` the network's number of them;
-    `trained` whether a training step and saving were tried too; `seconds` what everything took."""
+    `operations` the floating-point operations of 2 samples' forward pass; `trained` whether a training step and saving
+    were tried too, `untrained` why not; `seconds` what everything took."""
 
     config: Mapping[str, Scalar]
     outcome: Literal["ok", "infeasible", "failed"]
     problem: str = ""
     parameters: int = 0
+    operations: int = 0
     trained: bool = False
+    untrained: str = ""
     seconds: float = 0.0
 
 
@@ -85,8 +91,9 @@ def examine(
     """Tries the corners of the search space and `random_configs` random configs.
 
     Every config is built on the `meta` device, which costs no memory, and its output's shape is checked. Up to 16 of
-    them with less than 20 million parameters are then built on the CPU: one training step must give finite gradients
-    to every parameter, and the weights, saved and loaded into a new network, must give the same outputs.
+    them with less than 20 million parameters, and as many as keep the work bounded, are then built on the CPU: one
+    training step must give finite gradients to every parameter, and the weights, saved and loaded into a new network,
+    must give the same outputs. The others say why they were not trained.
 
     Args:
         architecture: a function decorated with `@architecture(...)`.
@@ -106,13 +113,35 @@ def examine(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         checks = [_on_meta(architecture, config, shape, num_outputs) for config in configs]
-        small = [i for i, c in enumerate(checks) if c.outcome == "ok" and c.parameters < LARGEST_TRAINED]
-        share = max(1.0, len(small) / MOST_TRAINED)
-        for k in range(min(len(small), MOST_TRAINED)):
-            i = small[int(k * share)]
-            checks[i] = _on_cpu(architecture, checks[i], shape, num_outputs)
+        checks = _choose(checks)
+        for i, check in enumerate(checks):
+            if check.outcome == "ok" and not check.untrained:
+                checks[i] = _on_cpu(architecture, check, shape, num_outputs)
     problem = _importable(architecture)
     return ([Check({}, "failed", problem)] if problem else []) + checks
+
+
+def _choose(checks: list[Check]) -> list[Check]:
+    """The checks, with a reason in `untrained` for all but those that are to be trained.
+
+    Those are spread evenly over the configs that are cheap enough. Where none is, the cheapest is trained.
+    """
+    chosen = [i for i, c in enumerate(checks) if c.outcome == "ok" and c.parameters < LARGEST_TRAINED]
+    cheap = [i for i in chosen if checks[i].operations <= MOST_WORK / MOST_TRAINED]
+    chosen = cheap or sorted(chosen, key=lambda i: checks[i].operations)[:1]
+    share = max(1.0, len(chosen) / MOST_TRAINED)
+    chosen = [chosen[int(k * share)] for k in range(min(len(chosen), MOST_TRAINED))]
+
+    def reason(i: int, check: Check) -> str:
+        if check.outcome != "ok" or i in chosen:
+            return ""
+        if check.parameters >= LARGEST_TRAINED:
+            return f"{check.parameters / 1e6:.0f} million parameters"
+        if i not in cheap:
+            return f"{check.operations / 1e9:.1f} billion operations"
+        return f"{MOST_TRAINED} others stand for it"
+
+    return [dataclasses.replace(check, untrained=reason(i, check)) for i, check in enumerate(checks)]
 
 
 def _on_meta(
@@ -121,10 +150,11 @@ def _on_meta(
     """Builds the network without memory and sends an empty batch through it."""
     start = time.perf_counter()
     parameters = 0
+    counter = FlopCounterMode(display=False)
     outcome: Literal["ok", "infeasible", "failed"] = "ok"
     problem = ""
     try:
-        with torch.device("meta"), torch.no_grad():
+        with torch.device("meta"), torch.no_grad(), counter:
             network = _build(architecture, config, shape, num_outputs)
             output = network(torch.empty(BATCH, *shape))
             parameters = sum(p.numel() for p in network.parameters())  # now that lazy modules have theirs
@@ -133,7 +163,8 @@ def _on_meta(
         outcome, problem = "infeasible", str(error)
     except Exception as error:
         outcome, problem = "failed", _explain(error, architecture, "on torch.device('meta')")
-    return Check(config, outcome, problem, parameters, False, time.perf_counter() - start)
+    operations = counter.get_total_flops()
+    return Check(config, outcome, problem, parameters, operations, seconds=time.perf_counter() - start)
 
 
 def _on_cpu(architecture: Architecture, check: Check, shape: tuple[int, ...], num_outputs: int) -> Check:
@@ -149,7 +180,8 @@ def _on_cpu(architecture: Architecture, check: Check, shape: tuple[int, ...], nu
     except Exception as error:
         problem = _explain(error, architecture, "on the CPU")
     seconds = check.seconds + time.perf_counter() - start
-    return Check(check.config, "failed" if problem else "ok", problem, check.parameters, True, seconds)
+    outcome: Literal["ok", "failed"] = "failed" if problem else "ok"
+    return dataclasses.replace(check, outcome=outcome, problem=problem, trained=True, seconds=seconds)
 
 
 def _build(

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-TRAIN_LOSS, TRAIN_METRIC, VALIDATION_LOSS, VALIDATION_METRIC = range(4)
+from automl.racing.objective import TRAIN_LOSS, TRAIN_METRIC, VALIDATION_LOSS, VALIDATION_METRIC, Objective
+
+__all__ = ["TRAIN_LOSS", "TRAIN_METRIC", "VALIDATION_LOSS", "VALIDATION_METRIC", "Curves", "FoldEpoch"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,14 @@ class Curves:
     Folds start together, so a fold that was trained at all has its first epoch; they may differ in length.
     """
 
-    def __init__(self, folds: int, epochs: int):
+    def __init__(self, folds: int, epochs: int, objective: Objective = Objective()):  # noqa: B008 (immutable)
         self.values: NDArray[np.float64] = np.full((folds, epochs, 4), np.nan)
+        self.objective = objective
 
     @classmethod
-    def of(cls, values: NDArray[np.float64]) -> Curves:
+    def of(cls, values: NDArray[np.float64], objective: Objective = Objective()) -> Curves:  # noqa: B008
         """Curves from an array [fold, epoch, 4], which is not copied."""
-        curves = cls(0, 0)
+        curves = cls(0, 0, objective)
         curves.values = values
         return curves
 
@@ -72,11 +75,17 @@ class Curves:
         return mean
 
     def best_epoch(self, folds: int | None = None, epochs: int | None = None) -> int:
-        """The epoch (from 1) with the lowest fold-mean validation loss: one epoch for all folds. 0: nothing trained."""
-        validation = self.mean(VALIDATION_LOSS, folds, epochs)
-        return int(validation.argmin()) + 1 if validation.size else 0
+        """The epoch (from 1) with the best fold-mean score: one epoch for all folds. 0: nothing trained."""
+        costs = self._costs(folds, epochs)
+        return int(costs.argmin()) + 1 if costs.size else 0
 
     def score(self, folds: int | None = None, epochs: int | None = None) -> float:
-        """The lowest fold-mean validation loss over the first `folds` folds and `epochs` epochs; infinite for none."""
-        validation = self.mean(VALIDATION_LOSS, folds, epochs)
-        return float(validation.min()) if validation.size else float("inf")
+        """The cost of the best epoch's fold mean, over the first `folds` folds and `epochs` epochs; infinite for none.
+
+        A cost: where greater is better, it is minus the metric.
+        """
+        costs = self._costs(folds, epochs)
+        return float(costs.min()) if costs.size else float("inf")
+
+    def _costs(self, folds: int | None, epochs: int | None) -> NDArray[np.float64]:
+        return self.objective.cost(1.0) * self.mean(self.objective.column, folds, epochs)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optuna
 import torch
-from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
-from sklearn import metrics
 
 from automl.data.resident import Resident
 from automl.errors import NoTrialSucceeded
 from automl.racing.curves import VALIDATION_LOSS, Curves
+from automl.racing.objective import METRICS, Objective
 from automl.results.leaderboard import full_config
 from automl.results.model import Model, Standardised, save_model
 from automl.study.budget import Budget, OutOfTime
@@ -23,6 +23,8 @@ from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.records import load_curves
 from automl.study.storage import storage_errors
+from automl.training.metrics import measure
+from automl.training.network import rebuild_config
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 from automl.training.seeds import derive_seed
@@ -44,17 +46,17 @@ class Winner:
         return self.curves.best_epoch()
 
 
-def choose_winner(study: optuna.Study, folder: RunFolder) -> Winner:
+def choose_winner(study: optuna.Study, folder: RunFolder, objective: Objective) -> Winner:
     """The COMPLETE trial with the best score; without any, the pruned one that climbed furthest with the best score.
 
     Raises `NoTrialSucceeded` when no trial has a finite score.
     """
     candidates = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-        curves = load_curves(folder, trial.number)
+        curves = load_curves(folder, trial.number, objective)
         if curves is not None and curves.best_epoch():
             complete = trial.state == TrialState.COMPLETE
-            score = trial.value if complete and trial.value is not None else curves.score()
+            score = objective.cost(trial.value) if complete and trial.value is not None else curves.score()
             candidates.append(((not complete, -curves.folds, score, trial.number), trial, curves))
     if not candidates:
         reasons = [t.user_attrs.get("detail") or t.user_attrs.get("reason") for t in study.get_trials(deepcopy=False)]
@@ -100,7 +102,7 @@ def fit_final(prepared: Prepared, winner: Winner, resident: Resident, budget: Bu
         "input_shape": list(dataset.input_shape),
         "num_outputs": dataset.num_outputs,
         "architecture": recipe.architecture.name,
-        "architecture_config": dict(recipe.architecture_config),
+        "architecture_config": rebuild_config(fold.network, recipe.architecture_config),
         "config": config,
         "plugins": [str(file) for file in settings.plugins],
         "trial": winner.trial.number,
@@ -108,31 +110,21 @@ def fit_final(prepared: Prepared, winner: Winner, resident: Resident, budget: Bu
         "cut_short": cut_short,
         "parameters": run.parameters,
     }
-    module = Standardised(fold.network, norm.mean, norm.std, norm.y_mean, norm.y_std)
+    module = Standardised(fold.deployed, norm.mean, norm.std, norm.y_mean, norm.y_std)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
     return Model(module.to(memory_format=torch.contiguous_format).eval(), about)
 
 
 def test_scores(model: Model, prepared: Prepared) -> dict[str, float]:
-    """The model's scores on the test set, by scikit-learn: log loss and accuracy, or RMSE, MAE and R2."""
+    """The metrics of the model on the test set, as far as they are defined there."""
     index = prepared.splits.test
     x, y = np.asarray(prepared.dataset.x[index]), prepared.dataset.y[index]
     if not len(index):
         return {}
-    if prepared.dataset.task == "classification":
-        probabilities = model.predict_proba(x).astype(np.float64)
-        probabilities /= probabilities.sum(1, keepdims=True)  # float32 sums to 1 within 1e-7, which scikit-learn minds
-        labels = np.arange(len(model.classes))
-        return {
-            "log_loss": float(metrics.log_loss(y, probabilities, labels=labels)),
-            "accuracy": float(metrics.accuracy_score(y, probabilities.argmax(1))),
-        }
-    predicted: NDArray[Any] = model.predict(x).reshape(len(y), -1)
-    return {
-        "rmse": float(metrics.root_mean_squared_error(y, predicted)),
-        "mae": float(metrics.mean_absolute_error(y, predicted)),
-        "r2": float(metrics.r2_score(y, predicted)) if len(y) > 1 else float("nan"),
-    }
+    task = prepared.dataset.task
+    predicted = model.predict_proba(x) if task == "classification" else model.predict(x).reshape(len(y), -1)
+    scores = {name: measure(name, y, predicted) for name in METRICS[task]}
+    return {name: score for name, score in scores.items() if math.isfinite(score)}
 
 
 def finish(prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, folder: RunFolder) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automl.racing.objective import Objective
 from automl.spaces.space import Space
 from automl.study.folder import RunFolder
 
@@ -21,14 +22,15 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
     `record` is the run's `run.yaml`. The schema stands in docs/cli.md and is stable.
     """
     space = Space.from_json(record["space"], str(folder.record_path))
-    rows = [make_row(trial, record["metric"], space) for trial in study.get_trials(deepcopy=False)]
-    rows.sort(key=_rank)
+    objective = Objective.named(record["objective"], record["metric"])
+    rows = [make_row(trial, objective, space) for trial in study.get_trials(deepcopy=False)]
+    rows.sort(key=lambda row: _rank(row, objective))
     complete = [row for row in rows if row["state"] == "COMPLETE"]
     final = record.get("final") or {}
     return {
         "run": str(folder.path),
-        "objective": record["objective"],
-        "direction": "minimize",
+        "objective": objective.name,
+        "direction": objective.direction,
         "best": complete[0]["score"] if complete else None,
         "model": final.get("model"),
         "test": final.get("test", {}),
@@ -37,12 +39,12 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
     }
 
 
-def make_row(trial: FrozenTrial, metric: str, space: Space) -> Row:
+def make_row(trial: FrozenTrial, objective: Objective, space: Space) -> Row:
     """One trial as the leaderboard shows it; `waiting` is the reason of a trial that still races."""
     known = trial.user_attrs
     score = trial.value if trial.state == TrialState.COMPLETE else known.get("score")
     if score is None and trial.intermediate_values:
-        score = min(trial.intermediate_values.values())
+        score = min(trial.intermediate_values.values(), key=objective.cost)
     reason = known.get("reason", "") if trial.state.is_finished() else "waiting"
     config = full_config(trial, space)
     return {
@@ -54,7 +56,7 @@ def make_row(trial: FrozenTrial, metric: str, space: Space) -> Row:
         "config": config,
         "score": score if score is not None and math.isfinite(score) else None,
         "score_std": known.get("score_std"),
-        "metrics": {metric: known[metric]} if metric in known else {},
+        "metrics": {objective.beside: known[objective.beside]} if objective.beside in known else {},
         "epochs": known.get("epochs", 0),
         "best_epoch": known.get("best_epoch"),
         "folds": known.get("folds", 0),
@@ -72,11 +74,11 @@ def full_config(trial: FrozenTrial, space: Space) -> dict[str, Any]:
         return dict(trial.params)
 
 
-def _rank(row: Row) -> tuple[int, int, float, int]:
+def _rank(row: Row, objective: Objective) -> tuple[int, int, float, int]:
     """Complete trials by score; then those that climbed furthest; failed ones last."""
     order = {"COMPLETE": 0, "RUNNING": 1, "PRUNED": 1}.get(row["state"], 2)
     climbed = 0 if order == 0 else -row["fold_epochs"]
-    return order, climbed, row["score"] if row["score"] is not None else math.inf, row["number"]
+    return order, climbed, objective.cost(row["score"]) if row["score"] is not None else math.inf, row["number"]
 
 
 def _totals(rows: list[Row], record: Mapping[str, Any]) -> dict[str, Any]:

@@ -139,17 +139,28 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
     if not (folder / DESCRIPTION).is_file() and (folder / "model" / DESCRIPTION).is_file():
         folder = folder / "model"
     about, weights = _read(folder)
-    files = [*plugins, *(file for file in about.get("plugins", ()) if Path(file).is_file())]
-    host = load_plugins(files=list(dict.fromkeys(map(str, files))))
     try:
-        architecture = host.architecture(about["architecture"])
-        network = architecture.build(tuple(about["input_shape"]), about["num_outputs"], **about["architecture_config"])
+        network = build_network(about, plugins=plugins)
         empty = {name: torch.zeros_like(weights[name]) for name in ("mean", "std", "y_mean", "y_std")}
         module = Standardised(network, **empty)
         module.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"{folder}: the weights do not fit the architecture ({error})") from error
     return Model(module.eval(), about)
+
+
+def build_network(about: Mapping[str, Any], *, plugins: Sequence[str | Path] = ()) -> nn.Module:
+    """The network that `about` of a model describes, with random weights and without preprocessing.
+
+    `about` needs `architecture`, `architecture_config`, `input_shape` and `num_outputs`; `plugins` are as in
+    `load_model`. Raises `PluginError` or `BadInput` when the architecture's plugin is missing, and what `build` raises.
+    """
+    files = [*plugins, *(file for file in about.get("plugins", ()) if Path(file).is_file())]
+    architecture = load_plugins(files=list(dict.fromkeys(map(str, files)))).architecture(about["architecture"])
+    network: nn.Module = architecture.build(
+        tuple(about["input_shape"]), about["num_outputs"], **about["architecture_config"]
+    )
+    return network
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

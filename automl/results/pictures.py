@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
+from automl.racing.objective import Objective
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ _MARKS = {  # colour, marker, line width, layer: told apart without colours too
 }
 
 
-def draw_curves(curves: Curves, title: str, objective: str, limits: tuple[float, float] | None = None) -> str:
+def draw_curves(curves: Curves, title: str, limits: tuple[float, float] | None = None) -> str:
     """The train and validation loss of one trial: the fold mean, and the spread (lowest to highest fold) around it.
 
     `limits` are the loss axis' ends, for pictures to be compared; see `loss_limits`.
@@ -60,9 +61,11 @@ def draw_curves(curves: Curves, title: str, objective: str, limits: tuple[float,
         marker = "." if len(epochs) == 1 else ""
         axes.plot(epochs, values.mean(0), style, color=_COLOURS[name], linewidth=1.8, label=name, marker=marker)
     if best := curves.best_epoch():
-        score = curves.score()
-        axes.plot([best], [score], "o", color=_COLOURS["ink"], markersize=5, label=f"score {score:.4g}, epoch {best}")
-    _loss_axis(axes, drawn, objective)
+        score = curves.objective.value(curves.score())
+        label = f"{curves.objective.name} {score:.4g}, epoch {best}"
+        height = curves.mean(VALIDATION_LOSS)[best - 1]
+        axes.plot([best], [height], "o", color=_COLOURS["ink"], markersize=5, label=label)
+    _value_axis(axes, drawn, curves.objective.loss)
     if limits is not None:
         axes.set_ylim(*limits)
     axes.set_xlabel("epoch")
@@ -70,7 +73,7 @@ def draw_curves(curves: Curves, title: str, objective: str, limits: tuple[float,
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, fontsize=10, color=_COLOURS["ink"], loc="left", parse_math=False)
     _legend(axes)
-    return _svg(figure, f"{title}: train and validation {objective} by epoch")
+    return _svg(figure, f"{title}: train and validation {curves.objective.loss} by epoch")
 
 
 def loss_limits(all_curves: Sequence[Curves]) -> tuple[float, float] | None:
@@ -85,7 +88,7 @@ def loss_limits(all_curves: Sequence[Curves]) -> tuple[float, float] | None:
     return (low / 1.15, high * 1.15) if low > 0 else (low - 0.05 * (high - low), high + 0.05 * (high - low))
 
 
-def draw_race(lines: Sequence[Line], rungs: Sequence[str], objective: str) -> str:
+def draw_race(lines: Sequence[Line], rungs: Sequence[str], objective: Objective) -> str:
     """Who climbed which rung: the rungs (epochs x folds) from left to right, the score there, a line per trial."""
     figure, axes = _figure()
     kinds = {kind: [scores for k, scores in lines if k == kind] for kind in _MARKS}
@@ -102,12 +105,12 @@ def draw_race(lines: Sequence[Line], rungs: Sequence[str], objective: str) -> st
                 zorder=layer + 2,
                 label=None if index else kind if kind == "winner" else f"{kind} ({len(kinds[kind])})",
             )
-    _loss_axis(axes, [np.asarray(scores) for _, scores in lines], objective)
+    _value_axis(axes, [np.asarray(scores) for _, scores in lines], objective.name, objective.direction == "minimize")
     axes.set_xticks(range(len(rungs)), rungs)
     axes.set_xlim(-0.25, max(len(rungs) - 0.75, 0.25))
     axes.set_xlabel("rung (epochs x folds)")
     _legend(axes)
-    return _svg(figure, f"The race: the {objective} of every trial at each rung it has reached")
+    return _svg(figure, f"The race: the {objective.name} of every trial at each rung it has reached")
 
 
 def scores_by_rung(curves: Curves, rungs: Sequence[tuple[int, int]]) -> list[float]:
@@ -116,7 +119,7 @@ def scores_by_rung(curves: Curves, rungs: Sequence[tuple[int, int]]) -> list[flo
     for epochs, folds in rungs:
         if curves.folds < folds or curves.epochs(folds) < epochs:
             break
-        scores.append(curves.score(folds, epochs))
+        scores.append(curves.objective.value(curves.score(folds, epochs)))
     return scores
 
 
@@ -137,12 +140,12 @@ def _figure() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _loss_axis(axes: Axes, values: Sequence[Any], objective: str) -> None:
-    """Logarithmic where it can be: late differences between good losses are small beside the first epochs."""
+def _value_axis(axes: Axes, values: Sequence[Any], name: str, lower_is_better: bool = True) -> None:
+    """Logarithmic for losses where it can be: late differences are small beside the first epochs."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axes.set_ylabel(objective, parse_math=False)
-    if values and all((v > 0).all() for v in values):
+    axes.set_ylabel(name, parse_math=False)
+    if values and lower_is_better and all((v > 0).all() for v in values):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0), numticks=12))
         axes.yaxis.set_minor_locator(NullLocator())

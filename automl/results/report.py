@@ -11,6 +11,7 @@ from typing import Any
 
 from automl.data.atomic import write_atomic
 from automl.errors import MachineFailed
+from automl.racing.objective import Objective
 from automl.results.page import Cell, Html, definitions, page, section, table
 from automl.results.pictures import draw_curves, draw_race, loss_limits, scores_by_rung
 from automl.settings import Settings, option_name
@@ -104,9 +105,10 @@ def _answer(summary: Mapping[str, Any], record: Mapping[str, Any], winner: Row |
 def _race(rows: Sequence[Row], winner: Row | None, record: Mapping[str, Any], folder: RunFolder) -> Html:
     ladder = list(record["ladder"])
     rungs = [(int(epochs), int(folds)) for epochs, _, folds in (rung.partition("x") for rung in ladder)]
+    objective = Objective.named(record["objective"], record["metric"])
     lines = []
     for row in rows[:RACERS]:
-        curves = load_curves(folder, row["number"])
+        curves = load_curves(folder, row["number"], objective)
         scores = scores_by_rung(curves, rungs) if curves is not None else []
         if scores and row["state"] != "FAIL":
             kind = "winner" if row is winner else "complete" if row["state"] == "COMPLETE" else row["reason"]
@@ -115,23 +117,21 @@ def _race(rows: Sequence[Row], winner: Row | None, record: Mapping[str, Any], fo
         return ""
     left_out = f" The best {RACERS} of {len(rows)} trials are shown." if len(rows) > RACERS else ""
     caption = f"Each line is a trial, from the cheapest rung up; few earn all {record['settings']['folds']} folds."
-    caption += f" Lower is better.{left_out}"
-    return f"<figure>{draw_race(lines, ladder, record['objective'])}<figcaption>{caption}</figcaption></figure>"
+    caption += f" {'Lower' if objective.direction == 'minimize' else 'Higher'} is better.{left_out}"
+    return f"<figure>{draw_race(lines, ladder, objective)}<figcaption>{caption}</figcaption></figure>"
 
 
 def _curves(rows: Sequence[Row], record: Mapping[str, Any], folder: RunFolder) -> Html:
     found = []
+    objective = Objective.named(record["objective"], record["metric"])
     for row in rows:
-        curves = load_curves(folder, row["number"]) if row["state"] != "FAIL" else None
+        curves = load_curves(folder, row["number"], objective) if row["state"] != "FAIL" else None
         if curves is not None and curves.folds:
             found.append((row, curves))
         if len(found) == PICTURED:
             break
     limits = loss_limits([curves for _, curves in found])
-    pictures = (
-        draw_curves(curves, f"trial {row['number']}, {row['architecture']}", record["objective"], limits)
-        for row, curves in found
-    )
+    pictures = (draw_curves(curves, f"trial {row['number']}, {row['architecture']}", limits) for row, curves in found)
     figures = "".join(f"<figure>{picture}</figure>" for picture in pictures)
     note = "<p>The mean over the folds; the band reaches from the lowest fold to the highest.</p>"
     return f'{note}<div class="figures">{figures}</div>' if found else ""

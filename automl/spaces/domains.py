@@ -2,9 +2,10 @@
 
 3                                        a scalar pins the parameter
 [sgd, adam]                              a list is a choice
-{int: [1, 5], step: 2}                   the three kinds of `automl.spaces.parameters`, with their options
+{int: [1, 5], step: 2}                   the kinds of `automl.spaces.parameters`, with their options
 {float: [1e-4, 1e-1], log: true}
 {choice: [4, 8], when: {norm: group}}
+{text: DEFAULT}                          any text, DEFAULT where nothing else is said
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import reprlib
 from typing import Any
 
 from automl.errors import SpaceError, did_you_mean
-from automl.spaces.parameters import Choice, Float, Int, Parameter, Scalar
+from automl.spaces.parameters import Choice, Float, Int, Parameter, Scalar, Text
 from automl.spaces.yaml_file import kind_of, shortened
 
 Domain = Parameter | Scalar
 """A parameter, or the constant it is pinned to."""
 
-OPTIONS = {"int": ("log", "step", "when"), "float": ("log", "step", "when"), "choice": ("when",)}
+OPTIONS = {"int": ("log", "step", "when"), "float": ("log", "step", "when"), "choice": ("when",), "text": ("when",)}
 """The options that may stand beside each kind of domain."""
 
 
@@ -33,7 +34,7 @@ def read_domain(value: Any) -> Domain:
     if len(kinds) != 1:
         found = " and ".join(kinds) if kinds else shortened(", ".join(list(value)[:8])) or "nothing"
         near = did_you_mean(next(iter(value)), OPTIONS) if len(value) == 1 else ""
-        raise SpaceError("", f"a domain has exactly one of int, float and choice, not {found}{near}")
+        raise SpaceError("", f"a domain has exactly one of int, float, choice and text, not {found}{near}")
     kind = kinds[0]
     for option in value:
         if option != kind and option not in OPTIONS[kind]:
@@ -48,6 +49,8 @@ def read_domain(value: Any) -> Domain:
         if not isinstance(inside, list):
             raise SpaceError("", f"choice must be a list of values, not {kind_of(inside)}")
         return Choice(*inside, **options)
+    if kind == "text":
+        return Text(inside, **options)
     if not isinstance(inside, list) or len(inside) != 2:
         raise SpaceError(
             "",
@@ -66,12 +69,12 @@ def domain_text(domain: Domain) -> str:
     return str(domain if isinstance(domain, Parameter) else Choice(domain))
 
 
-def fit_domain(value: Any, own: Parameter) -> Domain:
+def fit_domain(value: Any, own: Parameter, *, optional: bool = False) -> Domain:
     """The domain that the YAML `value` puts in the place of `own`, the plugin's domain.
 
     It must be of the same kind (whole numbers are fine for a float). It keeps the condition of `own` unless it has one
-    itself; a parameter without a condition gets none, for nothing says that `build` can do without it. A pinned
-    parameter under a condition is a choice of one value, so that it stays absent while inactive.
+    itself; a parameter without a condition gets none, for nothing says that `build` can do without it, unless it is
+    `optional`. A pinned parameter under a condition is a choice of one value, so that it stays absent while inactive.
 
     Raises `SpaceError` (without a place).
     """
@@ -84,7 +87,7 @@ def fit_domain(value: Any, own: Parameter) -> Domain:
         domain = _as_float(domain)
     if not isinstance(domain, Parameter):
         return domain if own.when is None else Choice(domain, when=own.when)
-    if domain.when is not None and own.when is None:
+    if domain.when is not None and own.when is None and not optional:
         raise SpaceError(
             "", "takes no condition `when`: it is always needed (only a conditional parameter may be absent)"
         )
@@ -96,7 +99,7 @@ def _misfit(value: Scalar, own: Parameter) -> str:
     if isinstance(own, Choice) and not any(own.accepts(number) for number in (1, 1.0)):
         near = did_you_mean(value, [v for v in own.values if isinstance(v, str)]) if isinstance(value, str) else ""
         return f"{kind_of(value)} is none of {domain}{near}"
-    wanted = "a number" if own.accepts(0.5) else "a whole number"
+    wanted = "a text" if isinstance(own, Text) else "a number" if own.accepts(0.5) else "a whole number"
     hint = "; leave the key out to keep that domain" if value is None else ""
     return f"must be {wanted} (the domain to replace is {domain}), not {kind_of(value)}{hint}"
 

@@ -1,8 +1,8 @@
 """Merges a YAML file and the `--set` overrides over what the plugins declare.
 
-The same functions read a file's section and an override's value: `_names` (which architectures, optimizers or
-schedules, each with its own domains), `_group` (the domains of one of them) and `_fitted` (its parameters). Each is
-given `at`, which turns the keys below it into the place of an error.
+The same functions read a file's section and an override's value: `_names` (which architectures, optimizers,
+schedules or augmentations, each with its own domains), `_group` (the domains of one of them) and `_fitted` (its
+parameters). Each is given `at`, which turns the keys below it into the place of an error.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 from automl.errors import SpaceError, did_you_mean
 from automl.spaces.domains import Domain, fit_domain
-from automl.spaces.parameters import Parameter
-from automl.spaces.space import GROUPS, Catalogue, Group, Space
-from automl.spaces.training import LEAST, TRAINING
+from automl.spaces.parameters import Parameter, Text
+from automl.spaces.space import GROUPS, NAMED, Catalogue, Group, Space
+from automl.spaces.training import KNOWN, LIMITS, TECHNIQUES, TRAINING
 from automl.spaces.yaml_file import Document, kind_of, parse_value, shortened
 
 At = Callable[..., str]
 
 TOP_LEVEL = ("architectures", "training", "description")
-NAMED = {"optimizer": "optimizers", "schedule": "schedules"}
+CHOICES = ("architecture", *(f"train.{key}" for key in NAMED))
 
 
 def merge(
@@ -38,6 +38,8 @@ def merge(
     line and key path, the option, or `--set` with the full name.
     """
     sections = _read_document(document, catalogue) if document is not None else _defaults(catalogue)
+    if not architectures and (document is None or "architectures" not in document.value):
+        sections["architectures"] = _without_texts(sections["architectures"])
     if architectures:
         known = sections["architectures"]
         for name in architectures:
@@ -46,17 +48,29 @@ def merge(
         sections["architectures"] = {name: known[name] for name in dict.fromkeys(architectures)}
     values = dict(_split_override(override) for override in overrides)
     # the choices of names first: an override of `train.sgd.momentum` may come before `train.optimizer=sgd`
-    for name in sorted(values, key=lambda name: name not in ("architecture", "train.optimizer", "train.schedule")):
+    for name in sorted(values, key=lambda name: name not in CHOICES):
         _override(name, values[name], sections, catalogue)
     return Space(**sections)
 
 
 def _defaults(catalogue: Catalogue) -> dict[str, Any]:
+    """All that the plugins declare, but no augmentation: only a space that names one has it."""
+    sections = _everything(catalogue)
+    augmentations = sections["augmentations"]
+    return sections | {"augmentations": {"none": augmentations["none"]} if "none" in augmentations else augmentations}
+
+
+def _everything(catalogue: Catalogue) -> dict[str, Any]:
     """All that the plugins declare, in plain dicts: a space must be picklable."""
     groups = {kind: getattr(catalogue, kind) for kind in GROUPS}
     return {kind: {name: dict(group) for name, group in groups[kind].items()} for kind in GROUPS} | {
         "training": dict(TRAINING)
     }
+
+
+def _without_texts(groups: dict[str, Group]) -> dict[str, Group]:
+    """Without the architectures that have a text, such as a file's name: they are searched where they are named."""
+    return {n: g for n, g in groups.items() if not any(isinstance(d, Text) for d in g.values())} or groups
 
 
 def _read_document(document: Document, catalogue: Catalogue) -> dict[str, Any]:
@@ -84,8 +98,8 @@ def _read_training(value: Any, catalogue: Catalogue, at: At) -> dict[str, Any]:
         raise SpaceError(at(), f"must map training parameters to their domains, not {kind_of(value)}")
     domains = {key: inside for key, inside in value.items() if key not in NAMED}
     for key in domains:
-        if key not in TRAINING:
-            raise SpaceError(at(key), _unknown("training parameter", key, [*TRAINING, *NAMED]))
+        if key not in KNOWN:
+            raise SpaceError(at(key), _unknown("training parameter", key, [*KNOWN, *NAMED]))
     for key, kind in NAMED.items():
         if key in value:
             sections[kind] = _names(value[key], getattr(catalogue, kind), key, lambda *k, key=key: at(key, *k))
@@ -104,8 +118,9 @@ def _names(value: Any, known: Mapping[str, Mapping[str, Parameter]], kind: str, 
         entries = [(value, None, "")]
     if not entries:
         found = "nothing" if value in ({}, []) else kind_of(value)
+        default = "none" if kind == "augmentation" else "all"
         raise SpaceError(
-            at(), f"names no {kind}: give a name, a list or a mapping of names, not {found}; leave out for all"
+            at(), f"names no {kind}: give a name, a list or a mapping of names, not {found}; leave out for {default}"
         )
     groups: dict[str, Group] = {}
     for name, inside, key in entries:
@@ -132,13 +147,18 @@ def _group(value: Any, own: Mapping[str, Parameter], at: At) -> Group:
 
 
 def _training(value: Mapping[str, Any], at: At, base: Group = TRAINING) -> Group:
-    """The training parameters: `value` over `base`, each of the kind in `TRAINING` and not below its least value."""
-    domains = _fitted(value, TRAINING, base, at, before=tuple(NAMED))
+    """The training parameters: `value` over `base`, each of the kind in `KNOWN` and within its limits."""
+    domains = _fitted(value, KNOWN, base, at, before=tuple(NAMED))
     for name in value:
         domain = domains[name]
         for corner in domain.corners() if isinstance(domain, Parameter) else [domain]:
-            if isinstance(corner, int | float) and corner < LEAST.get(name, corner):
-                raise SpaceError(at(name), f"{corner:g} is too small: the least is {LEAST[name]:g}")
+            if not isinstance(corner, int | float) or name not in LIMITS:
+                continue
+            least, most = LIMITS[name]
+            if corner < least:
+                raise SpaceError(at(name), f"{corner:g} is too small: the least is {least:g}")
+            if corner > most:
+                raise SpaceError(at(name), f"{corner:g} is too large: the most is {most:g}")
     return domains
 
 
@@ -152,7 +172,8 @@ def _fitted(
     domains = dict(base)
     for name, inside in value.items():
         try:
-            domains[name] = fit_domain(inside, own[name])
+            # A technique may be absent, so it may have a condition although none is declared.
+            domains[name] = fit_domain(inside, own[name], optional=own is KNOWN and name in TECHNIQUES)
         except SpaceError as error:
             raise SpaceError(at(name), error.problem) from error
     order = [*before, *own]
@@ -168,7 +189,7 @@ def _fitted(
                 if not own[sibling].accepts(each):
                     near = did_you_mean(each, map(str, own[sibling].corners())) if isinstance(each, str) else ""
                     raise SpaceError(at(name), f"the condition's {sibling}={each} cannot hold{near}")
-    return domains
+    return {name: domains[name] for name in own if name in domains}  # a condition's parameter comes first
 
 
 def _split_override(override: str) -> tuple[str, str]:
@@ -188,7 +209,7 @@ def _override(name: str, text: str, sections: dict[str, Any], catalogue: Catalog
     def at(*_: str | int) -> str:
         return place
 
-    if name == "architecture" or (head == "train" and parameter in NAMED):
+    if name in CHOICES:
         kind = NAMED.get(parameter, "architectures")
         named = _names(value, getattr(catalogue, kind), parameter, at)
         kept = {
@@ -196,11 +217,11 @@ def _override(name: str, text: str, sections: dict[str, Any], catalogue: Catalog
         }
         sections[kind] = {**named, **kept}
         return
-    if head == "train" and parameter in TRAINING:
+    if head == "train" and parameter in KNOWN:
         sections["training"] = _training({parameter: value}, at, sections["training"])
         return
-    for kind, prefix in (("architectures", ""), ("optimizers", "train."), ("schedules", "train.")):
-        groups = getattr(catalogue, kind)
+    for kind in GROUPS:
+        groups, prefix = getattr(catalogue, kind), "train." if kind in NAMED.values() else ""
         group = head.removeprefix(prefix) if head.startswith(prefix) else ""
         if parameter not in groups.get(group, {}):
             continue
@@ -210,7 +231,7 @@ def _override(name: str, text: str, sections: dict[str, Any], catalogue: Catalog
         own = groups[group]
         sections[kind] = {**sections[kind], group: _fitted({parameter: value}, own, sections[kind][group], at)}
         return
-    full = Space(**_defaults(catalogue))
+    full = Space(**_everything(catalogue))
     raise SpaceError(place, _unknown("parameter", name, full.parameters()))
 
 

@@ -1,4 +1,4 @@
-"""The parameters of a search space: `Int`, `Float` and `Choice`, each with an optional condition `when`.
+"""The parameters of a search space: `Int`, `Float`, `Choice` and `Text`, each with an optional condition `when`.
 
 A parameter knows its domain, whether a value lies in it and how to write itself down; sampling is Optuna's work and
 stands in `space.py`.
@@ -45,7 +45,7 @@ def _freeze_condition(when: Condition | None) -> dict[str, tuple[Scalar, ...]] |
 
 
 class Parameter:
-    """Base of `Int`, `Float` and `Choice`. `when` is the condition under which the parameter is active."""
+    """Base of `Int`, `Float`, `Choice` and `Text`. `when` is the condition under which the parameter is active."""
 
     when: dict[str, tuple[Scalar, ...]] | None
 
@@ -255,3 +255,36 @@ class Choice(Parameter):
         return "|".join(
             "null" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in self.values
         ) + (self._condition_text())
+
+
+@dataclass(frozen=True, init=False)
+class Text(Parameter):
+    """Any text, e.g. the name of a file: it is `default` until a search space pins it, and never varied by itself.
+
+    An architecture with such a parameter is searched only where it is named. Raises `SpaceError` when `default` is no
+    text.
+    """
+
+    default: str
+    when: dict[str, tuple[Scalar, ...]] | None
+
+    def __init__(self, default: str, *, when: Condition | None = None):
+        if not isinstance(default, str):
+            raise SpaceError("", f"text: the default must be a text, not {reprlib.repr(default)}")
+        object.__setattr__(self, "default", default)
+        object.__setattr__(self, "when", _freeze_condition(when))
+
+    def contains(self, value: object) -> bool:  # noqa: D102
+        return isinstance(value, str)
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        return isinstance(value, str)
+
+    def corners(self) -> list[Scalar]:  # noqa: D102
+        return [self.default]
+
+    def to_json(self) -> dict[str, Any]:  # noqa: D102
+        return {"text": self.default} | self._json_condition()
+
+    def __str__(self) -> str:
+        return f"any text, else {self.default}{self._condition_text()}"

@@ -6,13 +6,14 @@ lists 1 and true, are found by `merge` alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from automl.spaces.domains import domain_text
-from automl.spaces.parameters import Choice, Float, Int, Parameter
+from automl.spaces.parameters import Choice, Float, Int, Parameter, Text
 from automl.spaces.space import Catalogue
-from automl.spaces.training import LEAST, TRAINING
+from automl.spaces.training import KNOWN, LIMITS, TECHNIQUES
 
 Schema = dict[str, Any]
 
@@ -20,20 +21,24 @@ _ANY_SCALAR: Schema = {"type": ["null", "boolean", "number", "string"]}
 
 
 def json_schema(catalogue: Catalogue) -> Schema:
-    """The schema of a YAML search space over the catalogue's architectures, optimizers and schedules."""
+    """The schema of a YAML search space over the catalogue's declarations."""
     training = {
         "optimizer": _names(catalogue.optimizers, "The optimizers to choose from; left out: all."),
         "schedule": _names(catalogue.schedules, "The learning-rate schedules to choose from; left out: all."),
+        "augmentation": _names(catalogue.augmentations, "The augmentations to choose from; left out: none."),
     }
-    for name, parameter in TRAINING.items():
-        training[name] = _domain(parameter, list(training), LEAST.get(name))
+    for name, parameter in KNOWN.items():
+        training[name] = _domain(parameter, list(training), LIMITS.get(name), optional=name in TECHNIQUES)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "automl search space",
         "type": "object",
         "properties": {
             "description": {"type": "string", "description": "One line for `automl spaces`."},
-            "architectures": _names(catalogue.architectures, "The architectures to choose from; left out: all."),
+            "architectures": _names(
+                catalogue.architectures,
+                "The architectures to choose from; left out: all but those with a text parameter.",
+            ),
             "training": _object(training, "How every trial is trained."),
         },
         "additionalProperties": False,
@@ -70,12 +75,16 @@ def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items, "minItems": 1, "uniqueItems": True}
 
 
-def _domain(own: Parameter, siblings: Iterable[str], least: float | None = None) -> Schema:
+def _domain(
+    own: Parameter, siblings: Iterable[str], limits: tuple[float, float] | None = None, optional: bool = False
+) -> Schema:
     """A scalar, a list, or an int, float or choice mapping, as far as `own` accepts them; `when` if it has one."""
-    value = _scalar(own, least)
-    siblings = siblings if own.when is not None else ()
+    value = _scalar(own, limits)
+    siblings = siblings if optional or own.when is not None else ()
     forms = [value, _list(value), _kind("choice", _list(value), {}, siblings)]
-    bound: Schema = {} if least is None else {"minimum": least}
+    if isinstance(own, Text):
+        forms.append(_kind("text", value, {}, siblings))
+    bound = _within(limits)
     log: Schema = {"log": {"type": "boolean"}}
     if own.accepts(1):
         forms.append(
@@ -85,6 +94,13 @@ def _domain(own: Parameter, siblings: Iterable[str], least: float | None = None)
         step = {"type": ["number", "null"], "exclusiveMinimum": 0}
         forms.append(_kind("float", _bounds("number", bound), log | {"step": step}, siblings))
     return {"description": f"The plugin's own domain: {domain_text(own)}", "anyOf": forms}
+
+
+def _within(limits: tuple[float, float] | None) -> Schema:
+    if limits is None:
+        return {}
+    least, most = limits
+    return {"minimum": least} | ({"maximum": most} if math.isfinite(most) else {})
 
 
 def _bounds(kind: str, bound: Schema) -> Schema:
@@ -104,9 +120,11 @@ def _kind(key: str, inside: Schema, options: Schema, siblings: Iterable[str]) ->
     return {"type": "object", "properties": properties, "required": [key], "additionalProperties": False}
 
 
-def _scalar(own: Parameter, least: float | None) -> Schema:
+def _scalar(own: Parameter, limits: tuple[float, float] | None) -> Schema:
     """The values that may pin the parameter: what `own.accepts`."""
-    bound: Schema = {} if least is None else {"minimum": least}
+    if isinstance(own, Text):
+        return {"type": "string"}
+    bound = _within(limits)
     if isinstance(own, Int | Float):
         return {"type": "integer" if isinstance(own, Int) else "number"} | bound
     forms: list[Schema] = []

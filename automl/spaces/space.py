@@ -2,8 +2,9 @@
 
 A config is a flat mapping of full names to values, the pinned ones included, the inactive ones absent:
 
-    {"architecture": "resnet", "resnet.depth": 3, "train.optimizer": "sgd", "train.schedule": "step", "train.lr": 0.01,
-     "train.batch_size": 64, "train.sgd.momentum": 0.9, "train.step.gamma": 0.1}
+    {"architecture": "resnet", "resnet.depth": 3, "train.optimizer": "sgd", "train.schedule": "step",
+     "train.augmentation": "none", "train.lr": 0.01, "train.batch_size": 64, "train.sgd.momentum": 0.9,
+     "train.step.gamma": 0.1}
 """
 
 from __future__ import annotations
@@ -12,47 +13,54 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, cast
 
 from automl.errors import SpaceError, did_you_mean
 from automl.spaces.domains import Domain, domain_text, read_domain, write_domain
-from automl.spaces.parameters import Choice, Float, Int, Parameter, Scalar
+from automl.spaces.parameters import Choice, Float, Int, Parameter, Scalar, Text
 from automl.spaces.yaml_file import kind_of
 
 if TYPE_CHECKING:
     import optuna
 
 Group = Mapping[str, Domain]
-"""The domains of one architecture, optimizer or schedule, by parameter, in the order of suggestion."""
+"""The domains of one architecture, optimizer, schedule or augmentation, by parameter, in the order of suggestion."""
 
 Config = dict[str, Scalar]
 
-GROUPS = ("architectures", "optimizers", "schedules")
+NAMED = {"optimizer": "optimizers", "schedule": "schedules", "augmentation": "augmentations"}
+"""The training parameters that choose a group by its name, and where the groups stand."""
+
+GROUPS = ("architectures", *NAMED.values())
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the plugins declare: by name, the parameters of each architecture, optimizer and schedule."""
+    """What the plugins declare: by name, the parameters of each architecture, optimizer, schedule and augmentation."""
 
     architectures: Mapping[str, Mapping[str, Parameter]]
     optimizers: Mapping[str, Mapping[str, Parameter]]
     schedules: Mapping[str, Mapping[str, Parameter]]
+    augmentations: Mapping[str, Mapping[str, Parameter]]
 
 
 @dataclass(frozen=True)
 class Space:
-    """A search space: the architectures, optimizers and schedules to choose from, with the domains of each.
+    """A search space: the architectures, optimizers, schedules and augmentations to choose from, with their domains.
 
-    `training` holds the domains of `train.lr` and the like; that of `train.optimizer` and `train.schedule` follows from
-    `optimizers` and `schedules`. Raises `SpaceError` when there is nothing to choose from or two names collide.
+    `training` holds the domains of `train.lr` and the like; those of `train.optimizer`, `train.schedule` and
+    `train.augmentation` follow from `optimizers`, `schedules` and `augmentations`. Raises `SpaceError` when there is
+    nothing to choose from or two names collide.
     """
 
     architectures: Mapping[str, Group]
     training: Group
     optimizers: Mapping[str, Group]
     schedules: Mapping[str, Group]
+    augmentations: Mapping[str, Group]
 
     def __post_init__(self) -> None:
         for kind in GROUPS:
@@ -60,9 +68,10 @@ class Space:
                 raise SpaceError("", f"the search space has no {kind[:-1]}: no plugin declares one")
         if "train" in self.architectures:
             raise SpaceError("", "an architecture cannot be called 'train': `train.` begins the training parameters")
-        for name in self.optimizers.keys() & self.schedules.keys():
-            for parameter in self.optimizers[name].keys() & self.schedules[name].keys():
-                raise SpaceError("", f"`train.{name}.{parameter}` is of an optimizer and of a schedule: rename one")
+        for (one, first), (other, second) in combinations(NAMED.items(), 2):
+            for name in getattr(self, first).keys() & getattr(self, second).keys():
+                for parameter in getattr(self, first)[name].keys() & getattr(self, second)[name].keys():
+                    raise SpaceError("", f"`train.{name}.{parameter}` is of the {one} and of the {other}: rename one")
 
     def suggest(self, trial: optuna.Trial) -> Config:
         """Draws a config through `trial`; what has only one value is not suggested, but is in the config."""
@@ -78,10 +87,9 @@ class Space:
         for name in sorted(self.architectures):
             found |= _prefixed(name, self.architectures[name])
         found |= _prefixed("train", self._training())
-        for name in sorted(self.optimizers):
-            found |= _prefixed(f"train.{name}", self.optimizers[name])
-        for name in sorted(self.schedules):
-            found |= _prefixed(f"train.{name}", self.schedules[name])
+        for kind in NAMED.values():
+            for name, group in sorted(getattr(self, kind).items()):
+                found |= _prefixed(f"train.{name}", group)
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -94,7 +102,7 @@ class Space:
         """The space that `to_json` wrote, also when the keys were sorted since. Raises `SpaceError` at `place`."""
         try:
             groups = {kind: {name: _read(group) for name, group in value[kind].items()} for kind in GROUPS}
-            return cls(training=_read(value["training"]), **groups)
+            return cls(training=_read(value["training"], before=NAMED), **groups)
         except SpaceError as error:
             raise SpaceError(place, f"is damaged: {error}") from error
         except (KeyError, TypeError, AttributeError) as error:
@@ -121,8 +129,8 @@ class Space:
         return lines
 
     def _training(self) -> dict[str, Domain]:
-        """The optimizer and the schedule first: other training parameters may depend on them."""
-        return {"optimizer": _choice(self.optimizers), "schedule": _choice(self.schedules), **self.training}
+        """The choices of names first: other training parameters may depend on them."""
+        return {key: _choice(getattr(self, kind)) for key, kind in NAMED.items()} | dict(self.training)
 
     def _draw(self, value_of: Callable[[str, Parameter], Scalar]) -> Config:
         config: Config = {}
@@ -141,14 +149,16 @@ class Space:
         architecture = cast(str, fill("", {"architecture": _choice(self.architectures)})["architecture"])
         fill(f"{architecture}.", self.architectures[architecture])
         training = fill("train.", self._training())
-        for kind, groups in (("optimizer", self.optimizers), ("schedule", self.schedules)):
-            name = cast(str, training[kind])
-            fill(f"train.{name}.", groups[name])
+        for key, kind in NAMED.items():
+            name = cast(str, training[key])
+            fill(f"train.{name}.", getattr(self, kind)[name])
         return config
 
 
 def draw(domain: Parameter, rng: random.Random) -> Scalar:
     """A random value of the domain, logarithmically where it says so. Raises `TypeError` for a foreign kind."""
+    if isinstance(domain, Text):
+        return domain.default
     if isinstance(domain, Choice):
         return rng.choice(domain.values)
     if isinstance(domain, Int):
@@ -163,19 +173,23 @@ def draw(domain: Parameter, rng: random.Random) -> Scalar:
             drawn = math.exp(rng.uniform(math.log(domain.low), math.log(domain.high)))
             return min(max(drawn, domain.low), domain.high)
         return rng.uniform(domain.low, domain.high)
-    raise TypeError(f"{domain!r} is neither Int, Float nor Choice")
+    raise TypeError(f"{domain!r} is none of Int, Float, Choice and Text")
 
 
-def ordered(group: Mapping[str, Domain]) -> dict[str, Domain]:
-    """The group with every parameter after those that its condition names, else as it stands. Raises `SpaceError`."""
-    waiting, done = dict(group), dict[str, Domain]()
+def ordered(group: Mapping[str, Domain], before: Iterable[str] = ()) -> dict[str, Domain]:
+    """The group with every parameter after those that its condition names, else as it stands. Raises `SpaceError`.
+
+    `before` are siblings that are suggested before the group.
+    """
+    waiting, done, known = dict(group), dict[str, Domain](), set(before)
     while waiting:
-        ready = [n for n, d in waiting.items() if not isinstance(d, Parameter) or done.keys() >= (d.when or {}).keys()]
+        ready = [n for n, d in waiting.items() if not isinstance(d, Parameter) or known >= (d.when or {}).keys()]
         if not ready:
             name, domain = next(iter(waiting.items()))
-            unknown = next(n for n in cast(Parameter, domain).when or {} if n not in done)
+            unknown = next(n for n in cast(Parameter, domain).when or {} if n not in known)
             raise SpaceError("", f"'{name}' depends on '{unknown}'{did_you_mean(unknown, group)}")
         done[ready[0]] = waiting.pop(ready[0])
+        known.add(ready[0])
     return done
 
 
@@ -186,7 +200,7 @@ def _suggest(trial: optuna.Trial, name: str, domain: Parameter) -> Scalar:
         return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
     if isinstance(domain, Choice):
         return trial.suggest_categorical(name, domain.values)
-    raise TypeError(f"{domain!r} is neither Int, Float nor Choice")
+    raise TypeError(f"{domain!r} is none of Int, Float and Choice")
 
 
 def _choice(names: Mapping[str, Any]) -> Domain:
@@ -202,7 +216,7 @@ def _write(group: Group) -> dict[str, Any]:
     return {name: write_domain(domain) for name, domain in group.items()}
 
 
-def _read(group: Any) -> dict[str, Domain]:
+def _read(group: Any, before: Iterable[str] = ()) -> dict[str, Domain]:
     if not isinstance(group, dict):
         raise SpaceError("", f"parameters must be a mapping, not {kind_of(group)}")
-    return ordered({name: read_domain(value) for name, value in group.items()})
+    return ordered({name: read_domain(value) for name, value in group.items()}, before)

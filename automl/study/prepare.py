@@ -18,13 +18,14 @@ from automl.data.splits import Splits, make_splits
 from automl.errors import RunError, SpaceError
 from automl.hooks.host import PluginHost, load_plugins
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
+from automl.racing.objective import Objective
 from automl.settings import Settings
 from automl.spaces.library import find_space, list_spaces
 from automl.spaces.merge import merge
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import read
+from automl.study.weights import keep_fitting, weights_override
 from automl.training.device import choose_device, choose_precision
-from automl.training.losses import loss_for
 
 log = logging.getLogger("automl.plugins")
 
@@ -43,14 +44,9 @@ class Prepared:
     precision: torch.dtype
 
     @property
-    def objective(self) -> str:
-        """The name of what is minimised: `log_loss` or `rmse`."""
-        return loss_for(self.dataset.task).objective
-
-    @property
-    def metric(self) -> str:
-        """The name of the metric watched beside it: `accuracy` or `r2`."""
-        return loss_for(self.dataset.task).metric
+    def objective(self) -> Objective:
+        """What is optimised."""
+        return Objective.of(self.dataset.task, self.settings.metric)
 
     def resident(self) -> Resident:
         """The data on the device of this search."""
@@ -89,17 +85,29 @@ def load_dataset(settings: Settings, host: PluginHost) -> Dataset:
 def merge_space(settings: Settings, host: PluginHost, kind: str | None = None) -> Space:
     """The search space of the settings; without one, the built-in space for this kind of data (`image` or `table`).
 
-    Raises `SpaceError`.
+    With `weights`, which only `transfer` takes, that is the built-in space `transfer`. Raises `SpaceError`.
     """
-    name = settings.space or ("tabular" if kind == "table" else "images")
+    name = settings.space or ("transfer" if settings.weights else "tabular" if kind == "table" else "images")
     document = read(find_space(name))
+    overrides = (*settings.overrides, *weights_override(settings))
     try:
-        return merge(document, host.catalogue(), architectures=settings.architectures, overrides=settings.overrides)
+        return merge(document, host.catalogue(), architectures=settings.architectures, overrides=overrides)
     except SpaceError as error:
+        if settings.weights and error.place.startswith("--set transfer.weights="):
+            raise SpaceError(f"--weights {settings.weights}", error.problem) from None
         if host.broken and error.problem.startswith("unknown"):
             theirs = "".join(f"\n  {broken}" for broken in host.broken)
             raise SpaceError(error.place, f"{error.problem}\nit may belong to a broken plugin:{theirs}") from None
         raise
+
+
+def check_task(space: Space, task: str) -> None:
+    """Raises `SpaceError` for techniques that this task has no use for."""
+    for name in ("label_smoothing", "class_weights"):
+        if name in space.training and task == "regression":
+            raise SpaceError(
+                f"training.{name}", "only a classification has classes, and this is a regression: leave it out"
+            )
 
 
 def prepare(settings: Settings, dataset: Dataset | None = None) -> Prepared:
@@ -113,15 +121,18 @@ def prepare(settings: Settings, dataset: Dataset | None = None) -> Prepared:
     ladder = make_ladder(settings.epochs, settings.folds)
     if settings.ladder:
         ladder = parse_ladder(settings.ladder, settings.epochs, settings.folds)
-    if settings.space:
+    if settings.space or settings.weights:
         merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
     dataset = dataset or load_dataset(settings, host)
+    Objective.of(dataset.task, settings.metric)
+    space = keep_fitting(merge_space(settings, host, dataset.kind), host, dataset)
+    check_task(space, dataset.task)
     return Prepared(
         settings=settings,
         host=host,
         dataset=dataset,
         splits=make_splits(dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed),
-        space=merge_space(settings, host, dataset.kind),
+        space=space,
         ladder=ladder,
         device=device,
         precision=choose_precision(settings.precision, device),
@@ -150,8 +161,8 @@ def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str
     return {
         "settings": prepared.settings.model_dump(mode="json") | {"storage": storage},
         "study": study,
-        "objective": prepared.objective,
-        "metric": prepared.metric,
+        "objective": prepared.objective.name,
+        "metric": prepared.objective.beside,
         "data": {
             "name": dataset.name,
             "kind": dataset.kind,

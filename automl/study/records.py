@@ -15,7 +15,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.atomic import write_atomic
-from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, VALIDATION_METRIC, Curves
+from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
+from automl.racing.objective import Objective
 from automl.racing.race import Race, Standing
 from automl.study.folder import RunFolder
 
@@ -44,45 +45,44 @@ def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
     return broken_off
 
 
-def remember_result(
-    trial: optuna.Trial, folder: RunFolder, curves: Curves, metric: str, facts: Mapping[str, Any]
-) -> None:
+def remember_result(trial: optuna.Trial, folder: RunFolder, curves: Curves, facts: Mapping[str, Any]) -> None:
     """Writes what an ended trial came to: `facts` (reason, parameters, seconds, ...) and all that its curves tell."""
-    for name, value in {**describe(curves, metric), **facts}.items():
+    for name, value in {**describe(curves), **facts}.items():
         trial.set_user_attr(name, value)
     if curves.fold_epochs:
         write_atomic(folder.curves(trial.number), lambda file: np.savez_compressed(file, curves=curves.values))
 
 
-def describe(curves: Curves, metric: str) -> dict[str, Any]:
-    """Epochs, folds, fold-epochs, and at the score's epoch: spread over the folds, metric, and generalisation gap.
+def describe(curves: Curves) -> dict[str, Any]:
+    """Epochs, folds, fold-epochs, and at the score's epoch: score and its spread over the folds, what stands beside it
+    (by its name), and the generalisation gap.
 
     The gap is the validation loss minus the train loss, fold means. Empty curves give zeros.
     """
+    objective = curves.objective
     facts: dict[str, Any] = {"epochs": 0, "folds": 0, "fold_epochs": 0}
     best = curves.best_epoch()
     if best:
         # A fold that joined late may be shorter; the first folds carry the score then.
-        validation, train, metrics = (
-            curves.values[: curves.folds, best - 1, which] for which in (VALIDATION_LOSS, TRAIN_LOSS, VALIDATION_METRIC)
-        )
+        at_best = curves.values[: curves.folds, best - 1]
+        scores, beside = at_best[:, objective.column], at_best[:, objective.beside_column]
         facts |= {
             "epochs": int(np.isfinite(curves.values[0, :, VALIDATION_LOSS]).sum()),
             "folds": curves.folds,
             "fold_epochs": curves.fold_epochs,
             "best_epoch": best,
-            "score": float(validation.mean()),
-            "score_std": float(validation.std(ddof=1)) if len(validation) > 1 else None,
-            metric: float(metrics.mean()),
-            "generalisation_gap": float(validation.mean() - train.mean()),
+            "score": float(scores.mean()),
+            "score_std": float(scores.std(ddof=1)) if len(scores) > 1 else None,
+            objective.beside: float(beside.mean()),
+            "generalisation_gap": float(at_best[:, VALIDATION_LOSS].mean() - at_best[:, TRAIN_LOSS].mean()),
         }
     return facts
 
 
-def load_curves(folder: RunFolder, number: int) -> Curves | None:
+def load_curves(folder: RunFolder, number: int, objective: Objective) -> Curves | None:
     """The curves of an ended trial, or None when it has none."""
     try:
         with np.load(folder.curves(number), allow_pickle=False) as file:
-            return Curves.of(file["curves"])
+            return Curves.of(file["curves"], objective)
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return None

@@ -14,7 +14,7 @@ from automl.data.resident import Resident
 from automl.errors import Infeasible, MachineFailed, NoTrialSucceeded, RunError, TrialFailed
 from automl.hooks.loading import blame
 from automl.racing.climb import Outcome, climb
-from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
+from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule, default_patience
 from automl.racing.race import Race
 from automl.study.budget import Budget, OutOfTime, Stop
@@ -111,7 +111,7 @@ class Search:
             trial = optuna.Trial(self.study, self._trial_id(number))
             config = self.prepared.space.suggest(trial)
         self.watcher.climbing(number, rung, config)
-        curves = Curves(self.prepared.settings.folds, self.prepared.settings.epochs)
+        curves = self._no_curves()
         run: TrialRun | None = None
         try:
             run = self._build(number, config)
@@ -145,6 +145,7 @@ class Search:
             seed=derive_seed(settings.seed, "trial", number),
             precision=self.prepared.precision,
             max_params=settings.max_params,
+            objective=self.prepared.objective,
             tick=self.budget.check,
         )
 
@@ -177,12 +178,13 @@ class Search:
                 saved = time.monotonic()
 
     def _report(self, trial: optuna.Trial, curves: Curves, results: list[FoldEpoch]) -> None:
-        """Reports the fold mean at this epoch, once: Optuna keeps the first report of a step."""
+        """Reports the fold mean of the score at this epoch, once: Optuna keeps the first report of a step."""
+        column = curves.objective.column
         epoch = results[0].epoch
         folds = max(result.fold for result in results) + 1
         if min(result.fold for result in results) == 0:
             with storage_errors():
-                trial.report(float(curves.values[:folds, epoch - 1, VALIDATION_LOSS].mean()), epoch)
+                trial.report(float(curves.values[:folds, epoch - 1, column].mean()), epoch)
 
     def _save(self, run: TrialRun, number: int, curves: Curves) -> None:
         with storage_errors():
@@ -237,8 +239,8 @@ class Search:
                     trial.set_constraint("overfitting", verdict.gap)
             # Its scores still count at their rungs, also after a restart.
             remember_standing(trial, self.race.standings[trial.number])
-            remember_result(trial, self.folder, curves, self.prepared.metric, facts)
-            value = outcome.score if state == TrialState.COMPLETE and outcome else None
+            remember_result(trial, self.folder, curves, facts)
+            value = curves.objective.value(outcome.score) if state == TrialState.COMPLETE and outcome else None
             self.study.tell(trial.number, value, state=state)
         if state != TrialState.COMPLETE:
             self.race.leave(trial.number)
@@ -267,10 +269,14 @@ class Search:
         path = self.folder.checkpoint(number)
         if path.exists():
             try:
-                return read_curves(path)
+                return read_curves(path, self.prepared.objective)
             except RunError as error:
                 log.warning("the curves of trial %d are lost: %s", number, error)
-        return Curves(self.prepared.settings.folds, self.prepared.settings.epochs)
+        return self._no_curves()
+
+    def _no_curves(self) -> Curves:
+        settings = self.prepared.settings
+        return Curves(settings.folds, settings.epochs, self.prepared.objective)
 
     def _frozen(self, number: int) -> FrozenTrial:
         with storage_errors():

@@ -13,8 +13,10 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
 
 from automl.errors import MachineFailed, RunError, SettingsError
+from automl.racing.objective import Objective
 
 PASSWORD_VARIABLE = "AUTOML_STORAGE"
 
@@ -89,13 +91,16 @@ def _is_record(line: bytes) -> bool:
         return False
 
 
-def create_study(storage: BaseStorage, name: str, objective: str, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    """A new study that minimises `objective`. Raises `RunError` when the storage has one of this name."""
+def create_study(
+    storage: BaseStorage, name: str, objective: Objective, sampler: optuna.samplers.BaseSampler
+) -> optuna.Study:
+    """A new study that optimises `objective`. Raises `RunError` when the storage has one of this name."""
     try:
-        study = optuna.create_study(storage=storage, study_name=name, direction="minimize", sampler=sampler)
+        direction = StudyDirection[objective.direction.upper()]
+        study = optuna.create_study(storage=storage, study_name=name, direction=direction, sampler=sampler)
     except optuna.exceptions.DuplicatedStudyError:
         raise RunError(f"the storage has a study '{name}' already; choose another name with --study") from None
-    study.set_metric_names([objective])
+    study.set_metric_names([objective.name])
     return study
 
 

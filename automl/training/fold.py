@@ -8,17 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel
 
-from automl.data.augment import POLICIES, Policy
+from automl.data.augment import BatchAugmentation
 from automl.data.resident import Normalisation, Resident
 from automl.training.batch_norm import BatchNormWarmUp
 from automl.training.layout import choose_layout
+from automl.training.losses import Criterion, Loss, criterion_for
+from automl.training.network import expected_normalisation, load_weights
 from automl.training.recipe import Recipe
 from automl.training.seeds import derive_seed, seed_torch
+from automl.training.techniques import Techniques, averaged, treat_gradients, warmed_up
 
 
-@dataclass
+@dataclass(eq=False)
 class Fold:
     """The state of one fold after `epochs` epochs. `train` and `validation` are sample numbers on the device.
 
@@ -34,19 +38,43 @@ class Fold:
     validation: Tensor
     batch_size: int
     layout: torch.memory_format
-    augmentation: Policy
+    augmentation: BatchAugmentation
+    criterion: Criterion
+    techniques: Techniques
+    warmup_steps: int
+    average: AveragedModel | None
     seed: int
-    warm_up: BatchNormWarmUp
+    batch_norm_warm_up: BatchNormWarmUp
     epochs: int = 0
+    dtype: torch.dtype = torch.float32
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The network's output [b, outputs] on raw samples [b, ...]."""
-        x = self.normalisation(x)
+    @property
+    def deployed(self) -> nn.Module:
+        """The network that is validated and kept: the moving average where there is one."""
+        return self.network if self.average is None else self.average.module
+
+    def forward(self, x: Tensor, network: nn.Module | None = None) -> Tensor:
+        """The output [b, outputs] of `network` (default: the one in training) on raw samples [b, ...]."""
+        x = self.normalisation(x).to(self.dtype)
         if self.layout is torch.contiguous_format and x.ndim == 4:
             # A copy, for with one channel both layouts are the same to `contiguous()` but not to oneDNN.
             x = x.clone(memory_format=torch.contiguous_format)
-        output: Tensor = self.network(x)
+        output: Tensor = (network or self.network)(x)
         return output
+
+    def update(self, step: int) -> None:
+        """Takes step number `step` (from 0, over all epochs) with the gradients that are there; then the schedule's."""
+        treat_gradients(self.network, self.techniques)
+        with warmed_up(self.optimizer, step, self.warmup_steps):
+            self.optimizer.step()
+        if not isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    def step_seed(self, step: int) -> int:
+        """The seed of all that is random in step number `step` of the next epoch: augmentation and dropout."""
+        return derive_seed(self.seed, "masks", self.epochs + 1, step)
 
     def batches(self) -> list[Tensor]:
         """The sample numbers of each batch of the next epoch, shuffled by (seed, epoch) alone.
@@ -70,6 +98,7 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
 def build_fold(
     recipe: Recipe,
     resident: Resident,
+    loss: Loss,
     train: NDArray[np.int64],
     validation: NDArray[np.int64],
     *,
@@ -82,20 +111,28 @@ def build_fold(
         # Built on the CPU, so that the initial weights do not depend on the device.
         seed_torch(derive_seed(seed, "weights"), torch.device("cpu"))
         network = recipe.build_network(resident.input_shape, resident.num_outputs)
+        load_weights(network)
     layout = choose_layout(network, resident.device) if resident.image else torch.contiguous_format
     network.to(resident.device, memory_format=layout)  # type: ignore[call-overload]
     optimizer = recipe.build_optimizer(network)
+    steps = steps_per_epoch(len(train), recipe.batch_size)
+    techniques = recipe.techniques
+    index = torch.from_numpy(np.asarray(train, dtype=np.int64)).to(resident.device)
     return Fold(
         number=number,
         network=network,
         optimizer=optimizer,
-        schedule=recipe.build_schedule(optimizer, steps_per_epoch(len(train), recipe.batch_size)),
-        normalisation=resident.normalisation(train),
-        train=torch.from_numpy(np.asarray(train, dtype=np.int64)).to(resident.device),
+        schedule=recipe.build_schedule(optimizer, steps),
+        normalisation=expected_normalisation(network, resident.normalisation(train)),
+        train=index,
         validation=torch.from_numpy(np.asarray(validation, dtype=np.int64)).to(resident.device),
         batch_size=recipe.batch_size,
         layout=layout,
-        augmentation=POLICIES[recipe.augmentation] if resident.image else Policy(),
+        augmentation=recipe.build_augmentation() if resident.image else BatchAugmentation(),
+        criterion=criterion_for(loss, techniques, resident.y[index], resident.num_outputs),
+        techniques=techniques,
+        warmup_steps=round(techniques.warmup * recipe.epochs * steps),
+        average=averaged(network, techniques.ema) if techniques.ema else None,
         seed=seed,
-        warm_up=BatchNormWarmUp(network),
+        batch_norm_warm_up=BatchNormWarmUp(network),
     )

@@ -1,46 +1,46 @@
-"""Losses and the metric that is watched beside them, summed over a batch so that means over an epoch are exact."""
+"""Losses: what a training step minimises, and what an epoch is scored by."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl.data.resident import Normalisation
+from automl.training.metrics import measure
+from automl.training.techniques import Techniques, balanced_weights
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""What a training step minimises, as a mean over the batch: (output [b, outputs], targets) -> []."""
+
+
+def widened(output: Tensor) -> Tensor:
+    """The output in float32, or in float64 if it is."""
+    return output.to(torch.promote_types(output.dtype, torch.float32))
 
 
 class ClassificationLoss:
-    """Cross entropy (log loss, natural logarithm); the metric is accuracy."""
-
-    objective = "log_loss"
-    metric = "accuracy"
+    """Cross entropy (log loss, natural logarithm)."""
 
     def normalise_targets(self, y: Tensor, norm: Normalisation) -> Tensor:
         """Class indices need no normalisation."""
         return y
 
     def __call__(self, output: Tensor, y: Tensor) -> Tensor:
-        """The mean loss of a batch: logits [b, classes], class indices [b]."""
-        return F.cross_entropy(output.float(), y)
+        """The mean loss of a batch: logits [b, classes], class indices [b] or shares of classes [b, classes]."""
+        return F.cross_entropy(widened(output), y)
 
-    def metric_sums(self, output: Tensor, y: Tensor, norm: Normalisation) -> Tensor:
-        """What must be summed over batches for the metric: the number of right answers."""
-        return (output.argmax(1) == y).sum()
-
-    def finish(self, loss: float, metric: float, norm: Normalisation) -> tuple[float, float]:
-        """(loss, metric) of an epoch from the means over its samples."""
-        return loss, metric
+    def score(self, output: Tensor, y: Tensor, norm: Normalisation, metric: str) -> tuple[float, float]:
+        """(log loss, `metric`) of logits [n, classes] and class indices [n]."""
+        loss = F.cross_entropy(output.double(), y).item()
+        return loss, measure(metric, y.cpu().numpy(), output.softmax(1).cpu().numpy())
 
 
 class RegressionLoss:
-    """Mean squared error on normalised targets, reported as RMSE in the targets' units; the metric is R2.
-
-    R2 = 1 - MSE / Var(y of the training part), averaged over the outputs.
-    """
-
-    objective = "rmse"
-    metric = "r2"
+    """Mean squared error on normalised targets, reported as RMSE in the targets' units (mean over the outputs)."""
 
     def normalise_targets(self, y: Tensor, norm: Normalisation) -> Tensor:
         """Targets [b, outputs] in units of the training part's standard deviation."""
@@ -50,16 +50,17 @@ class RegressionLoss:
 
     def __call__(self, output: Tensor, y: Tensor) -> Tensor:
         """The mean loss of a batch: predictions and normalised targets, both [b, outputs]."""
-        return F.mse_loss(output.float(), y)
+        return F.mse_loss(widened(output), y)
 
-    def metric_sums(self, output: Tensor, y: Tensor, norm: Normalisation) -> Tensor:
-        """The sum of squared errors in the targets' units, averaged over the outputs."""
+    def score(self, output: Tensor, y: Tensor, norm: Normalisation, metric: str) -> tuple[float, float]:
+        """(RMSE, `metric`) of normalised predictions and targets in their own units, both [n, outputs]."""
+        assert norm.y_mean is not None
         assert norm.y_std is not None
-        return (((output.float() - y) * norm.y_std) ** 2).mean(1).sum()
-
-    def finish(self, loss: float, metric: float, norm: Normalisation) -> tuple[float, float]:
-        """(RMSE, R2) of an epoch from the means over its samples."""
-        return float(metric**0.5), 1.0 - loss
+        if not torch.isfinite(output).all():  # scikit-learn refuses it
+            return float("nan"), float("nan")
+        predicted = (output * norm.y_std + norm.y_mean).cpu().numpy()
+        targets = y.cpu().numpy()
+        return measure("rmse", targets, predicted), measure(metric, targets, predicted)
 
 
 Loss = ClassificationLoss | RegressionLoss
@@ -76,18 +77,35 @@ def split_auxiliary(network: nn.Module, output: Any) -> tuple[Any, tuple[Any, ..
     return output, ()
 
 
-def training_loss(loss: Loss, network: nn.Module, output: Any, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(what is minimised, the loss, the output [b, outputs]) from what `network` returned in training.
+def criterion_for(loss: Loss, techniques: Techniques, labels: Tensor, classes: int) -> Criterion:
+    """What training minimises: `loss`, or in a classification what label smoothing and class weights make of it.
 
-    What is minimised is the loss plus `network.auxiliary_weight` times the sum of the losses of auxiliary classifiers.
-    The loss itself is that of the output alone, so that it compares with the validation loss.
+    `labels` [n] are those of the training samples.
+    """
+    balanced = techniques.class_weights == "balanced"
+    if isinstance(loss, RegressionLoss) or not (balanced or techniques.label_smoothing):
+        return loss
+    weights = balanced_weights(labels, classes) if balanced else None
+
+    def criterion(output: Tensor, y: Tensor) -> Tensor:
+        output = widened(output)
+        weight = None if weights is None else weights.to(output.dtype)
+        return F.cross_entropy(output, y, weight, label_smoothing=techniques.label_smoothing)
+
+    return criterion
+
+
+def training_loss(criterion: Criterion, network: nn.Module, output: Any, y: Tensor) -> tuple[Tensor, Tensor]:
+    """(what is minimised, the output [b, outputs]) from what `network` returned in training.
+
+    What is minimised is `criterion` plus `network.auxiliary_weight` times its sum over the auxiliary classifiers.
     """
     output, auxiliary = split_auxiliary(network, output)
-    value = loss(output, y)
-    if not auxiliary:
-        return value, value, output
-    others = sum((loss(each, y) for each in auxiliary), start=value.new_zeros(()))
-    return value + float(network.auxiliary_weight) * others, value, output  # type: ignore[arg-type]
+    minimised = criterion(output, y)
+    if auxiliary:
+        others = sum((criterion(each, y) for each in auxiliary), start=minimised.new_zeros(()))
+        minimised = minimised + float(network.auxiliary_weight) * others  # type: ignore[arg-type]
+    return minimised, output
 
 
 def loss_for(task: str) -> Loss:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from automl.data.augment import BatchAugmentation
+from automl.data.policy import BOUNDS, Policy
 from automl.errors import Infeasible, TrialFailed
-from automl.hooks.declarations import Architecture, Optimizer, Schedule
+from automl.hooks.declarations import Architecture, Augmentation, Declaration, Optimizer, Schedule
 from automl.hooks.host import PluginHost
 from automl.training.losses import split_auxiliary
+from automl.training.network import parameters_by_ratio
+from automl.training.techniques import Techniques
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Recipe:
     """How to build and train one network.
 
     `epochs` is the horizon E: schedules are laid out for it, however early the trial is stopped. The mappings hold the
-    keyword arguments of the three builders.
+    keyword arguments of the builders. `augmentation_parts` replace those of the policy (None: images stay as they are).
     """
 
     architecture: Architecture
@@ -34,7 +38,10 @@ class Recipe:
     weight_decay: float
     batch_size: int
     epochs: int
-    augmentation: str = "none"
+    augmentation: Augmentation | None = None
+    augmentation_config: Mapping[str, Any] = field(default_factory=dict)
+    augmentation_parts: Mapping[str, float] = field(default_factory=dict)
+    techniques: Techniques = field(default_factory=Techniques)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], host: PluginHost, epochs: int) -> Recipe:
@@ -46,7 +53,9 @@ class Recipe:
         def under(prefix: str) -> dict[str, Any]:
             return {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)}
 
-        architecture, optimizer, schedule = (config[k] for k in ("architecture", "train.optimizer", "train.schedule"))
+        architecture, optimizer, schedule, augmentation = (
+            config[k] for k in ("architecture", "train.optimizer", "train.schedule", "train.augmentation")
+        )
         return cls(
             architecture=host.architecture(architecture),
             architecture_config=under(f"{architecture}."),
@@ -58,7 +67,10 @@ class Recipe:
             weight_decay=config["train.weight_decay"],
             batch_size=config["train.batch_size"],
             epochs=epochs,
-            augmentation=config["train.augmentation"],
+            augmentation=host.augmentation(augmentation),
+            augmentation_config=under(f"train.{augmentation}."),
+            augmentation_parts={name: config[f"train.{name}"] for name in BOUNDS if f"train.{name}" in config},
+            techniques=Techniques.from_config(config),
         )
 
     def build_network(self, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
@@ -71,13 +83,17 @@ class Recipe:
         return network
 
     def build_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer over two parameter groups: weights are decayed, biases and norm parameters (1-d) are not."""
-        weights = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-        others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [
-            {"params": weights, "weight_decay": self.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
+        """The optimizer over two parameter groups: weights are decayed, biases and norm parameters (1-d) are not.
+
+        A network with `lr_ratios` has two such groups for each of its learning rates.
+        """
+        groups: list[dict[str, Any]] = []
+        for ratio, parameters in parameters_by_ratio(network).items():
+            lr = {} if ratio == 1 else {"lr": ratio * self.lr}
+            weights = [p for p in parameters if p.ndim > 1]
+            others = [p for p in parameters if p.ndim <= 1]
+            groups.append({"params": weights, "weight_decay": self.weight_decay, **lr})
+            groups.append({"params": others, "weight_decay": 0.0, **lr})
         optimizer: torch.optim.Optimizer = self.optimizer.build(
             [g for g in groups if g["params"]], self.lr, **self.optimizer_config
         )
@@ -88,8 +104,19 @@ class Recipe:
         schedule: LRScheduler = self.schedule.build(optimizer, self.epochs, steps_per_epoch, **self.schedule_config)
         return schedule
 
+    def build_augmentation(self) -> BatchAugmentation:
+        """What is done to the images of a training batch. Raises what the plugin raises, and `TrialFailed`."""
+        if self.augmentation is None:
+            return BatchAugmentation(Policy(**self.augmentation_parts))
+        built, source = self.augmentation.build(**self.augmentation_config), describe_source(self.augmentation)
+        if isinstance(built, Policy):
+            return BatchAugmentation(replace(built, **self.augmentation_parts))
+        if not callable(built):
+            raise TrialFailed(f"{source}: build() returned {type(built).__name__}, not a Policy or a function")
+        return BatchAugmentation(Policy(**self.augmentation_parts), built, source)
 
-def describe_source(declaration: Architecture | Optimizer | Schedule) -> str:
+
+def describe_source(declaration: Declaration) -> str:
     """`plugin 'name' (file:line)` for messages."""
     return f"plugin '{declaration.plugin or declaration.name}' ({declaration.source}:{declaration.line})"
 

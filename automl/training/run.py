@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 from automl.data.resident import Resident
 from automl.errors import Infeasible, NonFinite, RunError
 from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.objective import Objective
+from automl.training import fused, serial
 from automl.training.checkpoint import load_tree, save_tree
 from automl.training.fold import Fold, build_fold
 from automl.training.losses import loss_for
 from automl.training.recipe import Recipe, check_on_meta
 from automl.training.seeds import derive_seed
-from automl.training.serial import evaluate, step_plateau, train_epoch
+
+Scores = tuple[float, float]
+"""(loss, metric) of an epoch."""
 
 FoldSamples = tuple[NDArray[np.int64], NDArray[np.int64]]
 """The sample numbers of one fold: (training part, validation part)."""
@@ -41,7 +45,9 @@ class TrialRun:
         seed: of this trial; each fold derives its own.
         precision: dtype of matrix products.
         max_params: networks above are infeasible (None: no limit).
+        stacked: whether folds that advance together are trained as one stacked model.
         tick: called before each batch; may raise to stop. What was not saved is lost then.
+        objective: what is scored; its metric is measured beside the loss (None: the task's default).
         plateau_losses: what plateau schedules are told by epoch where a fold has no validation samples (the final fit).
 
     Raises:
@@ -57,6 +63,8 @@ class TrialRun:
         seed: int,
         precision: torch.dtype = torch.float32,
         max_params: int | None = None,
+        objective: Objective | None = None,
+        stacked: bool = False,
         tick: Callable[[], None] = lambda: None,
         plateau_losses: Sequence[float] = (),
     ):
@@ -67,9 +75,13 @@ class TrialRun:
         self.precision = precision
         self.tick = tick
         self.plateau_losses = plateau_losses
-        self.loss = loss_for("classification" if resident.classification else "regression")
+        task = "classification" if resident.classification else "regression"
+        self.loss = loss_for(task)
+        self.objective = objective or Objective.of(task)
         self.parameters = check_on_meta(recipe, resident.input_shape, resident.num_outputs, max_params)
         self.folds: list[Fold] = []
+        self.stacked = stacked
+        self._stack: fused.Stack | None = None
         self.seconds = 0.0
 
     def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
@@ -87,7 +99,7 @@ class TrialRun:
             for epoch in range(1, epochs + 1):
                 behind = [fold for fold in self.folds[:folds] if fold.epochs < epoch]
                 if behind:
-                    yield [self._train_epoch(fold) for fold in behind]
+                    yield self._train_epoch(behind)
 
     @contextmanager
     def _out_of_memory(self) -> Iterator[None]:
@@ -105,22 +117,40 @@ class TrialRun:
     def _build(self, number: int) -> Fold:
         train, validation = self.samples[number]
         seed = derive_seed(self.seed, "fold", number)
-        return build_fold(self.recipe, self.resident, train, validation, number=number, seed=seed)
+        return build_fold(self.recipe, self.resident, self.loss, train, validation, number=number, seed=seed)
 
-    def _train_epoch(self, fold: Fold) -> FoldEpoch:
+    def _train_epoch(self, folds: list[Fold]) -> list[FoldEpoch]:
+        """One epoch of folds that have the same number of epochs behind them, and what they showed."""
         started = time.perf_counter()
-        train_loss, train_metric = train_epoch(fold, self.resident, self.loss, self.precision, self.tick)
-        validation_loss, validation_metric = train_loss, train_metric
-        if fold.epochs <= len(self.plateau_losses):
-            validation_loss = self.plateau_losses[fold.epochs - 1]
-        if len(fold.validation):
-            validation_loss, validation_metric = evaluate(fold, self.resident, self.loss, self.precision)
+        trained, validated = self._execute(folds)
         self.seconds += time.perf_counter() - started
-        for what, value in (("train loss", train_loss), ("validation loss", validation_loss)):
+        return [self._shown(fold, train, valid) for fold, train, valid in zip(folds, trained, validated, strict=True)]
+
+    def _execute(self, folds: list[Fold]) -> tuple[list[Scores], list[Scores | None]]:
+        """The train and the validation scores of each fold, by the executor; None without validation samples."""
+        how = (self.resident, self.loss, self.objective.metric, self.precision)
+        validates = all(len(fold.validation) for fold in folds)
+        if self.stacked and len(folds) > 1 and validates:
+            if self._stack is None or self._stack.folds != folds:
+                self._stack = fused.Stack(folds)
+            return fused.train_epoch(self._stack, *how, self.tick), list(fused.evaluate(self._stack, *how))
+        trained = [serial.train_epoch(fold, *how, self.tick) for fold in folds]
+        return trained, [serial.evaluate(fold, *how) if len(fold.validation) else None for fold in folds]
+
+    def _shown(self, fold: Fold, trained: Scores, validated: Scores | None) -> FoldEpoch:
+        """What a fold showed; tells its schedule, and refuses scores that are no numbers."""
+        if validated is None:
+            validated = trained
+            if fold.epochs <= len(self.plateau_losses):
+                validated = self.plateau_losses[fold.epochs - 1], trained[1]
+        checked = [("train loss", trained[0]), ("validation loss", validated[0])]
+        if self.objective.name == self.objective.metric:
+            checked.append((f"validation {self.objective.metric}", validated[1]))
+        for what, value in checked:
             if not math.isfinite(value):
                 raise NonFinite(f"{what} {value}", fold.number + 1, fold.epochs)
-        step_plateau(fold, validation_loss)
-        return FoldEpoch(fold.number, fold.epochs, train_loss, train_metric, validation_loss, validation_metric)
+        serial.step_plateau(fold, validated[0])
+        return FoldEpoch(fold.number, fold.epochs, *trained, *validated)
 
     @property
     def peak_memory(self) -> int:
@@ -132,6 +162,7 @@ class TrialRun:
     def release(self) -> None:
         """Gives back the memory of all folds."""
         self.folds.clear()
+        self._stack = None
         if self.resident.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -144,6 +175,7 @@ class TrialRun:
             {
                 "epochs": fold.epochs,
                 "network": dict(fold.network.state_dict()),
+                "average": fold.average and dict(fold.average.state_dict()),
                 "optimizer": fold.optimizer.state_dict(),
                 "schedule": _plain(fold.schedule.state_dict()),
             }
@@ -166,19 +198,21 @@ class TrialRun:
             for fold, state in zip(self.folds, tree["folds"], strict=True):
                 fold.epochs = state["epochs"]
                 fold.network.load_state_dict(state["network"])
+                if fold.average is not None:
+                    fold.average.load_state_dict(state["average"])
                 fold.optimizer.load_state_dict(state["optimizer"])
                 _match_layout(fold.optimizer)
                 fold.schedule.load_state_dict(state["schedule"])
             self.seconds = tree["seconds"]
-            return Curves.of(tree["curves"].numpy())
+            return Curves.of(tree["curves"].numpy(), self.objective)
         except (LookupError, ValueError, RuntimeError, AttributeError, TypeError) as error:
             raise RunError(f"{path}: this checkpoint does not fit its trial ({error})") from error
 
 
-def read_curves(path: Path) -> Curves:
+def read_curves(path: Path, objective: Objective) -> Curves:
     """The curves in a checkpoint, without building its networks. Raises `RunError` for a damaged file."""
     try:
-        return Curves.of(load_tree(path)["curves"].numpy())
+        return Curves.of(load_tree(path)["curves"].numpy(), objective)
     except (KeyError, AttributeError) as error:
         raise RunError(f"{path}: this checkpoint has no curves") from error
 

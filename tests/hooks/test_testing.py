@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from automl import Choice, Float, Infeasible, Int, architecture
+from automl.hooks import testing
 from automl.hooks.configs import corner_configs, random_config_list
 from automl.hooks.host import load_plugins
 from automl.testing import check_architecture, examine
@@ -151,6 +152,22 @@ def test_a_huge_network_is_built_without_memory_and_not_trained():
     by_width = {c.config["width"]: c for c in check_architecture(vast, (4,), 2)}
     assert by_width[6000].parameters > 36_000_000
     assert (by_width[6000].trained, by_width[4].trained) == (False, True)
+    assert (by_width[6000].untrained, by_width[4].untrained) == ("36 million parameters", "")
+
+
+def test_the_work_is_bounded_and_what_is_too_dear_says_why_it_was_not_trained(monkeypatch):
+    monkeypatch.setattr(testing, "MOST_WORK", 16 * 3.6e4)
+    by_width = {c.config["width"]: c for c in check_architecture(sound, (1, 9, 9), 3, random_configs=20)}
+    # A convolution of 3x3 in 7x7 places and a dense layer, two samples: 2 * 2 * (9 * 49 * 16 + 16 * 3) for width 8
+    assert by_width[8].operations == 2 * 2 * (9 * 49 * 16 + 16 * 3)
+    assert {w: c.trained for w, c in by_width.items() if w in (2, 8)} == {2: True, 8: True}
+    monkeypatch.setattr(testing, "MOST_WORK", 16 * 2e4)
+    by_width = {c.config["width"]: c for c in check_architecture(sound, (1, 9, 9), 3, random_configs=20)}
+    assert (by_width[2].trained, by_width[8].trained) == (True, False)
+    assert by_width[8].untrained == "0.0 billion operations"
+    monkeypatch.setattr(testing, "MOST_WORK", 0)
+    trained = [c for c in check_architecture(sound, (1, 9, 9), 3, random_configs=20) if c.trained]
+    assert [c.config["width"] for c in trained] == [2]  # one at least, the cheapest
 
 
 def test_tied_weights_can_be_saved():

@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from automl.racing.curves import Curves
+from automl.racing.objective import Objective
 from automl.results.leaderboard import full_config, make_row, summarise
 from automl.settings import make_settings
 from automl.study.folder import RunFolder
@@ -62,13 +63,13 @@ class TestARealRun:
         assert summary["totals"].keys() >= TOTALS
         assert json.loads(json.dumps(summary, allow_nan=False)) == summary
         assert (summary["objective"], summary["direction"]) == ("log_loss", "minimize")
-        assert summary["test"].keys() == {"log_loss", "accuracy"}
+        assert summary["test"].keys() == {"log_loss", "accuracy", "balanced_accuracy", "macro_f1", "auroc"}
 
     def test_rows_agree_with_the_curves_on_disk(self, finished_run):
         rows = finished_run.leaderboard()
         assert sorted(row["number"] for row in rows) == list(range(6))
         for row in rows:
-            curves = load_curves(finished_run.folder, row["number"])
+            curves = load_curves(finished_run.folder, row["number"], Objective())
             assert isinstance(curves, Curves)
             assert row["fold_epochs"] == curves.fold_epochs
             assert row["score"] == pytest.approx(curves.score())
@@ -130,7 +131,7 @@ class TestRows:
         space.suggest(trial)
         for epoch, value in enumerate([0.9, 0.4, 0.6], start=1):
             trial.report(value, epoch)
-        row = make_row(study.trials[0], "accuracy", space)
+        row = make_row(study.trials[0], Objective(), space)
         assert (row["state"], row["reason"], row["score"]) == ("RUNNING", "waiting", 0.4)
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -139,7 +140,7 @@ class TestRows:
         space.suggest(trial)
         trial.set_user_attr("score", value)
         study.tell(trial, state=TrialState.PRUNED)
-        row = make_row(study.trials[0], "accuracy", space)
+        row = make_row(study.trials[0], Objective(), space)
         assert row["score"] is None
         json.dumps(row, allow_nan=False)
 
@@ -154,7 +155,7 @@ class TestRows:
     def test_a_trial_that_broke_off_while_it_was_drawn_shows_what_is_known(self, study, space):
         trial = study.ask()
         trial.suggest_categorical("architecture", ["lenet", "mlp"])
-        row = make_row(study.trials[0], "accuracy", space)
+        row = make_row(study.trials[0], Objective(), space)
         assert row["config"] == {"architecture": row["architecture"]}
         study.ask()
-        assert make_row(study.trials[1], "accuracy", space)["architecture"] is None
+        assert make_row(study.trials[1], Objective(), space)["architecture"] is None

@@ -8,6 +8,7 @@ import pytest
 
 from automl.errors import MachineFailed
 from automl.racing.curves import Curves
+from automl.racing.objective import Objective
 from automl.results.pictures import draw_curves, draw_race, loss_limits, scores_by_rung
 from automl.results.report import duration, search_command, write_report
 from automl.settings import Settings
@@ -265,9 +266,9 @@ def test_the_command_that_begins_it_anew_names_what_was_chosen():
 def test_a_picture_is_well_formed_and_has_the_colours_of_the_page():
     curves = curves_to(6, 3)
     for svg in (
-        draw_curves(curves, "trial 0 & <b> $x$ --", "log_loss", loss_limits([curves])),
-        draw_race([("winner", [1.0, 0.5]), ("outpaced", [2.0])], ["1x1", "6x3"], "log_loss"),
-        draw_curves(Curves(FOLDS, EPOCHS), "empty", "log_loss"),
+        draw_curves(curves, "trial 0 & <b> $x$ --", loss_limits([curves])),
+        draw_race([("winner", [1.0, 0.5]), ("outpaced", [2.0])], ["1x1", "6x3"], Objective()),
+        draw_curves(Curves(FOLDS, EPOCHS), "empty"),
     ):
         ET.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
         assert "var(--muted)" in svg
@@ -279,7 +280,7 @@ def test_a_loss_of_zero_or_below_is_drawn_on_a_linear_axis():
     curves.values[0, 2] = 0.0
     low, high = loss_limits([curves])
     assert low < 0 < high
-    assert draw_curves(curves, "zero", "rmse", (low, high)).startswith("<svg ")
+    assert draw_curves(curves, "zero", (low, high)).startswith("<svg ")
 
 
 def test_a_trial_scores_at_the_rungs_it_has_reached_and_no_further():

@@ -21,6 +21,7 @@ CATALOGUE = Catalogue(
     },
     optimizers={"sgd": {"momentum": Float(0.0, 0.99), "nesterov": Choice(True, False)}, "adam": {}},
     schedules={"constant": {}, "step": {"gamma": Float(0.1, 0.9, step=0.1)}},
+    augmentations={"none": {}, "light": {}, "blur": {"sigma": Float(0.5, 2.0)}},
 )
 
 

@@ -6,7 +6,7 @@ from catalogue import CATALOGUE, merged
 from automl.errors import SpaceError
 from automl.spaces.parameters import Parameter
 from automl.spaces.schema import json_schema
-from automl.spaces.training import TRAINING
+from automl.spaces.training import KNOWN
 from automl.spaces.yaml_file import parse
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -26,6 +26,8 @@ GOOD = [
     "architectures: {lenet: {dropout: {int: [0, 1]}}}",
     "training: {optimizer: sgd, schedule: [step], lr: 0.1, weight_decay: 0, batch_size: [16, 512]}",
     "training: {optimizer: {sgd: {momentum: 0.9, nesterov: true}, adam: }, lr: {float: [1e-4, 1], log: true}}",
+    "training: {augmentation: [none, blur], rotation: {float: [0, 30]}, horizontal_flip: 0, mixup: [0.2, 1]}",
+    "training: {augmentation: {light: , blur: {sigma: 1}}}",
     "training: {lr: {choice: [1, 0.5]}, batch_size: {int: [16, 256], log: true}}",
 ]
 
@@ -51,6 +53,9 @@ BAD = [
     "training: {lr: fast}",
     "training: {lr: -1}",
     "training: {batch_size: 0}",
+    "training: {augmentation: ligth}",
+    "training: {crop_area: {float: [0, 1]}}",
+    "training: {rotation: 181}",
     "training: {lr: {float: [1]}}",
     "training: {lr: {float: [1, 2], when: {optimizer: sgd}}}",
     "description: 3",
@@ -80,6 +85,7 @@ def test_mistakes_are_refused_by_the_schema_and_by_merge(validator, text):
 def test_every_domain_of_a_plugin_may_be_written_out_in_full(validator):
     space = merged().to_json()
     training = {"optimizer": space["optimizers"], "schedule": space["schedules"], **space["training"]}
+    training["augmentation"] = space["augmentations"]
     validator.validate({"architectures": space["architectures"], "training": training})
 
 
@@ -90,4 +96,4 @@ def test_every_parameter_is_described_by_its_own_domain():
         for parameter, domain in parameters.items():
             assert isinstance(domain, Parameter)
             assert str(domain) in mapping[name]["properties"][parameter]["description"]
-    assert properties["training"]["properties"].keys() == {"optimizer", "schedule", *TRAINING}
+    assert properties["training"]["properties"].keys() == {"optimizer", "schedule", "augmentation", *KNOWN}

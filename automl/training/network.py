@@ -1,0 +1,79 @@
+"""What a network may say of itself, beside what it computes: attributes that the training reads.
+
+    load_weights()            fills a network that was built with random weights; called once, before the training
+    lr_ratios                 {prefix of parameters' names: factor on the learning rate}
+    pixel_mean, pixel_std     what the network expects its pixels to be normalised with
+    rebuild_config            config with which `build` makes this network again when a saved model is loaded
+    auxiliary_weight          of the losses of auxiliary classifiers, see `automl.training.losses`
+
+All are optional. For authors they are described in docs/plugins.md, "What a network may say of itself".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from automl.data.resident import Normalisation
+from automl.errors import TrialFailed, did_you_mean
+
+
+def load_weights(network: nn.Module) -> None:
+    """Calls the network's `load_weights()`, if it has one."""
+    load = getattr(network, "load_weights", None)
+    if load is not None:
+        load()
+
+
+def parameters_by_ratio(network: nn.Module) -> dict[float, list[nn.Parameter]]:
+    """The parameters that are trained (`requires_grad`) by their factor on the learning rate, in the network's order.
+
+    A parameter has the factor of the longest prefix in `network.lr_ratios` that its name begins with; else 1.
+
+    Raises `TrialFailed` for a prefix that no parameter has.
+    """
+    ratios: Mapping[str, float] = getattr(network, "lr_ratios", {})
+    names = [name for name, _ in network.named_parameters()]
+    for prefix in ratios:
+        if not any(name.startswith(prefix) for name in names):
+            near = did_you_mean(prefix, {name.partition(".")[0] for name in names})
+            raise TrialFailed(f"lr_ratios names '{prefix}', but no parameter's name begins so{near}")
+    found: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        longest = max((prefix for prefix in ratios if name.startswith(prefix)), key=len, default=None)
+        if parameter.requires_grad:
+            found.setdefault(1.0 if longest is None else float(ratios[longest]), []).append(parameter)
+    return found
+
+
+def expected_normalisation(network: nn.Module, own: Normalisation) -> Normalisation:
+    """`own`, the training part's, with the network's `pixel_mean` and `pixel_std` (units of 0..255) where it has them.
+
+    They hold one number per channel, or one for all. Images of one channel are repeated to as many channels as there
+    are numbers, for `(x - mean) / std` is broadcast.
+
+    Raises `TrialFailed` when they do not fit the images, or only one of them is there.
+    """
+    mean, std = (getattr(network, name, None) for name in ("pixel_mean", "pixel_std"))
+    if mean is None and std is None:
+        return own
+    if mean is None or std is None:
+        raise TrialFailed("pixel_mean and pixel_std belong together: the network has only one of them")
+    if own.mean.ndim != 4:
+        raise TrialFailed("the network has pixel_mean and pixel_std, but the data are no images")
+    channels = own.mean.shape[1]
+    if len(mean) != len(std) or (len(mean) != channels and 1 not in (len(mean), channels)):
+        raise TrialFailed(
+            f"pixel_mean has {len(mean)} numbers and pixel_std {len(std)}; images of {channels} channels need as many"
+        )
+    tensors = (torch.tensor(v, dtype=torch.float32, device=own.mean.device).view(1, -1, 1, 1) for v in (mean, std))
+    return dataclasses.replace(own, mean=next(tensors), std=next(tensors))
+
+
+def rebuild_config(network: nn.Module, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments with which `build` makes the network again: `config`, then `network.rebuild_config`."""
+    return {**config, **getattr(network, "rebuild_config", {})}

@@ -1,0 +1,98 @@
+"""Optional techniques of training: what happens between the gradient and the step, and to the weights after it.
+
+Each is off at its default, and a config has it only where its search space names it (`automl.spaces.training`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+@dataclass(frozen=True)
+class Techniques:
+    """What a config says of them.
+
+    `warmup`: the share of all steps in which the learning rate rises linearly to what the schedule says.
+    `l1`: lambda of the penalty lambda * sum |w|; with weight decay the elastic net (Zou and Hastie, 2005).
+    `label_smoothing`: the share of a target that is spread over all classes (Szegedy et al., 2015, section 7).
+    `class_weights`: `balanced` weighs a sample by n / (classes * samples of its class), as scikit-learn does.
+    `clip_norm`, `clip_value`: the most that the norm of all gradients, or the size of each, may be; 0: no limit.
+    `ema`: decay of the moving average of the weights, which is validated and kept in their place; 0: none.
+    """
+
+    warmup: float = 0.0
+    l1: float = 0.0
+    label_smoothing: float = 0.0
+    class_weights: str = "none"
+    clip_norm: float = 0.0
+    clip_value: float = 0.0
+    ema: float = 0.0
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Techniques:
+        """The techniques of a config with keys such as `train.l1`."""
+        return cls(**{f.name: config[f"train.{f.name}"] for f in fields(cls) if f"train.{f.name}" in config})
+
+
+def decayed(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters that penalties act on: weights, not biases or norm parameters, which have one dimension."""
+    return [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+
+
+def treat_gradients(network: nn.Module, techniques: Techniques) -> None:
+    """Adds the gradient of the L1 penalty to `grad`, then clips by value and by norm."""
+    if techniques.l1:
+        pairs = [(p.detach(), p.grad) for p in decayed(network) if p.grad is not None]
+        signs = torch._foreach_sign([weight for weight, _ in pairs])
+        torch._foreach_add_([gradient for _, gradient in pairs], signs, alpha=techniques.l1)
+    if techniques.clip_value:
+        nn.utils.clip_grad_value_(network.parameters(), techniques.clip_value)
+    if techniques.clip_norm:
+        nn.utils.clip_grad_norm_(network.parameters(), techniques.clip_norm)
+
+
+@contextmanager
+def warmed_up(optimizer: torch.optim.Optimizer, step: int, steps: int) -> Iterator[None]:
+    """Lowers the learning rates to (step + 1) / steps of what the schedule says, during step number `step` (from 0).
+
+    Outside of the step nothing is changed, so that it goes with every schedule and needs no state.
+    """
+    if step + 1 >= steps:
+        yield
+        return
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * (step + 1) / steps
+    yield
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """The exponential moving average of a network's weights and buffers, by step.
+
+    In the first steps the decay is (1 + n) / (10 + n) where that is less (TensorFlow's ExponentialMovingAverage):
+    otherwise the first epochs would validate the initial weights.
+    """
+
+    def average(averages: Sequence[Tensor], values: Sequence[Tensor], n: Tensor | int) -> None:
+        weight = 1 - min(decay, (1 + int(n)) / (10 + int(n)))
+        if torch.is_floating_point(averages[0]):
+            torch._foreach_lerp_(list(averages), list(values), weight)
+        else:  # BatchNorm's count of batches
+            torch._foreach_copy_(list(averages), list(values))
+
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+def balanced_weights(labels: Tensor, classes: int) -> Tensor:
+    """n / (classes * samples of the class) for each class, [classes]; 0 for a class without samples."""
+    counts = torch.bincount(labels, minlength=classes)
+    return torch.where(counts > 0, len(labels) / (classes * counts.clamp_min(1)), 0.0).to(torch.float32)

@@ -1,0 +1,142 @@
+"""Transfer learning: a backbone that was trained on other images, with a new head (Yosinski et al., 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from automl import Architecture, Choice, Float, Infeasible, Text, architecture, hookimpl
+
+from .backbones import (
+    RANDOM,
+    SAVED,
+    TORCHVISION,
+    build_backbone,
+    describe_saved,
+    expected_pixels,
+    find_parts,
+    is_downloaded,
+    read_weights,
+)
+
+GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601: the luma of red, green and blue
+
+
+class Transfer(nn.Module):
+    """`backbone`, which has nothing in the place of its last dense layer `end`, and a new head.
+
+    [batch, channels, h, w] -> [batch, num_outputs]. Images are resized to `size`; one channel is repeated to the
+    `channels` of the backbone, three are made grey for a backbone of one. `load_weights` fills the backbone `name`
+    with `weights`.
+    """
+
+    lr_ratios: dict[str, float]
+    pixel_mean: list[float]
+    pixel_std: list[float]
+    rebuild_config: dict[str, Any]
+
+    def __init__(self, name: str, weights: str, backbone: nn.Module, end: str, head: nn.Module):
+        super().__init__()
+        backbone.set_submodule(end, nn.Identity())
+        self.backbone, self.head = backbone, head
+        self.name, self.weights, self.end = name, weights, end
+        self.channels, self.size = 3, (224, 224)
+        for module in backbone.modules():
+            if getattr(module, "inplace", False):
+                vars(module)["inplace"] = False  # folds may be stacked into one program
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The outputs of the head on the features."""
+        if x.shape[1] == 1 and self.channels > 1:
+            x = x.expand(-1, self.channels, -1, -1)
+        elif x.shape[1] == 3 and self.channels == 1:
+            x = (x * x.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        if tuple(x.shape[-2:]) != self.size:
+            shrunk = self.size[0] < x.shape[-2] or self.size[1] < x.shape[-1]
+            x = nn.functional.interpolate(x, self.size, mode="bilinear", antialias=shrunk)
+        features = self.backbone(x)
+        out: Tensor = self.head(features[0] if isinstance(features, tuple) else features)  # else auxiliary classifiers
+        return out
+
+    def train(self, mode: bool = True) -> Transfer:
+        """Training mode for what is trained: frozen parts keep the statistics of BatchNorm and have no dropout."""
+        super().train(mode)
+        for module in self.backbone.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                module.eval()
+        return self
+
+    def read_weights(self) -> dict[str, Tensor]:
+        """The backbone's weights. Raises `BadInput` when they cannot be read or do not fit."""
+        state: dict[str, Tensor] = read_weights(self.name, self.weights, self.backbone, self.end)
+        return state
+
+    def load_weights(self) -> None:
+        """Fills the backbone and takes over the preprocessing of its weights. Raises `BadInput` as `read_weights`."""
+        if self.weights != RANDOM:
+            self.backbone.load_state_dict(self.read_weights(), strict=False)  # what may lack is known to be harmless
+        pixels = expected_pixels(self.name, self.weights)
+        if pixels is not None:
+            self.pixel_mean, self.pixel_std = pixels
+
+
+@architecture(
+    backbone=Choice(TORCHVISION[0], SAVED, *TORCHVISION[1:]),
+    weights=Text("DEFAULT"),
+    size=Choice(64, 128, 224, when={"backbone": TORCHVISION}),
+    tuning=Choice("all", "last", "head"),
+    backbone_lr_ratio=Float(0.01, 1.0, log=True, when={"tuning": ("all", "last")}),
+    dropout=Float(0.0, 0.5),
+)
+def transfer(
+    input_shape: tuple[int, ...],
+    num_outputs: int,
+    *,
+    backbone: str,
+    weights: str,
+    size: int = 224,
+    tuning: str,
+    backbone_lr_ratio: float = 1.0,
+    dropout: float,
+    saved: Mapping[str, Any] | None = None,
+) -> nn.Module:
+    """A backbone of torchvision or of a saved model, trained on other images, with a new head.
+
+    `weights` are DEFAULT or others of torchvision by name, a file, the folder of a run (backbone `saved`), or random.
+    The shorter side of images is resized to `size`; a saved model gets its own size. `tuning` says what is trained:
+    all, the last stage and the head, or the head alone. `saved` describes a saved model whose folder may be gone.
+    """
+    if len(input_shape) != 3:
+        raise Infeasible(f"transfer needs images (channels, height, width), not the shape {tuple(input_shape)}")
+    if backbone == SAVED and saved is None:
+        if weights in ("DEFAULT", RANDOM):
+            raise Infeasible(f"transfer: backbone '{SAVED}' needs the folder of a run as its weights: --weights RUN")
+        saved = describe_saved(weights)
+    end, last = find_parts(backbone, saved)
+    network = build_backbone(backbone, saved)
+    head = nn.Linear(network.get_submodule(end).in_features, num_outputs)  # type: ignore[arg-type]
+    whole = Transfer(backbone, weights, network, end, nn.Sequential(nn.Dropout(dropout), head))
+    given, height, width = input_shape
+    scale = size / min(height, width)
+    channels, *own = saved["input_shape"] if saved else (3, round(height * scale), round(width * scale))
+    if given not in (channels, 1) and (given, channels) != (3, 1):
+        raise Infeasible(f"transfer: images of {given} channels do not suit a backbone of {channels}")
+    whole.channels, whole.size = channels, (own[0], own[1])
+    for name, module in network.named_modules():
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad_(tuning == "all" or (tuning == "last" and name in last))
+    if tuning != "head" and backbone_lr_ratio != 1 and list(network.parameters()):
+        whole.lr_ratios = {"backbone.": backbone_lr_ratio}
+    whole.rebuild_config = {"weights": RANDOM, "saved": saved} if saved else {"weights": RANDOM}
+    if head.weight.is_meta and weights != RANDOM and not is_downloaded(backbone, weights):
+        whole.read_weights()  # on meta only, so that a wrong file is told before anything is trained
+    return whole.train()
+
+
+@hookimpl
+def automl_architectures() -> list[Architecture]:
+    """The architectures of this plugin."""
+    return [transfer]
