@@ -73,6 +73,7 @@ class Settings(BaseModel):
 
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    executor: Literal["auto", "serial", "fused"] = "auto"
     threads: Positive | None = None
     storage: str | None = None
     study: str | None = None
@@ -121,7 +122,7 @@ def make_settings(**values: Any) -> Settings:
         if name not in Settings.model_fields:
             raise SettingsError(f"there is no setting '{name}'{did_you_mean(name, Settings.model_fields)}")
     try:
-        return Settings(**{k: v for k, v in values.items() if v is not None})
+        return Settings(**{k: str(v) if isinstance(v, Path) else v for k, v in values.items() if v is not None})
     except ValidationError as error:
         problems = []
         for problem in error.errors():

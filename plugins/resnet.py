@@ -35,6 +35,11 @@ def convolution(inputs: int, outputs: int, kernel_size: int, stride: int = 1) ->
     return [nn.Conv2d(inputs, outputs, kernel_size, stride, kernel_size // 2, bias=False), nn.BatchNorm2d(outputs)]
 
 
+def pooled(inputs: int, outputs: int, kernel_size: int, stride: int = 1) -> list[nn.Module]:
+    """A convolution whose output is halved by pooling."""
+    return [*convolution(inputs, outputs, kernel_size, stride), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
+
+
 def basic(inputs: int, width: int, kernel_size: int, stride: int) -> Block:
     """Two convolutions of `width` channels (figure 5, left)."""
     body = [*convolution(inputs, width, kernel_size, stride), nn.ReLU(), *convolution(width, width, kernel_size)]
@@ -62,16 +67,15 @@ def stem(variant: str, channels: int, width: int, kernel_size: int, smallest: in
     """The layers before the first block, for images whose smaller side has `smallest` pixels."""
     if variant == "small":
         # Pooled convolutions in the place of the first stage: on 32x32 photos a better loss for half the work.
-        pool: nn.Module = nn.MaxPool2d(2, ceil_mode=True)
         if smallest <= TINY_IMAGE:
-            return [*convolution(channels, width, kernel_size), nn.ReLU(), pool]
-        first = convolution(channels, width // 2, kernel_size, 1 if smallest <= 64 else 2)
-        return [*first, nn.ReLU(), pool, *convolution(width // 2, width, kernel_size), nn.ReLU(), pool]
-    kernel, stride, pooled = 7, 2, True  # table 1
+            return pooled(channels, width, kernel_size)
+        first = pooled(channels, width // 2, kernel_size, 1 if smallest <= 64 else 2)
+        return [*first, *pooled(width // 2, width, kernel_size)]
+    kernel, stride, pool = 7, 2, True  # table 1
     if smallest <= SMALL_IMAGE:  # section 4.2
-        kernel, stride, pooled = kernel_size, 1, False
+        kernel, stride, pool = kernel_size, 1, False
     layers = [*convolution(channels, width, kernel, stride), nn.ReLU()]
-    return [*layers, nn.MaxPool2d(3, 2, 1)] if pooled else layers
+    return [*layers, nn.MaxPool2d(3, 2, 1)] if pool else layers
 
 
 @architecture(

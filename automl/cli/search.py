@@ -120,6 +120,10 @@ def search(
     seed: Annotated[int | None, _option("--seed", help="Seed of everything random [0].", panel=MACHINE)] = None,
     device: Device = None,
     precision: Annotated[str | None, _option("--precision", help="auto, fp32 or bf16 [auto].", panel=MACHINE)] = None,
+    executor: Annotated[
+        str | None,
+        _option("--executor", help="auto, serial or fused: folds one by one or stacked [auto].", panel=MACHINE),
+    ] = None,
     threads: Threads = None,
     storage: Storage = None,
     study: Annotated[
@@ -139,7 +143,7 @@ def search(
         "sampler": sampler, "trials": trials, "timeout": timeout, "folds": folds, "epochs": epochs, "metric": metric,
         "ladder": ladder,
         "finalists": finalists, "patience": patience, "tolerance": tolerance, "seed": seed, "device": device,
-        "precision": precision, "threads": threads, "storage": storage, "study": study,
+        "precision": precision, "executor": executor, "threads": threads, "storage": storage, "study": study,
         "architectures": tuple(architecture or ()), "overrides": tuple(overrides or ()),
         "plugins": tuple(plugin or ()), "plugins_dirs": tuple(plugins_dir or ()),
     }  # fmt: skip

@@ -37,9 +37,8 @@ def automl_architectures() -> list[Architecture]:  # type: ignore[empty-body]
         for n in input_shape:
             size *= n
         act = nn.ReLU() if activation == "relu" else nn.GELU()
-        return nn.Sequential(
-            nn.Flatten(), nn.Linear(size, width), act, nn.Dropout(dropout), nn.Linear(width, num_outputs)
-        )
+        hidden = [nn.Flatten(), nn.Linear(size, width), act, nn.Dropout(dropout)]
+        return nn.Sequential(*hidden, nn.Linear(width, num_outputs))
 
 
     @hookimpl

@@ -44,6 +44,11 @@ class Prepared:
     precision: torch.dtype
 
     @property
+    def stacked(self) -> bool:
+        """Whether the folds of a trial are trained as one stacked model, which is slower on a CPU."""
+        return is_stacked(self.settings, self.device)
+
+    @property
     def objective(self) -> Objective:
         """What is optimised."""
         return Objective.of(self.dataset.task, self.settings.metric)
@@ -51,6 +56,11 @@ class Prepared:
     def resident(self) -> Resident:
         """The data on the device of this search."""
         return Resident(self.dataset, self.device)
+
+
+def is_stacked(settings: Settings, device: torch.device) -> bool:
+    """Whether `--executor` asks for stacked folds; `auto` does on CUDA."""
+    return settings.executor == "fused" or (settings.executor == "auto" and device.type == "cuda")
 
 
 def load_host(settings: Settings) -> PluginHost:
@@ -118,7 +128,7 @@ def prepare(settings: Settings, dataset: Dataset | None = None) -> Prepared:
     host = load_host(settings)
     settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
     device = choose_device(settings.device)
-    ladder = make_ladder(settings.epochs, settings.folds)
+    ladder = make_ladder(settings.epochs, settings.folds, fused=is_stacked(settings, device))
     if settings.ladder:
         ladder = parse_ladder(settings.ladder, settings.epochs, settings.folds)
     if settings.space or settings.weights:
@@ -159,7 +169,9 @@ def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str
     """The contents of a new `run.yaml`. `storage` is the redacted URL, or None for the journal."""
     dataset = prepared.dataset
     return {
-        "settings": prepared.settings.model_dump(mode="json") | {"storage": storage},
+        # The executor decides about the ladder, which must be the same when the run goes on on another device.
+        "settings": prepared.settings.model_dump(mode="json")
+        | {"storage": storage, "executor": "fused" if prepared.stacked else "serial"},
         "study": study,
         "objective": prepared.objective.name,
         "metric": prepared.objective.beside,

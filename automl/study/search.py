@@ -146,6 +146,7 @@ class Search:
             precision=self.prepared.precision,
             max_params=settings.max_params,
             objective=self.prepared.objective,
+            stacked=self.prepared.stacked,
             tick=self.budget.check,
         )
 
@@ -292,4 +293,5 @@ def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
         "seconds": run.seconds,
         "fold_epochs": curves.fold_epochs,
         "peak_memory": run.peak_memory,
+        "executor": run.executor.name,
     }

@@ -77,9 +77,16 @@ class Stack:
         self.buffers = self._share([dict(fold.network.named_buffers()) for fold in folds])
         for name, parameter in self.network.named_parameters():
             self.parameters[name].requires_grad_(parameter.requires_grad)
+        self.steps = 0
+        self._untouched = {name: buffer.clone() for name, buffer in self.buffers.items()}
         self.numbers = torch.arange(len(folds), device=folds[0].train.device)
         norms = [fold.normalisation for fold in folds]
         self.mean, self.std = (torch.stack([getattr(n, name) for n in norms]) for name in ("mean", "std"))
+
+    def undo(self) -> None:
+        """Takes back what a first step that ran out of memory has done: running statistics, nothing else."""
+        for name, buffer in self.buffers.items():
+            buffer.copy_(self._untouched[name])
 
     @staticmethod
     def _share(tensors: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -126,6 +133,7 @@ class Stack:
                 gradient = self.parameters[name].grad
                 parameter.grad = None if gradient is None else gradient[number]
             fold.update(total_step)
+        self.steps += 1
         return torch.stack(outputs).detach().float()
 
     def _augmented(

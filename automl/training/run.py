@@ -13,26 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from automl.data.resident import Resident
 from automl.errors import Infeasible, NonFinite, RunError
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.objective import Objective
-from automl.training import fused, serial
+from automl.training import serial
 from automl.training.checkpoint import load_tree, save_tree
+from automl.training.executor import Executor, FoldSamples, Scores, why_not_stacked
 from automl.training.fold import Fold, build_fold
 from automl.training.losses import loss_for
 from automl.training.recipe import Recipe, check_on_meta
 from automl.training.seeds import derive_seed
-
-Scores = tuple[float, float]
-"""(loss, metric) of an epoch."""
-
-FoldSamples = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""The sample numbers of one fold: (training part, validation part)."""
 
 
 class TrialRun:
@@ -80,8 +73,8 @@ class TrialRun:
         self.objective = objective or Objective.of(task)
         self.parameters = check_on_meta(recipe, resident.input_shape, resident.num_outputs, max_params)
         self.folds: list[Fold] = []
-        self.stacked = stacked
-        self._stack: fused.Stack | None = None
+        reason = self._why_serial() if stacked else "not asked for"
+        self.executor = Executor(resident, self.loss, self.objective.metric, precision, tick, reason)
         self.seconds = 0.0
 
     def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
@@ -114,6 +107,10 @@ class TrialRun:
             self.release()
             raise Infeasible(f"out of memory: {str(error).partition(chr(10))[0]}") from error
 
+    def _why_serial(self) -> str:
+        with self._out_of_memory():
+            return why_not_stacked(self.recipe, self.resident, self.loss, self.samples, self.seed)
+
     def _build(self, number: int) -> Fold:
         train, validation = self.samples[number]
         seed = derive_seed(self.seed, "fold", number)
@@ -122,20 +119,10 @@ class TrialRun:
     def _train_epoch(self, folds: list[Fold]) -> list[FoldEpoch]:
         """One epoch of folds that have the same number of epochs behind them, and what they showed."""
         started = time.perf_counter()
-        trained, validated = self._execute(folds)
+        trained = self.executor.train(folds)
+        validated = self.executor.evaluate(folds) if len(folds[0].validation) else [None] * len(folds)
         self.seconds += time.perf_counter() - started
         return [self._shown(fold, train, valid) for fold, train, valid in zip(folds, trained, validated, strict=True)]
-
-    def _execute(self, folds: list[Fold]) -> tuple[list[Scores], list[Scores | None]]:
-        """The train and the validation scores of each fold, by the executor; None without validation samples."""
-        how = (self.resident, self.loss, self.objective.metric, self.precision)
-        validates = all(len(fold.validation) for fold in folds)
-        if self.stacked and len(folds) > 1 and validates:
-            if self._stack is None or self._stack.folds != folds:
-                self._stack = fused.Stack(folds)
-            return fused.train_epoch(self._stack, *how, self.tick), list(fused.evaluate(self._stack, *how))
-        trained = [serial.train_epoch(fold, *how, self.tick) for fold in folds]
-        return trained, [serial.evaluate(fold, *how) if len(fold.validation) else None for fold in folds]
 
     def _shown(self, fold: Fold, trained: Scores, validated: Scores | None) -> FoldEpoch:
         """What a fold showed; tells its schedule, and refuses scores that are no numbers."""
@@ -161,8 +148,8 @@ class TrialRun:
 
     def release(self) -> None:
         """Gives back the memory of all folds."""
+        self.executor.release()
         self.folds.clear()
-        self._stack = None
         if self.resident.device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -1,0 +1,111 @@
+"""The executor stacks folds where that works, and trains them one after the other where it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from automl import architecture
+from automl.racing.curves import Curves
+from automl.training import fused
+
+
+class Branching(nn.Module):
+    """Goes another way for every batch, which one program for all folds cannot."""
+
+    def __init__(self, outputs: int):
+        super().__init__()
+        self.linear = nn.Linear(64, outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(1)
+        return self.linear(x if x.mean() > 0 else -x)
+
+
+class Noisy(nn.Module):
+    """Draws random numbers of its own."""
+
+    def __init__(self, outputs: int):
+        super().__init__()
+        self.linear = nn.Linear(64, outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x.flatten(1) + torch.randn(64, dtype=x.dtype) * self.training)
+
+
+@architecture()
+def branching(input_shape, num_outputs):
+    """Branches on values."""
+    return Branching(num_outputs)
+
+
+@architecture()
+def noisy(input_shape, num_outputs):
+    """Noise of its own."""
+    return Noisy(num_outputs)
+
+
+@architecture()
+def unusual(input_shape, num_outputs):
+    """A BatchNorm with a cumulative average."""
+    return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64, momentum=None), nn.Linear(64, num_outputs))
+
+
+def curves_of(run: Any, *rungs: tuple[int, int]) -> Curves:
+    curves = Curves(3, run.recipe.epochs)
+    for epochs, folds in rungs:
+        for results in run.advance(epochs, folds):
+            curves.add(results)
+    return curves
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet", "resnet"])
+def test_stacked_folds_show_the_curves_of_folds_alone_also_when_they_join_late(name, make_recipe, make_run):
+    recipe = make_recipe(name, lr=0.01)
+    stacked, alone = make_run(recipe, stacked=True), make_run(recipe)
+    assert (stacked.executor.name, alone.executor.name) == ("fused", "serial")
+    rungs = (1, 1), (2, 2), (3, 3)
+    np.testing.assert_allclose(
+        curves_of(stacked, *rungs).values, curves_of(alone, *rungs).values, rtol=2e-3, equal_nan=True
+    )
+
+
+@pytest.mark.parametrize("network", [branching, noisy, unusual])
+def test_what_cannot_be_stacked_is_trained_alone_with_the_reason(network, make_recipe, make_run):
+    recipe = make_recipe(network, lr=0.01)
+    stacked, alone = make_run(recipe, stacked=True), make_run(recipe)
+    assert stacked.executor.name == "serial"
+    assert stacked.executor.reason
+    np.testing.assert_array_equal(curves_of(stacked, (2, 3)).values, curves_of(alone, (2, 3)).values)
+
+
+def test_a_stacked_run_is_saved_and_restored_in_the_middle_of_the_ladder(make_recipe, make_run, tmp_path):
+    recipe = make_recipe("lenet", optimizer="adam", lr=0.01)
+    first, second, straight = (make_run(recipe, stacked=True) for _ in range(3))
+    first.save(tmp_path / "trial", curves_of(first, (2, 3)))
+    curves = second.restore(tmp_path / "trial")
+    for results in second.advance(4, 3):
+        curves.add(results)
+    np.testing.assert_allclose(curves.values, curves_of(straight, (2, 3), (4, 3)).values, rtol=1e-5, equal_nan=True)
+
+
+def test_folds_that_do_not_fit_into_memory_together_are_split(make_recipe, make_run, monkeypatch):
+    recipe = make_recipe("lenet", lr=0.01)
+    expected = curves_of(make_run(recipe, stacked=True), (3, 3)).values
+    real = fused.Stack.step
+
+    def step(stack, *args):
+        output = real(stack, *args) if len(stack.folds) <= 2 else None
+        if output is None:
+            stack.network(torch.randn(8, 1, 8, 8))  # running statistics are touched before memory runs out
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return output
+
+    monkeypatch.setattr(fused.Stack, "step", step)
+    run = make_run(recipe, stacked=True)
+    np.testing.assert_allclose(curves_of(run, (3, 3)).values, expected, rtol=1e-4, equal_nan=True)
+    assert run.executor.largest == 2
