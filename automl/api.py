@@ -52,9 +52,10 @@ class Run:
         return self.folder.path
 
     @property
-    def best(self) -> float | None:
-        """The best score of a complete trial: by default the lowest fold-mean validation loss."""
-        return self.summary["best"]  # type: ignore[no-any-return]
+    def best(self) -> Mapping[str, Any] | None:
+        """The complete trial with the best score, as a row of the leaderboard; None while there is none."""
+        number = self.summary["best"]
+        return next((row for row in self.summary["trials"] if row["number"] == number), None)
 
     @property
     def test(self) -> Mapping[str, float]:

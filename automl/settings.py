@@ -122,7 +122,8 @@ def make_settings(**values: Any) -> Settings:
         if name not in Settings.model_fields:
             raise SettingsError(f"there is no setting '{name}'{did_you_mean(name, Settings.model_fields)}")
     try:
-        return Settings(**{k: str(v) if isinstance(v, Path) else v for k, v in values.items() if v is not None})
+        given: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in values.items() if v is not None}
+        return Settings(**given)
     except ValidationError as error:
         problems = []
         for problem in error.errors():

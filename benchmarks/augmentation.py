@@ -40,7 +40,7 @@ def main() -> None:
                 run = automl.search(
                     args.data, out=Path(folder) / "run", space="images", seed=seed, overrides=overrides, **budget
                 )
-                score = run.best if run.best is not None else float("nan")
+                score = run.best["score"] if run.best is not None else float("nan")
                 found[kind].append((score, run.test["log_loss"], run.test["accuracy"]))
             print(f"| {seed} | {kind} | " + " | ".join(f"{value:.3f}" for value in found[kind][-1]) + " |", flush=True)
     for kind, rows in found.items():

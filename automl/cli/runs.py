@@ -89,6 +89,10 @@ def print_trials(run: Run, top: int) -> None:
     Console().print(table)
     if len(run.summary["trials"]) > top:
         typer.echo(f"... and {len(run.summary['trials']) - top} more (--top)")
+    if len(families := run.summary["best_by_architecture"]) > 1:
+        rows = {row["number"]: row for row in run.summary["trials"]}
+        best = (f"{name} {rows[number]['score']:.4g} (trial {number})" for name, number in families.items())
+        typer.echo("best of   " + ", ".join(best))
 
 
 def print_answer(run: Run) -> None:

@@ -31,7 +31,8 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
         "run": str(folder.path),
         "objective": objective.name,
         "direction": objective.direction,
-        "best": complete[0]["score"] if complete else None,
+        "best": complete[0]["number"] if complete else None,
+        "best_by_architecture": _best_by_architecture(rows),
         "model": final.get("model"),
         "test": final.get("test", {}),
         "trials": rows,
@@ -79,6 +80,15 @@ def _rank(row: Row, objective: Objective) -> tuple[int, int, float, int]:
     order = {"COMPLETE": 0, "RUNNING": 1, "PRUNED": 1}.get(row["state"], 2)
     climbed = 0 if order == 0 else -row["fold_epochs"]
     return order, climbed, objective.cost(row["score"]) if row["score"] is not None else math.inf, row["number"]
+
+
+def _best_by_architecture(rows: list[Row]) -> dict[str, int]:
+    """The number of each architecture's first trial with a score; `rows` stand best first."""
+    best: dict[str, int] = {}
+    for row in rows:
+        if row["score"] is not None and row["architecture"]:
+            best.setdefault(row["architecture"], row["number"])
+    return best
 
 
 def _totals(rows: list[Row], record: Mapping[str, Any]) -> dict[str, Any]:

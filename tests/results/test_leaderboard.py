@@ -80,7 +80,9 @@ class TestARealRun:
     def test_the_best_is_the_first_and_the_totals_add_up(self, finished_run):
         rows, totals = finished_run.leaderboard(), finished_run.summary["totals"]
         complete = [row["score"] for row in rows if row["state"] == "COMPLETE"]
-        assert finished_run.best == rows[0]["score"] == min(complete)
+        assert finished_run.best == rows[0]
+        assert finished_run.summary["best"] == rows[0]["number"]
+        assert rows[0]["score"] == min(complete)
         assert complete == sorted(complete)
         assert len(complete) == totals["complete"] >= 2
         assert totals["fold_epochs"] == sum(row["fold_epochs"] for row in rows) < totals["fold_epochs_without_race"]

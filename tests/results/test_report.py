@@ -62,19 +62,18 @@ def make_run(path, trials, final=None, notes=(), classes=("0", "1")):
         rows.append(row(number, state, curves, reason, architecture))
         if state == "PRUNED":
             pruned[reason] = pruned.get(reason, 0) + 1
-    complete = [r["score"] for r in rows if r["state"] == "COMPLETE"]
     spent = sum(r["fold_epochs"] for r in rows)
     summary = {
         "run": str(path),
         "objective": "log_loss",
         "direction": "minimize",
-        "best": min(complete, default=None),
+        "best": min(((r["score"], r["number"]) for r in rows if r["state"] == "COMPLETE"), default=(0, None))[1],
         "model": (final or {}).get("model"),
         "test": (final or {}).get("test", {}),
         "trials": rows,
         "totals": {
             "trials": len(rows),
-            "complete": len(complete),
+            "complete": sum(r["state"] == "COMPLETE" for r in rows),
             "waiting": 0,
             "failed": sum(r["state"] == "FAIL" for r in rows),
             "pruned": pruned,

@@ -21,7 +21,7 @@ def test_the_best_trial_is_the_one_with_the_highest_metric(run):
     complete = [row["score"] for row in run.leaderboard() if row["state"] == "COMPLETE"]
     assert len(complete) >= 2
     assert complete == sorted(complete, reverse=True)
-    assert run.best == complete[0] > 0.5
+    assert run.best["score"] == complete[0] > 0.5
     assert all(set(row["metrics"]) == {"log_loss"} for row in run.leaderboard() if row["state"] == "COMPLETE")
 
 
@@ -32,7 +32,7 @@ def test_the_storage_knows_the_direction_and_the_values_as_they_are(run):
 
     study = load_study(open_storage(None, run.folder.journal), run.record["study"], optuna.samplers.RandomSampler())
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
-    assert study.best_value == run.best
+    assert study.best_value == run.best["score"]
     assert all(0 <= value <= 1 for trial in study.trials for value in trial.intermediate_values.values())
 
 
