@@ -17,10 +17,11 @@ ETA = 3.0  # on recorded tables of 160 and 92 configs: a quarter less than with 
 class Standing:
     """Where one trial stands: its score at each rung reached (lower is better), and whether it still races.
 
-    `waiting`: it has reached its last rung and may climb.
+    `waiting`: it has reached its last rung and may climb. `family`: its architecture; see `Race`.
     """
 
     scores: dict[int, float] = field(default_factory=dict)
+    family: str = ""
     waiting: bool = False
     complete: bool = False
 
@@ -35,7 +36,9 @@ class Race:
 
     Args:
         ladder: the rungs; rung 0 is the lowest.
-        eta: of n scores at a rung the best floor(n / eta) may climb.
+        eta: of n scores at a rung the best floor(n / eta) may climb: by rank within the own family, as a share of its
+            size, then by score. Families differ in how fast they learn: after an epoch or two a LeNet beats every
+            ResNet that will be better in the end. With one family it is the score alone.
         finalists: so many trials are to be COMPLETE at the end.
     """
 
@@ -103,7 +106,12 @@ class Race:
         """
         own = {**self.standings[trial].scores, rung: score}
         for reached in sorted(own, reverse=True):
-            others = [s.scores[reached] for n, s in self.standings.items() if n != trial and reached in s.scores]
+            family = self.standings[trial].family
+            others = [
+                s.scores[reached]
+                for n, s in self.standings.items()
+                if n != trial and s.family == family and reached in s.scores
+            ]
             places = int((len(others) + 1) / self.eta)
             if places:
                 return sum(other < own[reached] for other in others) < places
@@ -111,8 +119,16 @@ class Race:
 
     def _earned(self, rung: int) -> list[int]:
         """The trials with the best floor(n / eta) of the n scores at `rung`, best first."""
-        ranked = sorted((s.scores[rung], trial) for trial, s in self.standings.items() if rung in s.scores)
-        return [trial for _, trial in ranked[: int(len(ranked) / self.eta)]]
+        families: dict[str, list[tuple[float, int]]] = {}
+        for trial, s in self.standings.items():
+            if rung in s.scores:
+                families.setdefault(s.family, []).append((s.scores[rung], trial))
+        ranked = [
+            (rank / (len(members) + 1), score, trial)
+            for members in families.values()
+            for rank, (score, trial) in enumerate(sorted(members), 1)
+        ]
+        return [trial for *_, trial in sorted(ranked)[: int(len(ranked) / self.eta)]]
 
     @property
     def complete(self) -> int:

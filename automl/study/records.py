@@ -25,7 +25,9 @@ STANDING = "race_standing"
 
 def remember_standing(trial: optuna.Trial, standing: Standing) -> None:
     """Writes where a waiting trial stands, so that another process can go on with the race."""
-    trial.set_user_attr(STANDING, json.dumps({"scores": standing.scores, "waiting": standing.waiting}))
+    trial.set_user_attr(
+        STANDING, json.dumps({"scores": standing.scores, "waiting": standing.waiting, "family": standing.family})
+    )
 
 
 def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
@@ -37,6 +39,7 @@ def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
         known = json.loads(trial.user_attrs.get(STANDING, "{}"))
         race.standings[trial.number] = standing = Standing(
             scores={int(rung): score for rung, score in known.get("scores", {}).items()},
+            family=known.get("family", ""),
             waiting=trial.state == TrialState.RUNNING and known.get("waiting", False),
             complete=trial.state == TrialState.COMPLETE,
         )
@@ -48,7 +51,8 @@ def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
 def remember_result(trial: optuna.Trial, folder: RunFolder, curves: Curves, facts: Mapping[str, Any]) -> None:
     """Writes what an ended trial came to: `facts` (reason, parameters, seconds, ...) and all that its curves tell."""
     for name, value in {**describe(curves), **facts}.items():
-        trial.set_user_attr(name, value)
+        if value is not None:  # a column of the dashboard with a None in it cannot be sorted as numbers
+            trial.set_user_attr(name, value)
     if curves.fold_epochs:
         write_atomic(folder.curves(trial.number), lambda file: np.savez_compressed(file, curves=curves.values))
 

@@ -110,6 +110,7 @@ class Search:
         with storage_errors():
             trial = optuna.Trial(self.study, self._trial_id(number))
             config = self.prepared.space.suggest(trial)
+        self.race.standings[number].family = str(config["architecture"])
         self.watcher.climbing(number, rung, config)
         curves = self._no_curves()
         run: TrialRun | None = None

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--threads", "1", "--quiet"]
 
@@ -143,3 +144,21 @@ def test_a_larger_budget_continues_a_finished_run(automl, tmp_path):
     assert automl("resume", run, "--trials", "4", "--quiet").code == 0
     assert len(trials_of(automl, run)) == 4
     assert {t["number"] for t in first} == {0, 1}
+
+
+@pytest.mark.parametrize("left", [[], ["splits.npz"], ["splits.npz", "journal.log"]])
+def test_kill_anywhere_also_before_the_first_trial(left, automl, tmp_path):
+    run = tmp_path / "run"
+    assert automl("search", "digits", "--out", run, *SMALL).code == 0
+    record = yaml.safe_load((run / "run.yaml").read_text())
+    for name in ("seconds", "final"):
+        record.pop(name)
+    for path in sorted(run.rglob("*"), reverse=True):  # what a kill in the first moments would have left
+        if path.is_file() and path.name not in left:
+            path.unlink()
+    (run / "run.yaml").write_text(yaml.safe_dump(record))
+    if "journal.log" in left:
+        (run / "journal.log").write_text("")
+    answer = automl("resume", run)
+    assert answer.code == 0, answer.err
+    assert (run / "model" / "model.safetensors").exists()

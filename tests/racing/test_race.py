@@ -100,3 +100,37 @@ def test_a_trial_that_races_alone_has_no_rank():
     race = race_with({0: 1.0})
     assert race.carry() == (0, 1)
     assert not race.would_promote(0, 1, 0.9)
+
+
+class TestFamilies:
+    def race_of(self, scores: dict[str, list[float]]) -> tuple[Race, dict[int, str]]:
+        race, families = Race(LADDER), {}
+        for family, values in scores.items():
+            for value in values:
+                trial = len(families)
+                race.start(trial)
+                race.standings[trial].family = families[trial] = family
+                race.record(trial, 0, value)
+        return race, families
+
+    def test_a_family_that_learns_slowly_has_its_share_of_the_promotions(self):
+        race, families = self.race_of({"fast": [1.0, 1.1, 1.2], "slow": [2.0, 2.1, 2.2]})
+        climbing = []
+        while (step := race.promote()) is not None:
+            climbing.append(step[0])
+        assert [families[trial] for trial in climbing] == ["fast", "slow"]
+        assert climbing == [0, 3]
+
+    def test_no_more_climb_than_with_one_family(self):
+        race, _ = self.race_of({str(family): [float(family), family + 0.5] for family in range(9)})
+        climbing = 0
+        while race.promote() is not None:
+            climbing += 1
+        assert climbing == 18 // 3
+
+    def test_a_family_of_one_waits_for_larger_ones(self):
+        race, families = self.race_of({"many": [1.0, 1.1, 1.2, 1.3], "one": [0.5]})
+        step = race.promote()
+        assert step is not None
+        assert families[step[0]] == "many"
+        assert race.promote() is None
