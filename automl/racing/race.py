@@ -36,9 +36,9 @@ class Race:
 
     Args:
         ladder: the rungs; rung 0 is the lowest.
-        eta: of n scores at a rung the best floor(n / eta) may climb: by rank within the own family, as a share of its
-            size, then by score. Families differ in how fast they learn: after an epoch or two a LeNet beats every
-            ResNet that will be better in the end. With one family it is the score alone.
+        eta: of n scores at a rung the best floor(n / eta) may climb: by score, but on cheap rungs, more than one below
+            the top, by rank within the own family as a share of its size. Families differ in how fast they learn:
+            after an epoch or two a LeNet beats every ResNet that will be better in the end.
         finalists: so many trials are to be COMPLETE at the end.
     """
 
@@ -106,23 +106,27 @@ class Race:
         """
         own = {**self.standings[trial].scores, rung: score}
         for reached in sorted(own, reverse=True):
-            family = self.standings[trial].family
+            family = self._family(trial, reached)
             others = [
                 s.scores[reached]
                 for n, s in self.standings.items()
-                if n != trial and s.family == family and reached in s.scores
+                if n != trial and self._family(n, reached) == family and reached in s.scores
             ]
             places = int((len(others) + 1) / self.eta)
             if places:
                 return sum(other < own[reached] for other in others) < places
         return False
 
+    def _family(self, trial: int, rung: int) -> str:
+        """Among whom the trial is ranked at the rung: those of its family, or near the top all."""
+        return self.standings[trial].family if rung < self.top - 1 else ""
+
     def _earned(self, rung: int) -> list[int]:
         """The trials with the best floor(n / eta) of the n scores at `rung`, best first."""
         families: dict[str, list[tuple[float, int]]] = {}
         for trial, s in self.standings.items():
             if rung in s.scores:
-                families.setdefault(s.family, []).append((s.scores[rung], trial))
+                families.setdefault(self._family(trial, rung), []).append((s.scores[rung], trial))
         ranked = [
             (rank / (len(members) + 1), score, trial)
             for members in families.values()

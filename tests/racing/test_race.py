@@ -134,3 +134,10 @@ class TestFamilies:
         assert step is not None
         assert families[step[0]] == "many"
         assert race.promote() is None
+
+    def test_below_the_top_the_score_alone_counts(self):
+        race, families = self.race_of({"fast": [1.0, 1.1], "slow": [2.0]})
+        for trial, value in {0: 0.9, 1: 0.95, 2: 0.5}.items():  # the slow one has caught up
+            race.record(trial, race.top - 1, value)
+        assert race.promote() == (2, race.top)
+        assert families[2] == "slow"
