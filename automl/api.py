@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,11 @@ from automl.data.splits import load_splits, save_splits
 from automl.errors import MachineFailed, RunError
 from automl.racing.objective import Objective
 from automl.racing.race import Race
+from automl.results.dashboard import annotate_study, annotate_trials, serve
 from automl.results.final import Winner, choose_winner, finish
 from automl.results.leaderboard import summarise
 from automl.results.model import Model, load_model
+from automl.results.replay import Replay, replay_trial
 from automl.results.report import write_report
 from automl.settings import Settings, make_settings
 from automl.study.budget import Budget
@@ -32,7 +34,7 @@ from automl.study.watcher import Watcher, Watchers
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-__all__ = ["Run", "load_model", "open_run", "resume", "search"]
+__all__ = ["Run", "load_model", "open_run", "replay", "resume", "search", "serve_dashboard"]
 
 MakeWatcher = Callable[[Prepared, Budget, list["FrozenTrial"]], Watcher]
 """Makes who watches a search, from its ingredients, its budget and the trials of earlier sessions."""
@@ -65,6 +67,14 @@ class Run:
     def leaderboard(self) -> list[dict[str, Any]]:
         """The trials, best first."""
         return list(self.summary["trials"])
+
+    def trial(self, number: int) -> Mapping[str, Any]:
+        """A trial as a row of the leaderboard. Raises `RunError` when there is none of this number."""
+        rows = {row["number"]: row for row in self.summary["trials"]}
+        if number not in rows:
+            known = f"0 to {len(rows) - 1}" if rows else "none"
+            raise RunError(f"{self.path} has no trial {number}; it has: {known}")
+        return rows[number]  # type: ignore[no-any-return]
 
     @property
     def model(self) -> Model:
@@ -132,11 +142,17 @@ def resume(
     prepared = prepare(settings_of(record, changes))
     check_unchanged(prepared, record)
     with folder.lock():
-        splits = load_splits(folder.splits)
-        prepared = Prepared(**{**prepared.__dict__, "splits": splits})
+        if not folder.splits.exists():  # killed before they were written: the seed makes the same ones
+            with storage_errors():
+                save_splits(prepared.splits, folder.splits)
+        prepared = Prepared(**{**prepared.__dict__, "splits": load_splits(folder.splits)})
         record = {**folder.read_record(), "settings": {**record["settings"], "trials": prepared.settings.trials}}
         folder.write_record(record)
-        storage = open_storage(storage_url_of(record, prepared.settings.storage), folder.journal)
+        storage_url = storage_url_of(record, prepared.settings.storage)
+        storage = open_storage(storage_url, folder.journal)
+        if not storage_url and "seconds" not in record and not optuna.get_all_study_names(storage):
+            # Killed between the folder and the study.
+            create_study(storage, record["study"], prepared.objective, optuna.samplers.RandomSampler())
         return _continue(prepared, folder, storage, watch, interrupted)
 
 
@@ -174,6 +190,37 @@ def open_run(run: str | Path) -> Run:
     return Run(folder, summarise(folder, study, record), record)
 
 
+def replay(run: str | Path, trial: int, *, device: str | None = None) -> Replay:
+    """Trains a trial again from its seeds and compares its curves with the recorded ones; the run stays as it is.
+
+    `device`: another one than the run's. Raises `RunError` for an unknown trial, one without curves, and as `resume`
+    does when the data or the search space have changed; `BadInput` when a plugin that it needs is gone.
+    """
+    found = open_run(run)
+    row = found.trial(trial)
+    prepared = prepare(settings_of(found.record, {"device": device}))
+    check_unchanged(prepared, found.record)
+    precision = getattr(torch, found.record["precision"])
+    prepared = replace(prepared, splits=load_splits(found.folder.splits), precision=precision)
+    if prepared.settings.threads:
+        torch.set_num_threads(prepared.settings.threads)
+    return replay_trial(prepared, found.folder, row, found.record)
+
+
+def serve_dashboard(
+    run: str | Path, *, port: int | None = None, ready: Callable[[str], None] = lambda url: None
+) -> None:
+    """Serves the Optuna dashboard of a run on 127.0.0.1 until Ctrl-C; the run may be going on.
+
+    `port` None is the first free one from 8080; `ready` is called with the address once it answers. Raises `RunError`
+    when there is no run and `SettingsError` when the port is in use.
+    """
+    folder = RunFolder(run)
+    record = folder.read_record()
+    storage = open_storage(storage_url_of(record), folder.journal)
+    serve(load_study(storage, record["study"], optuna.samplers.RandomSampler()), record, folder, port, ready)
+
+
 def _continue(
     prepared: Prepared,
     folder: RunFolder,
@@ -188,6 +235,7 @@ def _continue(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
+    annotate_study(study, record, folder)
     earlier = study.get_trials(deepcopy=False)
     race = Race(prepared.ladder, finalists=settings.finalists)
     study.sampler = make_sampler(
@@ -207,6 +255,8 @@ def _continue(
             folder.write_record(record)
             run = Run(folder, summarise(folder, study, record), record)
             write_report(run.summary, record, folder)
+        annotate_study(study, record, folder)
+        annotate_trials(study, record, folder, complete_only=True)
         prepared.host.notify("automl_search_finished", run=facts)
         return run
 

@@ -100,6 +100,12 @@ class NoTrialSucceeded(AutomlError):
     exit_code = 1
 
 
+class ExportFailed(AutomlError):
+    """A model cannot be exported, or its export gives other outputs than the model. Nothing was written."""
+
+    exit_code = 1
+
+
 class MachineFailed(AutomlError):
     """The machine failed (disk full, storage gone). The run can be resumed."""
 

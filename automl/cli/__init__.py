@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from automl.cli import plugins, runs, search, spaces
+from automl.cli import dashboard, models, plugins, runs, search, spaces, trials
 
 app = typer.Typer(
     name="automl",
@@ -22,7 +22,12 @@ app = typer.Typer(
 app.command("search")(search.search)
 app.command("resume")(search.resume)
 app.command("leaderboard")(runs.leaderboard)
-app.command("show")(runs.show)
+app.command("show")(trials.show)
+app.command("replay")(trials.replay)
+app.command("dashboard")(dashboard.dashboard)
+app.command("evaluate")(models.evaluate)
+app.command("predict")(models.predict)
+app.command("export")(models.export)
 app.add_typer(plugins.app, name="plugins")
 app.command("spaces")(spaces.spaces)
 app.add_typer(spaces.space_app, name="space")

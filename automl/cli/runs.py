@@ -1,8 +1,9 @@
-"""`automl leaderboard` and `automl show`: what a run came to."""
+"""`automl leaderboard`: what a run came to."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,81 +15,84 @@ if TYPE_CHECKING:
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+# The columns of a row that the table has, but for the score.
+SHOWN = {"number", "score", "score_std", "epochs", "folds", "fold_epochs", "parameters", "seconds", "architecture",
+         "state", "reason"}  # fmt: skip
+
 
 def leaderboard(
     run: RunArgument,
     top: Annotated[int, typer.Option("--top", min=1, help="How many trials to show.")] = 20,
-    as_json: AsJson = False,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Sort by a column, a metric or a parameter: train.lr.")
+    ] = None,
+    architecture: Annotated[
+        list[str] | None, typer.Option("--architecture", metavar="NAME", help="Only this one. Repeatable.")
+    ] = None,
+    state: Annotated[str | None, typer.Option("--state", help="Only complete, pruned, failed or waiting.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV: all rows, a column per parameter.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole run as JSON.")] = False,
 ) -> None:
     """List a run's trials, best first, and what the race has saved."""
     from automl.api import open_run
+    from automl.errors import SettingsError
+    from automl.results.listing import keep, sort, to_csv
 
     found = open_run(run)
     if as_json:
+        if as_csv or by or architecture or state:
+            raise SettingsError("--json prints the whole run: leave out --csv, --by, --architecture and --state")
         typer.echo(json.dumps(found.summary))
         return
-    print_trials(found, top)
+    rows = keep(found.summary, list(found.record["space"]["architectures"]), architecture or (), state)
+    if by:
+        rows = sort(rows, by, found.summary)
+    if as_csv:
+        typer.echo(to_csv(rows), nl=False)
+        return
+    print_trials(found, rows, top, by)
+    if not (architecture or state):
+        _print_families(found)
     print_answer(found)
 
 
-def show(
-    run: RunArgument,
-    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number.")],
-    as_json: AsJson = False,
-) -> None:
-    """Show one trial: its config, its score, and why it ended."""
-    from automl.api import open_run
-    from automl.errors import RunError
-
-    found = open_run(run)
-    rows = {row["number"]: row for row in found.summary["trials"]}
-    if trial not in rows:
-        known = f"0 to {len(rows) - 1}" if rows else "none"
-        raise RunError(f"{run} has no trial {trial}; it has: {known}")
-    row = rows[trial]
-    if as_json:
-        typer.echo(json.dumps(row))
-        return
+def print_trials(run: Run, rows: Sequence[Mapping[str, Any]], top: int, by: str | None = None) -> None:
+    """The first `top` of the rows as a table; `by` is a name that is shown besides, where no column has it."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(show_header=False, box=None, title=f"trial {trial}", title_justify="left")
-    for name, value in row.items():
-        if name not in ("number", "config", "metrics") and value not in ("", None):
-            table.add_row(name, _text(value))
-    for name, value in [*row["metrics"].items(), *row["config"].items()]:
-        table.add_row(name, _text(value))
-    Console().print(table)
-
-
-def print_trials(run: Run, top: int) -> None:
-    """The leaderboard as a table."""
-    from rich.console import Console
-    from rich.table import Table
+    from automl.results.listing import value_of
 
     metric, objective = run.record["metric"], run.record["objective"]
+    extra = by if by not in {None, objective, metric, *SHOWN} else None
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("trial", objective, "±", metric, "rung", "cost", "params", "s"):
+    for name in ("trial", objective, "±", metric, "rung", "cost", "params", "s", *([extra] if extra else [])):
         table.add_column(name, no_wrap=True, justify="right")  # a number is of no use when cut
     table.add_column("architecture")
     table.add_column("state")
-    for row in run.summary["trials"][:top]:
+    for row in rows[:top]:
         reason = row["reason"] if len(row["reason"]) <= 40 else row["reason"][:40] + "..."
         table.add_row(
             str(row["number"]),
-            _text(row["score"]),
+            as_text(row["score"]),
             "" if row["score_std"] is None else f"{row['score_std']:.2g}",
-            _text(row["metrics"].get(metric)),
+            as_text(row["metrics"].get(metric)),
             f"{row['epochs']}x{row['folds']}",
             str(row["fold_epochs"]),
             _count(row["parameters"]),
             f"{row['seconds']:.1f}",
+            *([Text(as_text(value_of(row, extra, objective)))] if extra else []),
             str(row["architecture"]),
-            reason or row["state"].lower(),
+            Text(reason or row["state"].lower()),
         )
     Console().print(table)
-    if len(run.summary["trials"]) > top:
-        typer.echo(f"... and {len(run.summary['trials']) - top} more (--top)")
+    if len(rows) > top:
+        typer.echo(f"... and {len(rows) - top} more (--top)")
+
+
+def _print_families(run: Run) -> None:
+    """The best of each architecture, where there are several."""
     if len(families := run.summary["best_by_architecture"]) > 1:
         rows = {row["number"]: row for row in run.summary["trials"]}
         best = (f"{name} {rows[number]['score']:.4g} (trial {number})" for name, number in families.items())
@@ -124,7 +128,8 @@ def print_answer(run: Run) -> None:
     typer.echo(f"report    {run.folder.report}")
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value in a table: floats with four digits, None as nothing."""
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -22,7 +22,7 @@ def load_npz(path: Path, *, groups: str | None = None, task: Task | None = None)
     `groups` names the array that holds a group per sample; an array called `groups` is used without being named.
     Pickled (object) arrays are refused. Raises `DataError` that names the array.
     """
-    arrays = _read_npz(path)
+    arrays = read_npz(path)
     for needed in ("x", "y"):
         if needed not in arrays:
             raise DataError(f"{path}: there is no array '{needed}'{did_you_mean(needed, arrays)}")
@@ -80,14 +80,15 @@ def from_arrays(
             ids = np.concatenate([ids, ids.max() + 1 + np.arange(len(x_test))])
     elif x_test is not None or y_test is not None:
         raise DataError(f"{source}: a test set needs both x_test and y_test")
-    samples, kind = _samples(source, x)
+    samples, kind = samples_of(source, x)
     task = task or ("regression" if y.dtype.kind == "f" else "classification")
     answers, names = _classes(source, y, classes) if task == "classification" else (_targets(source, y), ())
     columns = tuple(Column(f"x{number}", None) for number in range(samples.shape[1])) if kind == "table" else ()
     return complete(Dataset(name, kind, task, samples, answers, names, test, ids, columns))
 
 
-def _read_npz(path: Path) -> dict[str, Array]:
+def read_npz(path: Path) -> dict[str, Array]:
+    """Every array of the .npz at `path`. Raises `DataError`: unreadable, damaged, pickled objects."""
     try:
         stored = np.load(path, allow_pickle=False)
         if not isinstance(stored, np.lib.npyio.NpzFile):
@@ -144,7 +145,8 @@ def _group_ids(source: str, groups: Array, count: int) -> NDArray[np.int64]:
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)
 
 
-def _samples(source: str, x: Array) -> tuple[Array, Literal["image", "table"]]:
+def samples_of(source: str, x: Array) -> tuple[Array, Literal["image", "table"]]:
+    """`x` as images uint8 [n, c, h, w] or a table float32 [n, features]. Raises `DataError` with `source` in it."""
     if x.dtype.kind not in "biuf" or (x.ndim not in (2, 3, 4)) or 0 in x.shape:
         raise DataError(
             f"{source}: array 'x' is {x.dtype} {x.shape}; it must be images uint8 [n, h, w] or [n, h, w, c], "

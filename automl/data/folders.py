@@ -61,6 +61,14 @@ def find_images(folder: Path, follow_links: bool = False) -> tuple[list[Found], 
     return sorted(files), names, notes
 
 
+def find_files(folder: Path, follow_links: bool = False) -> list[str]:
+    """The path below `folder` of every file in it, also in sub-folders, sorted; hidden files are left out.
+
+    Raises `DataError` for a link out of the folder.
+    """
+    return sorted(path for path, _ in _walk(str(folder), os.path.realpath(folder), follow_links))
+
+
 def _check_classes(folder: Path, classes: dict[str, list[str]]) -> list[str]:
     names = classes.get("train", classes.get("", []))
     for name in set(names) ^ set(classes.get("test", names)):

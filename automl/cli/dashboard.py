@@ -1,0 +1,33 @@
+"""`automl dashboard`: a run in the Optuna dashboard, on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from automl.cli.runs import RunArgument
+
+
+def dashboard(
+    run: RunArgument,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="The port; default the first free one from 8080.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+) -> None:
+    """Review a run in the Optuna dashboard, on 127.0.0.1, until Ctrl-C. The search may be going on."""
+    from automl.api import serve_dashboard
+
+    def ready(url: str) -> None:
+        typer.echo(f"dashboard {url} (Ctrl-C ends it)")
+        # Without a screen, a browser would be one that takes this terminal.
+        screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+        if screen and not no_browser:
+            import webbrowser
+
+            webbrowser.open(url)
+
+    serve_dashboard(run, port=port, ready=ready)

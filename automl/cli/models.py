@@ -1,0 +1,106 @@
+"""`automl evaluate`, `automl predict` and `automl export`: what a saved model is for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The run's folder, or its model/ folder.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="The architecture's plugin file; repeatable.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable image files out.")]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Allow links out of the folder.")]
+
+
+def evaluate(
+    model: ModelArgument,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled: a folder, an .npz or a .csv.")],
+    target: Annotated[str | None, typer.Option("--target", help="The csv's column with the answers.")] = None,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
+    plugin: Plugins = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a model on labelled data: every metric of its task, and each class."""
+    from automl.results.evaluate import evaluate as measure_all
+    from automl.results.model import load_model
+
+    loaded = load_model(model, plugins=plugin or [])
+    found = measure_all(loaded, data, target=target, skip_bad=skip_bad, follow_links=follow_links)
+    if as_json:
+        typer.echo(json.dumps({"model": str(model), **found}))
+        return
+    skipped = f", {found['skipped']} unusable files skipped" if found["skipped"] else ""
+    typer.echo(f"samples   {found['samples']}{skipped}")
+    for name, value in found["metrics"].items():
+        typer.echo(f"{name:<18}{_text(value)}")
+    if found["classes"]:
+        _print_classes(found["classes"])
+
+
+def predict(
+    model: ModelArgument,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, an image, an .npz or a .csv.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The csv to write; else it is printed.")] = None,
+    skip_bad: SkipBad = False,
+    follow_links: FollowLinks = False,
+    plugin: Plugins = None,
+) -> None:
+    """Predict the samples of DATA: a csv with labels and probabilities, or numbers."""
+    from automl.results.model import load_model
+    from automl.results.predict import predict_lines, write_predictions
+
+    loaded = load_model(model, plugins=plugin or [])
+    skipped: dict[str, str] = {}
+    if out is not None:
+        skipped = write_predictions(loaded, data, out, skip_bad=skip_bad, follow_links=follow_links)
+    else:
+        lines = predict_lines(loaded, data, skip_bad=skip_bad, follow_links=follow_links, skipped=skipped)
+        sys.stdout.writelines(lines)
+    for name, reason in skipped.items():
+        typer.echo(f"skipped {name}: {reason}", err=True)
+
+
+def export(
+    model: ModelArgument,
+    format: Annotated[str, typer.Option("--format", help="torch-export, onnx or state-dict.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Write a model for use without automl, checked against the model."""
+    from automl.results.export import FORMATS
+    from automl.results.export import export as write
+    from automl.results.model import load_model
+
+    path = out or Path(FORMATS.get(format, format))
+    difference = write(load_model(model, plugins=plugin or []), format, path)
+    typer.echo(f"{path}: the largest difference from the model is {difference:.2g}")
+    if format == "state-dict":
+        typer.echo(_HOW_TO_LOAD.format(path=path))
+
+
+_HOW_TO_LOAD = """load it with
+  weights = safetensors.torch.load_file("{path}")
+  network.load_state_dict({{k[8:]: v for k, v in weights.items() if k.startswith("network.")}})
+  output = network((x - weights["mean"]) / weights["std"]) * weights["y_std"] + weights["y_mean"]"""
+
+
+def _print_classes(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("class")
+    for name in ("n", "recall", "precision"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(escape(row["class"]), str(row["n"]), _text(row["recall"]), _text(row["precision"]))
+    Console().print(table)
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,217 @@
+"""A run in the Optuna dashboard: notes and pictures for its trials, and the server.
+
+The dashboard has no login and lets whoever reaches it delete trials. So it is bound to 127.0.0.1, with no option to
+bind it elsewhere, and answers only requests that name this machine: a page on the internet whose name is made to point
+at 127.0.0.1 gets nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import socketserver
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import optuna
+from optuna.artifacts import FileSystemArtifactStore
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.data.atomic import write_atomic
+from automl.errors import SettingsError
+from automl.racing.objective import Objective
+from automl.results.notes import study_note, trial_note
+from automl.study.folder import RunFolder
+from automl.study.records import load_curves
+from automl.study.storage import storage_errors
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger("automl.dashboard")
+
+HOST = "127.0.0.1"
+PORTS = range(8080, 8130)  # tried one after the other when none was asked for
+LOOK_EVERY = 5.0  # seconds; a search may be going on meanwhile
+PICTURE = "curves.png"
+
+
+def annotate_study(study: optuna.Study, record: Mapping[str, Any], folder: RunFolder) -> None:
+    """Gives a study its note, unless it has one: what a person has written there stays. Raises `MachineFailed`."""
+    from optuna_dashboard import get_note, save_note
+
+    with storage_errors():
+        if not get_note(study):
+            save_note(study, study_note(record, folder.path))
+        final = record.get("final")
+        if final:
+            facts = {"model": final["model"], "model_trial": final["trial"]}
+            facts |= {f"test_{name}": value for name, value in final.get("test", {}).items()}
+            for name, value in facts.items():
+                if study.user_attrs.get(name) != value:
+                    study.set_user_attr(name, value)
+
+
+def annotate_trials(
+    study: optuna.Study,
+    record: Mapping[str, Any],
+    folder: RunFolder,
+    *,
+    complete_only: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Gives ended trials what they lack of notes and pictures, complete ones first; may be called again at any time.
+
+    A picture costs about 0.2 s: `complete_only` leaves out the others, `stop` is asked before each. Raises
+    `MachineFailed`.
+    """
+    from optuna_dashboard import save_note
+
+    objective = Objective.named(record["objective"], record["metric"])
+    with storage_errors():
+        # A trial of the study itself would go through its sampler.
+        noted = optuna.load_study(
+            study_name=study.study_name, storage=study._storage, sampler=optuna.samplers.RandomSampler()
+        )
+        system = study._storage.get_study_system_attrs(study._study_id)
+        for frozen in _by_interest(study.get_trials(deepcopy=False)):
+            if stop() or (complete_only and frozen.state != TrialState.COMPLETE):
+                return
+            note = trial_note(frozen, objective)
+            if note and f"dashboard:{frozen._trial_id}:note_ver" not in system:
+                save_note(optuna.Trial(noted, frozen._trial_id), note)
+            # Also when it was deleted by hand: the entry stays.
+            if not any(key.startswith(_artifact_key(frozen)) for key in system):
+                _add_picture(study, frozen, folder, objective)
+
+
+def _by_interest(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The ended trials: complete ones, those that overfit, the others."""
+
+    def rank(trial: FrozenTrial) -> tuple[bool, bool, int]:
+        overfitting = trial.user_attrs.get("reason") == "overfitting"
+        return trial.state != TrialState.COMPLETE, not overfitting, trial.number
+
+    return sorted((trial for trial in trials if trial.state.is_finished()), key=rank)
+
+
+def _artifact_key(trial: FrozenTrial) -> str:
+    # The dashboard's place for the artifacts of ended trials, whose own attributes cannot be changed any more, as
+    # `optuna.artifacts.upload_artifact` would have to.
+    return f"dashboard:artifacts:{trial._trial_id}:"
+
+
+def _add_picture(study: optuna.Study, trial: FrozenTrial, folder: RunFolder, objective: Objective) -> None:
+    from automl.results.fold_picture import draw_folds
+
+    curves = load_curves(folder, trial.number, objective)
+    if curves is None or not curves.folds:
+        return
+    title = f"trial {trial.number}, {trial.params.get('architecture', '')}".rstrip(", ")
+    picture = draw_folds(curves, title, trial.user_attrs.get("reason", "")[:40])
+    # The same name each time: two processes that draw it at once leave one picture.
+    name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{study.study_name}/{trial.number}/{PICTURE}"))
+    write_atomic(folder.artifacts / name, lambda file: file.write(picture))
+    entry = {"artifact_id": name, "filename": PICTURE, "mimetype": "image/png", "encoding": None}
+    study._storage.set_study_system_attr(study._study_id, _artifact_key(trial) + name, json.dumps(entry))
+
+
+def serve(
+    study: optuna.Study,
+    record: Mapping[str, Any],
+    folder: RunFolder,
+    port: int | None = None,
+    ready: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serves the dashboard until Ctrl-C. Notes and pictures are made meanwhile, also for trials that end later.
+
+    Args:
+        study: the study; its storage is served with all that is in it.
+        record: the run's `run.yaml`.
+        folder: the run's folder.
+        port: where; None: the first free one of `PORTS`. 0: any free one.
+        ready: is called with the address once it answers.
+
+    Raises `SettingsError` when the port cannot be had.
+    """
+    from optuna_dashboard import wsgi
+
+    # A study's own storage keeps the ended trials in memory; a URL would be read anew for each request.
+    app = wsgi(study._storage, FileSystemArtifactStore(folder.artifacts))
+    with _listen([port] if port is not None else PORTS) as server, _annotating(study, record, folder):
+        server.set_app(only_from_here(app))
+        ready(f"http://{HOST}:{server.server_port}/dashboard/studies/{study._study_id}")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            log.info("stopped")
+
+
+@contextmanager
+def _annotating(study: optuna.Study, record: Mapping[str, Any], folder: RunFolder) -> Iterator[None]:
+    """Makes notes and pictures in the background, and again every few seconds."""
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            annotate_study(study, record, folder)
+            while not done.is_set():
+                annotate_trials(study, record, folder, stop=done.is_set)
+                done.wait(LOOK_EVERY)
+        except Exception as error:  # the study was deleted in the dashboard, the disk is full: it serves on
+            log.warning("no more notes and pictures: %s: %s", type(error).__name__, error)
+
+    thread = threading.Thread(target=work, name="notes and pictures")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        # Not the parent's: it asks the network for the name of this machine.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, self.server_address[1]
+        self.setup_environ()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug(format, *args)
+
+
+def _listen(ports: Iterable[int]) -> _Server:
+    """A server on the first of `ports` that is free."""
+    tried = list(ports)
+    for port in tried:
+        try:
+            return _Server((HOST, port), _Quiet)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsError(f"--port {port}: {error.strerror}; choose another one") from error
+    if len(tried) == 1:
+        raise SettingsError(f"--port {tried[0]} is in use; choose another one, or leave --port out for a free one")
+    raise SettingsError(f"the ports {tried[0]} to {tried[-1]} are all in use; choose another one with --port")
+
+
+def only_from_here(app: WSGIApplication) -> WSGIApplication:
+    """`app` behind a check that the request names this machine (`Host: 127.0.0.1` or `localhost`, any port)."""
+
+    def checked(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        name = environ.get("HTTP_HOST", "").partition(":")[0].lower()
+        if name not in (HOST, "localhost"):
+            start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"The dashboard answers to http://{HOST} and http://localhost only.\n".encode()]
+        return app(environ, start_response)
+
+    return checked

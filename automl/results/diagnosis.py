@@ -1,0 +1,170 @@
+"""What the curves of a trial say, in a word and a sentence with its figures.
+
+T and V are the fold-mean train and validation loss, b the epoch of the lowest V, G the loss of guessing. The first of
+these rules that holds gives the word:
+
+1. `diverged`: the last T is above 2 G; or it is more than 10 % above the lowest T and has lost more than half of what T
+   had won since the first epoch; or a loss was no number.
+2. `stuck`: neither T nor V ever fell more than 5 % below G.
+3. `overfitting`: in each of the last two epochs V was more than 5 % above V_b while T was below T_b; or at b, V is more
+   than twice T and the gap V - T is more than a fifth of G.
+4. `underfitting`: at b, T and V are both above half of G.
+5. `healthy`: none of these. A trial without curves is `untrained`.
+
+Train losses are measured on the batches as trained, with dropout and augmentation, so T may lie above V: rules 2 and 4
+look at the lower one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, VALIDATION_METRIC, Curves
+
+Word = Literal["untrained", "diverged", "stuck", "overfitting", "underfitting", "healthy"]
+Losses = NDArray[np.float64]
+
+FAR, REBOUND, LOST = 2.0, 0.10, 0.5
+LITTLE = 0.05
+RISE, LASTING = 0.05, 2
+RATIO, GAP = 2.0, 0.2
+HIGH = 0.5
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The word, and a sentence with the figures that it rests on."""
+
+    word: Word
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.sentence}"
+
+
+def diagnose(curves: Curves | None, guessing: float | None = None, *, reason: str = "") -> Diagnosis:
+    """The diagnosis of a trial.
+
+    Args:
+        curves: of the trial; None or empty when it has none.
+        guessing: G, the loss of the best answer that ignores the input, as `guessing_loss` finds it. None: not known;
+            the larger loss of the first epoch stands in for it.
+        reason: why the trial ended, as the leaderboard says.
+    """
+    if curves is None or not curves.fold_epochs:
+        if reason.startswith("non-finite"):
+            return Diagnosis("diverged", f"{reason}; no epoch was finished.")
+        return Diagnosis("untrained", f"no epoch was finished{f' ({reason})' if reason else ''}.")
+    train, valid = longest_means(curves)
+    level, name = (guessing, "guessing") if guessing else (max(train[0], valid[0]), "the first epoch")
+    return (
+        _diverged(train, level, name, reason)
+        or _stuck(train, valid, level, name)
+        or _overfitting(train, valid, level, name)
+        or _underfitting(train, valid, level, name)
+        or _healthy(train, valid)
+    )
+
+
+def guessing_loss(data: Mapping[str, Any], curves: Curves) -> float | None:
+    """The loss of guessing, or None when it cannot be told.
+
+    For a classification log(classes), the loss of equal probabilities. For a regression with R2 in its curves
+    RMSE / sqrt(1 - R2) at the best epoch, which is the spread of the validation targets (exact for one output).
+
+    Args:
+        data: what `run.yaml` says of the data: `task` and `classes`.
+        curves: of the trial.
+    """
+    if data["task"] == "classification":
+        return math.log(len(data["classes"])) if len(data["classes"]) > 1 else None
+    if curves.objective.metric != "r2" or not curves.best_epoch():
+        return None
+    best = curves.best_epoch() - 1
+    rmse, r2 = (float(curves.mean(which)[best]) for which in (VALIDATION_LOSS, VALIDATION_METRIC))
+    return rmse / math.sqrt(1 - r2) if r2 < 1 and rmse > 0 else None
+
+
+def longest_means(curves: Curves) -> tuple[Losses, Losses]:
+    """T and V [epoch] of the folds that were trained longest: others may have joined late and ended early."""
+    lengths = np.isfinite(curves.values[:, :, VALIDATION_LOSS]).sum(axis=1)
+    folds = int((lengths == lengths.max()).sum())
+    return curves.mean(TRAIN_LOSS, folds), curves.mean(VALIDATION_LOSS, folds)
+
+
+def _diverged(train: Losses, level: float, name: str, reason: str) -> Diagnosis | None:
+    first, last, lowest = float(train[0]), float(train[-1]), float(train.min())
+    at = int(train.argmin()) + 1
+    if reason.startswith("non-finite"):
+        return Diagnosis("diverged", f"{reason}; the train loss was {last:.4g} at epoch {train.size} before that.")
+    if last > FAR * level:
+        text = f"the train loss is {last:.4g} at epoch {train.size}, more than twice that of {name} ({level:.4g})."
+        return Diagnosis("diverged", text)
+    if last > (1 + REBOUND) * lowest and last - lowest > LOST * (first - lowest):
+        return Diagnosis(
+            "diverged", f"the train loss rose from {lowest:.4g} at epoch {at} to {last:.4g} at epoch {train.size}."
+        )
+    return None
+
+
+def _stuck(train: Losses, valid: Losses, level: float, name: str) -> Diagnosis | None:
+    lowest = min(float(train.min()), float(valid.min()))
+    # Without the level of guessing, the first epoch is its own yardstick: there must be another one.
+    if lowest >= (1 - LITTLE) * level and (name == "guessing" or train.size > 1):
+        return Diagnosis(
+            "stuck",
+            f"after {_epochs(train.size)} the lowest train loss is {train.min():.4g}, the lowest validation loss "
+            f"{valid.min():.4g}: hardly below that of {name} ({level:.4g}).",
+        )
+    return None
+
+
+def _overfitting(train: Losses, valid: Losses, level: float, name: str) -> Diagnosis | None:
+    best = int(valid.argmin())
+    recent = slice(-LASTING, None)
+    risen = (valid[recent] > (1 + RISE) * valid[best]).all() and (train[recent] < train[best]).all()
+    if valid.size - 1 - best >= LASTING and risen:
+        return Diagnosis(
+            "overfitting",
+            f"from epoch {best + 1} to {valid.size} the train loss fell {train[best]:.4g} -> {train[-1]:.4g} while the "
+            f"validation loss rose {valid[best]:.4g} -> {valid[-1]:.4g}.",
+        )
+    gap = float(valid[best] - train[best])
+    if valid[best] > RATIO * train[best] and gap > GAP * level:
+        return Diagnosis(
+            "overfitting",
+            f"at its best epoch, {best + 1}, the validation loss is {valid[best]:.4g} and the train loss "
+            f"{train[best]:.4g}: a gap of {gap:.4g}, where {name} has a loss of {level:.4g}.",
+        )
+    return None
+
+
+def _underfitting(train: Losses, valid: Losses, level: float, name: str) -> Diagnosis | None:
+    best = int(valid.argmin())
+    if min(train[best], valid[best]) <= HIGH * level:
+        return None
+    more = ", and still at its best in its last epoch" if best == valid.size - 1 and best else ""
+    return Diagnosis(
+        "underfitting",
+        f"at its best epoch, {best + 1} of {valid.size}{more}, the train loss is {train[best]:.4g} and the validation "
+        f"loss {valid[best]:.4g}: above half of that of {name} ({level:.4g}).",
+    )
+
+
+def _healthy(train: Losses, valid: Losses) -> Diagnosis:
+    best = int(valid.argmin())
+    return Diagnosis(
+        "healthy",
+        f"at its best epoch, {best + 1} of {valid.size}, the train loss is {train[best]:.4g} and the validation loss "
+        f"{valid[best]:.4g}, a gap of {valid[best] - train[best]:.4g}.",
+    )
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' * (count > 1)}"

@@ -1,0 +1,71 @@
+"""How good a saved model is on labelled data."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+from automl.errors import DataError
+from automl.racing.objective import METRICS
+from automl.results.model import Model
+from automl.results.samples import read_batches
+from automl.training.metrics import measure
+
+
+def evaluate(
+    model: Model,
+    data: str | Path,
+    *,
+    target: str | None = None,
+    skip_bad: bool = False,
+    follow_links: bool = False,
+) -> dict[str, Any]:
+    """`{"data", "task", "samples", "skipped", "metrics": {NAME: VALUE}, "classes": [{"class", "n", "recall",
+    "precision"}, ...]}`; what is not defined on these data is None, a regression has no classes.
+
+    Classes are matched by name. Raises `DataError`, also for classes that the model does not know.
+    """
+    answers, outputs, skipped = [], [], 0
+    batches = read_batches(
+        data, model.about, labelled=True, target=target, skip_bad=skip_bad, follow_links=follow_links
+    )
+    index = {name: number for number, name in enumerate(model.classes)}
+    for batch in batches:
+        skipped += len(batch.skipped)
+        if not batch.names or batch.answers is None:
+            continue
+        if model.classes:
+            answers.append(np.array([index[str(name)] for name in batch.answers]))
+            outputs.append(model.predict_proba(batch.x))
+        else:
+            answers.append(np.asarray(batch.answers))
+            outputs.append(model.predict(batch.x).reshape(len(batch.names), -1))
+    if not answers:
+        raise DataError(f"{data}: there is no usable sample ({skipped} files are unusable)")
+    y, predicted = np.concatenate(answers), np.concatenate(outputs)
+    task = model.about["task"]
+    return {
+        "data": str(data),
+        "task": task,
+        "samples": len(y),
+        "skipped": skipped,
+        "metrics": {name: _finite(measure(name, y, predicted)) for name in METRICS[task]},
+        "classes": _by_class(model, y, predicted.argmax(1)) if model.classes else [],
+    }
+
+
+def _by_class(model: Model, y: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    known = np.arange(len(model.classes))
+    precision, recall, _, counts = precision_recall_fscore_support(y, labels, labels=known, zero_division=np.nan)
+    return [
+        {"class": name, "n": int(counts[i]), "recall": _finite(recall[i]), "precision": _finite(precision[i])}
+        for i, name in enumerate(model.classes)
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

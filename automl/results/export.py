@@ -1,0 +1,128 @@
+"""A saved model in another format, with its preprocessing inside, checked before it is written.
+
+Every export takes float32 samples [batch, ...] as they were in the data (pixels 0..255) and gives logits, or
+predictions in the targets' units. The file's bytes are loaded again and compared with the model: a wrong
+export is never written.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from automl.data.atomic import write_atomic
+from automl.errors import BadInput, ExportFailed, MachineFailed
+from automl.results.model import DESCRIPTION, WEIGHTS, Model
+
+FORMATS = {"torch-export": "model.pt2", "onnx": "model.onnx", "state-dict": "weights.safetensors"}
+"""Each format and the name that its file has by default."""
+
+TOLERANCE = 1e-4
+_EXAMPLES = 5
+
+
+def export(model: Model, format: str, out: Path) -> float:
+    """Writes the model to `out`, whole or not at all; returns the largest difference of the export's outputs.
+
+    The difference is absolute for logits, and in standard deviations of the target for a regression.
+    Raises `BadInput` (an unknown format, a missing extra, no folder for `out`), `ExportFailed` when the network cannot
+    be exported or differs by more than `TOLERANCE`, `MachineFailed` on a full disk.
+    """
+    _check(format, out)
+    module = model.module.cpu().eval()
+    x = examples(model)
+    makers = {"torch-export": _torch_export, "onnx": _onnx, "state-dict": _state_dict}
+    with torch.no_grad():
+        expected = module(x)
+    try:
+        data, outputs = makers[format](model, x)
+    # The exporters trace code of plugins and raise almost anything about it.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0][:300]
+        name = model.about["architecture"]
+        raise ExportFailed(
+            f"{name} cannot be exported as {format}: {type(error).__name__}: {reason}; "
+            "state-dict works for every network"
+        ) from error
+    difference = float(((outputs - expected) / module.y_std).abs().max())
+    if not difference <= TOLERANCE:
+        raise ExportFailed(
+            f"{format}: the export differs from the model by {difference:.2g}, more than {TOLERANCE:g}; "
+            "nothing was written"
+        )
+    try:
+        write_atomic(out, lambda file: file.write(data))
+    except OSError as error:
+        raise MachineFailed(f"{out}: cannot be written: {error.strerror or error}") from error
+    return difference
+
+
+def examples(model: Model, count: int = _EXAMPLES) -> Tensor:
+    """Samples that look like the data: random pixels 0..255, or normal rows by the training mean and deviation."""
+    rng = np.random.default_rng(0)
+    shape = (count, *model.about["input_shape"])
+    if len(shape) == 4:
+        return torch.from_numpy(rng.integers(0, 256, shape).astype(np.float32))
+    normal = torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+    return normal * model.module.std.cpu() + model.module.mean.cpu()
+
+
+def _check(format: str, out: Path) -> None:
+    if format not in FORMATS:
+        raise BadInput(f"--format {format}: there are {', '.join(FORMATS)}")
+    if format == "onnx" and (missing := [n for n in ("onnx", "onnxscript", "onnxruntime") if find_spec(n) is None]):
+        raise BadInput(f"--format onnx needs {', '.join(missing)}: pip install 'automl[onnx]'")
+    if not out.parent.is_dir() or out.is_dir():
+        raise BadInput(f"-o {out}: name a file in a folder that exists")
+    if out.name in (WEIGHTS, DESCRIPTION) and (out.parent / DESCRIPTION).exists():
+        raise BadInput(f"-o {out}: this is a file of a saved model; name another one")
+
+
+def _torch_export(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
+    # With Dim, a network that fixes the batch is an error and not a model for five samples.
+    program = torch.export.export(model.module, (x[:3],), dynamic_shapes={"x": {0: torch.export.Dim("batch")}})
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    data = buffer.getvalue()
+    loaded = torch.export.load(io.BytesIO(data)).module()
+    with torch.no_grad():
+        return data, torch.cat([loaded(x[:1]), loaded(x[1:])])
+
+
+def _onnx(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
+    import onnxruntime
+
+    program = torch.onnx.export(
+        model.module,
+        (x[:3],),
+        input_names=["x"],
+        output_names=["output"],
+        dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    data: bytes = program.model_proto.SerializeToString()
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    parts = [session.run(None, {"x": part.numpy()})[0] for part in (x[:1], x[1:])]
+    return data, torch.from_numpy(np.concatenate(parts))
+
+
+def _state_dict(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
+    tensors = {name: value.detach().contiguous().clone() for name, value in model.module.state_dict().items()}
+    data = safetensors.torch.save(tensors, metadata={"format": "pt", "automl": json.dumps(dict(model.about))})
+    loaded = safetensors.torch.load(data)
+    module = copy.deepcopy(model.module)
+    for value in module.state_dict().values():
+        value.zero_()  # whatever the file lacks shows
+    module.load_state_dict(loaded)
+    with torch.no_grad():
+        return data, module.eval()(x)

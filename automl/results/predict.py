@@ -1,0 +1,86 @@
+"""Predictions as a csv, written batch by batch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from automl.data.atomic import write_atomic
+from automl.errors import BadInput, MachineFailed
+from automl.results.model import Model
+from automl.results.samples import Batch, read_batches
+
+
+def predict_lines(
+    model: Model,
+    data: str | Path,
+    *,
+    skip_bad: bool = False,
+    follow_links: bool = False,
+    skipped: dict[str, str] | None = None,
+) -> Iterator[str]:
+    """The csv's lines: a header, then one a sample, each with its newline. Unusable files are added to `skipped`.
+
+    Columns: `file` or `row` (from 0); `label` and `p_CLASS` for every class, or `prediction` (`prediction_0`, ...
+    for several outputs). Numbers have the nine digits that tell every float32. Raises `DataError`, see `read_batches`.
+    """
+    batches = read_batches(data, model.about, skip_bad=skip_bad, follow_links=follow_links)
+    kind = "row" if Path(data).suffix.lower() in (".npz", ".csv") and not Path(data).is_dir() else "file"
+    for number, batch in enumerate(batches):
+        if number == 0:
+            yield _line([kind, *_header(model)])
+        if skipped is not None:
+            skipped.update(batch.skipped)
+        if batch.names:
+            yield from _rows(model, batch)
+
+
+def write_predictions(
+    model: Model, data: str | Path, out: Path, *, skip_bad: bool = False, follow_links: bool = False
+) -> dict[str, str]:
+    """Writes `predict_lines` to `out`, whole or not at all; returns the files that were skipped, with the reason.
+
+    Raises `BadInput` when `out` cannot be written or is DATA itself, `DataError`, and `MachineFailed` on a full disk.
+    """
+    check_out(out)
+    if out.exists() and Path(data).exists() and out.samefile(data):
+        raise BadInput(f"-o {out}: this is DATA itself; name another file")
+    skipped: dict[str, str] = {}
+    lines = predict_lines(model, data, skip_bad=skip_bad, follow_links=follow_links, skipped=skipped)
+    try:
+        write_atomic(out, lambda file: file.writelines(line.encode("utf-8") for line in lines))
+    except OSError as error:
+        raise MachineFailed(f"{out}: cannot be written: {error.strerror or error}") from error
+    return skipped
+
+
+def check_out(out: Path) -> None:
+    """Raises `BadInput` when there is no folder for the file `out`, or `out` is a folder."""
+    if not out.parent.is_dir():
+        raise BadInput(f"-o {out}: there is no folder {out.parent}; make it first")
+    if out.is_dir():
+        raise BadInput(f"-o {out}: this is a folder; name a file")
+
+
+def _header(model: Model) -> list[str]:
+    if model.classes:
+        return ["label", *(f"p_{name}" for name in model.classes)]
+    outputs = model.about["num_outputs"]
+    return ["prediction"] if outputs == 1 else [f"prediction_{number}" for number in range(outputs)]
+
+
+def _rows(model: Model, batch: Batch) -> Iterator[str]:
+    if model.classes:
+        for name, row in zip(batch.names, model.predict_proba(batch.x), strict=True):
+            yield _line([name, model.classes[int(row.argmax())], *(f"{value:.9g}" for value in row)])
+        return
+    for name, row in zip(batch.names, model.predict(batch.x).reshape(len(batch.names), -1), strict=True):
+        yield _line([name, *(f"{value:.9g}" for value in row)])
+
+
+def _line(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()

@@ -1,0 +1,187 @@
+"""DATA as a saved model reads them: in batches, so that a folder of any size needs the memory of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.arrays import read_npz, samples_of
+from automl.data.dataset import Column
+from automl.data.decode import bad_files, decode_all, printable
+from automl.data.folders import find_files, find_images
+from automl.data.tables import encode, read_csv
+from automl.errors import DataError, did_you_mean
+
+SIZE = 256
+
+Array = NDArray[Any]
+
+
+class Batch(NamedTuple):
+    """Some samples: what each is called (a file, or a row from 0), their values, and the answers where asked for.
+
+    x: [n, *input_shape]. answers: class names, or numbers [n, outputs]; None without labels. skipped: unusable files.
+    """
+
+    names: list[str]
+    x: Array
+    answers: list[str] | Array | None
+    skipped: dict[str, str]
+
+
+def read_batches(
+    data: str | Path,
+    about: Mapping[str, Any],
+    *,
+    labelled: bool = False,
+    target: str | None = None,
+    skip_bad: bool = False,
+    follow_links: bool = False,
+) -> Iterator[Batch]:
+    """The samples of DATA for the model that `about` describes: a folder, an image file, an .npz or a .csv.
+
+    labelled: with answers; of a folder with train/ and test/, and of an .npz with x_test, only the test part is read.
+    target: the csv's column with the answers. Images are resized and turned grey or coloured as the model needs them.
+    Raises `DataError` that names the file, array or column, at the latest with the batch that has the culprit.
+    """
+    path = Path(data).expanduser()
+    kind = path.suffix.lower()
+    if target is not None and kind != ".csv":
+        raise DataError(f"{data}: --target is for a .csv only")
+    if not path.exists():
+        raise DataError(f"{data!s}: there is no such file or folder")
+    if not path.is_dir() and kind == ".csv":
+        yield from _table(path, about, labelled, target)
+    elif not path.is_dir() and kind == ".npz":
+        yield from _arrays(path, about, labelled)
+    else:
+        yield from _files(path, about, labelled, skip_bad, follow_links)
+
+
+def _files(path: Path, about: Mapping[str, Any], labelled: bool, skip_bad: bool, follow: bool) -> Iterator[Batch]:
+    shape = about["input_shape"]
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise DataError(f"{path}: the model takes samples of shape {shape}, not image files; give a .csv or an .npz")
+    folder, names, answers = path, [], None
+    if not path.is_dir():
+        if labelled:
+            raise DataError(f"{path}: one image has no label; give a folder with a sub-folder per class")
+        folder, names = path.parent, [path.name]
+    elif labelled:
+        found, classes, _ = find_images(path, follow)
+        found = [file for file in found if file.test] or found
+        _refuse_unknown(path, classes, about)
+        names, answers = [file.path for file in found], [file.label for file in found]
+    else:
+        names = find_files(path, follow)
+        if not names:
+            raise DataError(f"{path}: there is no file in this folder")
+    for start in range(0, len(names), SIZE):
+        part = names[start : start + SIZE]
+        # Opening a named pipe would block for ever; without a path it is reported as unusable.
+        paths = [os.path.join(folder, name) if os.path.isfile(folder / name) else "" for name in part]
+        decoded = decode_all(paths, shape[0], (shape[1], shape[2]), resize=True)
+        bad = {part[i]: reason if paths[i] else "not a regular file" for i, reason in decoded.bad.items()}
+        if bad and not skip_bad:
+            text = bad_files({os.path.join(folder, name): reason for name, reason in bad.items()}, len(part))
+            raise DataError(f"{text}\nrepair or remove them, or pass --skip-bad to leave them out")
+        good = [i for i in range(len(part)) if i not in decoded.bad]
+        labels = None if answers is None else [answers[start + i] for i in good]
+        yield Batch([printable(part[i]) for i in good], decoded.pixels[good], labels, bad)
+
+
+def _arrays(path: Path, about: Mapping[str, Any], labelled: bool) -> Iterator[Batch]:
+    arrays = read_npz(path)
+    tested = labelled and {"x_test", "y_test"} <= arrays.keys()
+    x_name, y_name = ("x_test", "y_test") if tested else ("x", "y")
+    for name in (x_name, y_name) if labelled else (x_name,):
+        if name not in arrays:
+            raise DataError(f"{path}: there is no array '{name}'{did_you_mean(name, arrays)}")
+    x = arrays[x_name]
+    answers = _answers(path, arrays[y_name], arrays.get("classes"), about) if labelled else None
+    if answers is not None and len(answers) != len(x):
+        raise DataError(f"{path}: '{x_name}' has {len(x)} samples, but '{y_name}' has {len(answers)}")
+    samples, _ = samples_of(str(path), x)
+    if list(samples.shape[1:]) != list(about["input_shape"]):
+        raise DataError(
+            f"{path}: array '{x_name}' has samples of shape {list(samples.shape[1:])}, "
+            f"but the model takes {list(about['input_shape'])}"
+        )
+    yield from _split(samples, answers)
+
+
+def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: str | None) -> Iterator[Batch]:
+    if about["kind"] != "table":
+        raise DataError(f"{path}: the model takes images; give a folder, an image file or an .npz")
+    table = read_csv(path)
+    answers: list[str] | Array | None = None
+    if labelled:
+        if target is None or target not in table.cells:
+            wrong = "" if target is None else f"there is no column '{target}'; "
+            raise DataError(f"{path}: {wrong}name the column with the answers: --target {' | '.join(table.cells)}")
+        texts = [text.strip() for text in table.cells[target]]
+        if about["task"] == "regression":
+            answers = encode(table, [Column(target, None)])
+        else:
+            answers = [_class_name(text, about["classes"]) for text in texts]
+            _refuse_unknown(path, answers, about)
+    x = encode(table, [Column(name, category) for name, category in about["columns"]])
+    yield from _split(x, answers)
+
+
+def _split(x: Array, answers: list[str] | Array | None) -> Iterator[Batch]:
+    for start in range(0, len(x), SIZE):
+        end = min(start + SIZE, len(x))
+        part = None if answers is None else answers[start:end]
+        yield Batch([str(row) for row in range(start, end)], x[start:end], part, {})
+
+
+def _answers(path: Path, y: Array, names: Array | None, about: Mapping[str, Any]) -> list[str] | Array:
+    """`y` of an .npz as class names, or as numbers [n, outputs]."""
+    if about["task"] == "regression":
+        numbers = y.reshape(len(y), -1) if y.ndim and y.dtype.kind in "biuf" else np.empty((0, 0))
+        if numbers.shape[1] != about["num_outputs"] or not np.isfinite(numbers).all():
+            raise DataError(
+                f"{path}: array 'y' is {y.dtype} {y.shape}; the model has {about['num_outputs']} finite outputs"
+            )
+        return numbers
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or y.dtype.kind not in "biufUS":
+        raise DataError(f"{path}: array 'y' is {y.dtype} {y.shape}; give one integer or text a sample")
+    if names is not None and y.dtype.kind in "biu":
+        known = names.ravel().tolist()
+        if len(y) and (y.min() < 0 or y.max() >= len(known)):
+            raise DataError(f"{path}: array 'y' has {y.min()}..{y.max()}, but 'classes' has {len(known)} names")
+        answers = [str(known[int(label)]) for label in y]
+    else:
+        y = np.char.decode(y, "utf-8", "backslashreplace") if y.dtype.kind == "S" else y
+        answers = [_class_name(str(label), about["classes"]) for label in y.tolist()]
+    _refuse_unknown(path, answers, about)
+    return answers
+
+
+def _class_name(text: str, classes: Sequence[str]) -> str:
+    """`text` as the model names it: in a column of numbers `1.0` is the class `1`."""
+    if text in classes:
+        return text
+    try:
+        short = f"{float(text):.15g}"
+    except ValueError:
+        return text
+    return short if short in classes else text
+
+
+def _refuse_unknown(path: Path, names: Sequence[str], about: Mapping[str, Any]) -> None:
+    unknown = sorted(set(names) - set(about["classes"]))
+    if unknown:
+        shown = ", ".join(f"'{name}'" for name in unknown[:20]) + (", ..." if len(unknown) > 20 else "")
+        raise DataError(
+            f"{path}: the model does not know {len(unknown)} of its classes: {shown}"
+            f"{did_you_mean(unknown[0], about['classes'])}"
+        )

@@ -1,0 +1,36 @@
+"""The dashboard as a browser shows it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Browse = Callable[..., tuple[str, list[str]]]
+
+
+def test_the_page_shows_the_study_and_its_note(browse: Browse, finished_run: Any, tmp_path: Path) -> None:
+    run = shutil.copytree(finished_run.path, tmp_path / "run")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "automl", "dashboard", run, "--port", "0", "--no-browser"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        match = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
+        assert match
+        studies, _ = browse(f"{match[0]}/dashboard")
+        assert finished_run.record["study"] in studies
+        note, _ = browse(f"{match[0]}/dashboard/studies/0/note")
+        assert "mid &lt;b&gt;" in note  # a class name is text, not an element
+        assert "automl resume" in re.sub(r"<[^>]+>", "", note)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+        server.communicate()
