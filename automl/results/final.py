@@ -82,8 +82,8 @@ def fit_final(prepared: Prepared, winner: Winner, resident: Resident, budget: Bu
         seed=derive_seed(settings.seed, "final", winner.trial.number),
         precision=prepared.precision,
         tick=budget.check_deadline,
-        # One fold's, so that the learning rate falls when it fell there. The mean over the folds is smoother, and with it
-        # the rate may never fall: on cifar10-6k a test loss of 1.22 where cross-validation had said 1.04.
+        # One fold's, so that the learning rate falls when it fell there. The mean over the folds is smoother, and the
+        # rate may never fall with it (on cifar10-6k: test loss 1.22 where cross-validation had said 1.04).
         plateau_losses=[float(v) for v in winner.curves.values[0, : winner.curves.epochs(1), VALIDATION_LOSS]],
     )
     cut_short = False
