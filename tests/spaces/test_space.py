@@ -47,7 +47,7 @@ SPACES = st.builds(
     architectures=NAMED,
     training=GROUPS,
     optimizers=NAMED.map(lambda groups: {f"o_{name}": group for name, group in groups.items()}),
-    schedules=NAMED,
+    schedules=NAMED.map(lambda groups: {f"s_{name}": group for name, group in groups.items()}),
     augmentations=NAMED.map(lambda groups: {f"a_{name}": group for name, group in groups.items()}),
 )
 
