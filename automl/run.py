@@ -1,0 +1,78 @@
+"""A run on disk, opened: its leaderboard, its best trial, its model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from automl.errors import RunError
+from automl.results.leaderboard import summarise
+from automl.results.model import Model, load_model
+from automl.study.folder import RunFolder
+from automl.study.storage import PASSWORD_VARIABLE, load_study, open_storage
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk. `summary` is what `automl leaderboard --json` prints; `record` is its `run.yaml`."""
+
+    folder: RunFolder
+    summary: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.folder.path
+
+    @property
+    def best(self) -> Mapping[str, Any] | None:
+        """The complete trial with the best score, as a row of the leaderboard; None while there is none."""
+        number = self.summary["best"]
+        return next((row for row in self.summary["trials"] if row["number"] == number), None)
+
+    @property
+    def test(self) -> Mapping[str, float]:
+        """The final model's scores on the test set, by metric."""
+        return self.summary["test"]  # type: ignore[no-any-return]
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """The trials, best first."""
+        return list(self.summary["trials"])
+
+    def trial(self, number: int) -> Mapping[str, Any]:
+        """A trial as a row of the leaderboard. Raises `RunError` when there is none of this number."""
+        rows = {row["number"]: row for row in self.summary["trials"]}
+        if number not in rows:
+            known = f"0 to {len(rows) - 1}" if rows else "none"
+            raise RunError(f"{self.path} has no trial {number}; it has: {known}")
+        return rows[number]  # type: ignore[no-any-return]
+
+    @property
+    def model(self) -> Model:
+        """The final model. Raises `RunError` when the search has not come so far."""
+        return load_model(self.folder.model)
+
+
+def open_run(run: str | Path) -> Run:
+    """A run as it is, without going on with it. Raises `RunError` when there is none."""
+    folder = RunFolder(run)
+    record = folder.read_record()
+    storage = open_storage(storage_url_of(record), folder.journal)
+    study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
+    return Run(folder, summarise(folder, study, record), record)
+
+
+def storage_url_of(record: Mapping[str, Any], given: str | None = None) -> str | None:
+    """The storage's URL: as given now, from the environment, or from the record, which never holds a password."""
+    url = given or os.environ.get(PASSWORD_VARIABLE) or record["settings"].get("storage")
+    if url and "***" in url:
+        raise RunError(
+            f"the run's storage is {url}, and passwords are not kept: give it with --storage or in ${PASSWORD_VARIABLE}"
+        )
+    return str(url) if url else None

@@ -1,0 +1,114 @@
+"""One session of a search, new or resumed: race on, fit the final model, write the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import optuna
+import torch
+
+from automl.errors import MachineFailed
+from automl.racing.objective import Objective
+from automl.racing.race import Race
+from automl.results.dashboard import annotate_study, annotate_trials
+from automl.results.final import Winner, choose_winner, finish
+from automl.results.leaderboard import make_row, summarise
+from automl.results.report import write_report
+from automl.run import Run
+from automl.study.budget import Budget
+from automl.study.folder import RunFolder
+from automl.study.prepare import Prepared
+from automl.study.samplers import make_sampler
+from automl.study.search import Search
+from automl.study.storage import load_study, storage_errors
+from automl.study.watcher import Watcher, Watchers
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+MakeWatcher = Callable[[Prepared, Budget, list["FrozenTrial"]], Watcher]
+"""Makes who watches a search, from its ingredients, its budget and the trials of earlier sessions."""
+
+
+def go_on(
+    prepared: Prepared,
+    folder: RunFolder,
+    storage: optuna.storages.BaseStorage,
+    watch: MakeWatcher | None,
+    interrupted: Callable[[], bool],
+) -> Run:
+    """Races on, fits the final model, writes the report; with a new run and with an old one."""
+    settings = prepared.settings
+    record = folder.read_record()
+    started = time.monotonic()
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
+    annotate_study(study, record, folder)
+    earlier = study.get_trials(deepcopy=False)
+    race = Race(prepared.ladder, finalists=settings.finalists)
+    study.sampler = make_sampler(
+        settings.sampler, settings.seed, 0, len(earlier), prepared.space, lambda: _standings(race, prepared.objective)
+    )
+    budget = Budget(settings.trials, settings.timeout, interrupted)
+    watcher = watch(prepared, budget, earlier) if watch else Watcher()
+    facts = {"folder": str(folder.path), "study": record["study"], "data": prepared.dataset.name,
+             "settings": record["settings"]}  # fmt: skip
+    prepared.host.notify("automl_search_started", run=facts)
+    watcher = Watchers(watcher, _Events(prepared, facts))
+    work = Search(prepared, study, folder, budget, watcher, race)
+
+    def close() -> Run:
+        record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - started
+        with storage_errors():
+            folder.write_record(record)
+            run = Run(folder, summarise(folder, study, record), record)
+            write_report(run.summary, record, folder)
+        annotate_study(study, record, folder)
+        annotate_trials(study, record, folder, complete_only=True)
+        prepared.host.notify("automl_search_finished", run=facts)
+        return run
+
+    try:
+        work.run()
+        winner = choose_winner(study, folder, prepared.objective)
+        if not _is_fitted(record, winner):  # the test set is touched once
+            watcher.fitting(winner.trial.number, winner.epochs)
+            record["final"] = finish(prepared, winner, work.resident, budget, folder)
+    except MachineFailed:
+        raise  # a report could not be written either
+    except BaseException:
+        close()
+        raise
+    return close()
+
+
+def _is_fitted(record: Mapping[str, Any], winner: Winner) -> bool:
+    """Whether the final model of an earlier session is this winner's."""
+    final = record.get("final")
+    return final is not None and final["trial"] == winner.trial.number and not final["cut_short"]
+
+
+def _standings(race: Race, objective: Objective) -> dict[int, tuple[int, float]]:
+    """What the sampler is shown of the trials that wait: epochs and score of the rung that each has reached."""
+    return {
+        trial: (
+            race.ladder[race.standings[trial].rung].epochs,
+            objective.value(race.standings[trial].scores[race.standings[trial].rung]),
+        )
+        for trial in race.waiting
+    }
+
+
+class _Events(Watcher):
+    """Passes the end of each trial on to the event plugins."""
+
+    def __init__(self, prepared: Prepared, facts: Mapping[str, Any]):
+        self.prepared = prepared
+        self.facts = facts
+
+    def ended(self, trial: FrozenTrial, race: Race) -> None:
+        row = make_row(trial, self.prepared.objective, self.prepared.space)
+        self.prepared.host.notify("automl_trial_finished", run=self.facts, trial=row)
