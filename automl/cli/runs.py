@@ -112,7 +112,10 @@ def print_answer(run: Run) -> None:
         typer.echo(
             f"best      trial {row['number']}, {row['architecture']}: {objective} {row['score']:.4f}{spread} ({how})"
         )
-        typer.echo("test      " + ", ".join(f"{name} {value:.4f}" for name, value in summary["test"].items()))
+        details = summary["test_details"] or {"intervals": {}, "gap": None}
+        typer.echo("test      " + ", ".join(_tested(summary["test"], details["intervals"])))
+        if details["gap"]:
+            typer.echo(f"          {details['gap']['words']}")
         if final["cut_short"]:
             typer.echo(f"          the deadline cut the final fit short after {final['epochs']} epochs")
     pruned = ", ".join(f"{count} {reason}" for reason, count in sorted(totals["pruned"].items())) or "none"
@@ -126,6 +129,12 @@ def print_answer(run: Run) -> None:
     if final:
         typer.echo(f"model     {final['model']}")
     typer.echo(f"report    {run.folder.report}")
+
+
+def _tested(scores: Mapping[str, float], intervals: Mapping[str, Sequence[float]]) -> list[str]:
+    """Each metric of the test, with its interval: `accuracy 0.9750 (0.953 to 0.987)`."""
+    ends = {name: f" ({low:.3g} to {high:.3g})" for name, (low, high) in intervals.items()}
+    return [f"{name} {value:.4f}{ends.get(name, '')}" for name, value in scores.items()]
 
 
 def as_text(value: Any) -> str:

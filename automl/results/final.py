@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +14,15 @@ from optuna.trial import FrozenTrial, TrialState
 from automl.data.resident import Resident
 from automl.errors import NoTrialSucceeded
 from automl.racing.curves import VALIDATION_LOSS, Curves
-from automl.racing.objective import METRICS, Objective
+from automl.racing.objective import Objective
 from automl.results.leaderboard import full_config
 from automl.results.model import Model, Standardised, save_model
+from automl.results.tested import describe_test, predict_test, save_tested, test_scores
 from automl.study.budget import Budget, OutOfTime
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
-from automl.study.records import load_curves
+from automl.study.records import describe, load_curves
 from automl.study.storage import storage_errors
-from automl.training.metrics import measure
 from automl.training.network import rebuild_config
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
@@ -117,16 +116,10 @@ def fit_final(prepared: Prepared, winner: Winner, resident: Resident, budget: Bu
     return Model(module.to(memory_format=torch.contiguous_format).eval(), about)
 
 
-def test_scores(model: Model, prepared: Prepared) -> dict[str, float]:
-    """The metrics of the model on the test set, as far as they are defined there."""
-    index = prepared.splits.test
-    x, y = np.asarray(prepared.dataset.x[index]), prepared.dataset.y[index]
-    if not len(index):
-        return {}
-    task = prepared.dataset.task
-    predicted = model.predict_proba(x) if task == "classification" else model.predict(x).reshape(len(y), -1)
-    scores = {name: measure(name, y, predicted) for name in METRICS[task]}
-    return {name: score for name, score in scores.items() if math.isfinite(score)}
+def cross_validated(winner: Winner, objective: Objective) -> dict[str, float]:
+    """The winner's fold means at the score's epoch: of the objective and of what stands beside it."""
+    known = describe(winner.curves)
+    return {name: float(known[key]) for name, key in ((objective.name, "score"), (objective.beside, objective.beside))}
 
 
 def finish(prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, folder: RunFolder) -> dict[str, Any]:
@@ -134,6 +127,9 @@ def finish(prepared: Prepared, winner: Winner, resident: Resident, budget: Budge
     model = fit_final(prepared, winner, resident, budget)
     with storage_errors():
         path = save_model(model, folder.model)
+    tested = predict_test(model, prepared.dataset, prepared.splits.test)
+    with storage_errors():
+        save_tested(folder, tested)
     return {
         "model": str(path),
         "trial": winner.trial.number,
@@ -141,5 +137,8 @@ def finish(prepared: Prepared, winner: Winner, resident: Resident, budget: Budge
         "epochs": model.about["epochs"],
         "cut_short": model.about["cut_short"],
         "stand_in": winner.stand_in,
-        "test": test_scores(model, prepared),
+        "test": test_scores(tested),
+        "test_details": describe_test(
+            tested, prepared.dataset.classes, prepared.objective, cross_validated(winner, prepared.objective)
+        ),
     }

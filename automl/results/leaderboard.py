@@ -35,6 +35,7 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
         "best_by_architecture": _best_by_architecture(rows),
         "model": final.get("model"),
         "test": final.get("test", {}),
+        "test_details": final.get("test_details"),
         "trials": rows,
         "totals": _totals(rows, record),
     }

@@ -25,6 +25,7 @@ class RunFolder:
         self.splits = self.path / "splits.npz"
         self.checkpoints = self.path / "checkpoints"
         self.artifacts = self.path / "artifacts"
+        self.tested = self.artifacts / "test.npz"
         self.model = self.path / "model"
         self.report = self.path / "report.html"
 

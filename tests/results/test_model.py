@@ -16,12 +16,16 @@ import automl
 from automl.data.resident import Resident
 from automl.errors import BadInput, DataError, RunError
 from automl.racing.curves import Curves, FoldEpoch
-from automl.results import final
+from automl.results import tested
 from automl.results.final import Winner, fit_final
 from automl.results.model import load_model, save_model
 from automl.settings import make_settings
 from automl.study.budget import Budget
 from automl.study.prepare import prepare
+
+
+def scores_of(model, prepared):
+    return tested.test_scores(tested.predict_test(model, prepared.dataset, prepared.splits.test))
 
 
 def fitted(dataset, architecture, budget=None, **given):
@@ -205,11 +209,11 @@ class TestFitting:
         model, prepared, _ = saved
         y = prepared.dataset.y[prepared.splits.test]
         predicted = model.predict_proba(prepared.dataset.x[prepared.splits.test]).argmax(1)
-        assert final.test_scores(model, prepared)["accuracy"] == metrics.accuracy_score(y, predicted)
+        assert scores_of(model, prepared)["accuracy"] == metrics.accuracy_score(y, predicted)
         model, prepared = fitted(numbers, "mlp")
         y = prepared.dataset.y[prepared.splits.test]
         predicted = model.predict(prepared.dataset.x[prepared.splits.test])
-        assert final.test_scores(model, prepared) == pytest.approx(
+        assert scores_of(model, prepared) == pytest.approx(
             {
                 "rmse": metrics.root_mean_squared_error(y, predicted),
                 "mae": metrics.mean_absolute_error(y, predicted),
