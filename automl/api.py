@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,15 @@ import optuna
 import torch
 
 from automl.data.splits import load_splits, save_splits
-from automl.errors import RunError
 from automl.results.dashboard import serve
 from automl.results.model import load_model
 from automl.results.replay import Replay, replay_trial
-from automl.run import Run, open_run, storage_url_of
+from automl.run import Run, open_run
 from automl.session import MakeWatcher, go_on
-from automl.settings import Settings, make_settings
+from automl.settings import make_settings
 from automl.study.folder import RunFolder, fresh_folder
-from automl.study.prepare import Prepared, check_unchanged, make_record, prepare
+from automl.study.prepare import Prepared, prepare
+from automl.study.record import check_unchanged, make_record, settings_of, storage_url_of
 from automl.study.samplers import make_sampler
 from automl.study.storage import PASSWORD_VARIABLE, create_study, load_study, open_storage, redact, storage_errors
 
@@ -67,7 +67,7 @@ def search(
             with storage_errors():
                 storage = open_storage(None, folder.journal)
                 create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
-        return go_on(prepared, folder, storage, watch, interrupted)
+        return go_on(prepared, folder, storage, storage_url, watch, interrupted)
 
 
 def resume(
@@ -98,22 +98,7 @@ def resume(
         if not storage_url and "seconds" not in record and not optuna.get_all_study_names(storage):
             # Killed between the folder and the study.
             create_study(storage, record["study"], prepared.objective, optuna.samplers.RandomSampler())
-        return go_on(prepared, folder, storage, watch, interrupted)
-
-
-CHANGEABLE = {"trials", "timeout", "device", "threads", "storage"}
-
-
-def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
-    """The settings of a run with what may be changed when it is resumed. A timeout counts anew and is not inherited.
-
-    Raises `RunError` for a change that would change the search.
-    """
-    old = {k: v for k, v in record["settings"].items() if k not in ("timeout", "storage")}
-    for name, value in changes.items():
-        if value is not None and name not in CHANGEABLE and old.get(name) != value:
-            raise RunError(f"{name} was {old.get(name)!r} when this run was begun; it cannot become {value!r} now")
-    return make_settings(**{**old, **{k: v for k, v in changes.items() if v is not None}})
+        return go_on(prepared, folder, storage, storage_url, watch, interrupted)
 
 
 def replay(run: str | Path, trial: int, *, device: str | None = None) -> Replay:

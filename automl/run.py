@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from automl.errors import RunError
 from automl.results.leaderboard import summarise
 from automl.results.model import Model, load_model
 from automl.study.folder import RunFolder
-from automl.study.storage import PASSWORD_VARIABLE, load_study, open_storage
+from automl.study.record import storage_url_of
+from automl.study.storage import load_study, open_storage
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,3 @@ def open_run(run: str | Path) -> Run:
     storage = open_storage(storage_url_of(record), folder.journal)
     study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
     return Run(folder, summarise(folder, study, record), record)
-
-
-def storage_url_of(record: Mapping[str, Any], given: str | None = None) -> str | None:
-    """The storage's URL: as given now, from the environment, or from the record, which never holds a password."""
-    url = given or os.environ.get(PASSWORD_VARIABLE) or record["settings"].get("storage")
-    if url and "***" in url:
-        raise RunError(
-            f"the run's storage is {url}, and passwords are not kept: give it with --storage or in ${PASSWORD_VARIABLE}"
-        )
-    return str(url) if url else None

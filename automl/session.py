@@ -10,7 +10,6 @@ import optuna
 import torch
 
 from automl.errors import MachineFailed
-from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.results.dashboard import annotate_study, annotate_trials
 from automl.results.final import Winner, choose_winner, finish
@@ -19,11 +18,14 @@ from automl.results.report import write_report
 from automl.run import Run
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
+from automl.study.leases import SharedLeases
+from automl.study.observer import Observer
 from automl.study.prepare import Prepared
-from automl.study.samplers import make_sampler
+from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
 from automl.study.storage import load_study, storage_errors
 from automl.study.watcher import Watcher, Watchers
+from automl.study.workers import Workers
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -36,10 +38,14 @@ def go_on(
     prepared: Prepared,
     folder: RunFolder,
     storage: optuna.storages.BaseStorage,
+    storage_url: str | None,
     watch: MakeWatcher | None,
     interrupted: Callable[[], bool],
 ) -> Run:
-    """Races on, fits the final model, writes the report; with a new run and with an old one."""
+    """Races on, fits the final model, writes the report; with a new run and with an old one.
+
+    `storage_url` is where workers find the storage; None for the run's journal.
+    """
     settings = prepared.settings
     record = folder.read_record()
     started = time.monotonic()
@@ -50,7 +56,7 @@ def go_on(
     earlier = study.get_trials(deepcopy=False)
     race = Race(prepared.ladder, finalists=settings.finalists)
     study.sampler = make_sampler(
-        settings.sampler, settings.seed, 0, len(earlier), prepared.space, lambda: _standings(race, prepared.objective)
+        settings.sampler, settings.seed, 0, len(earlier), prepared.space, standings_of(race, prepared.objective)
     )
     budget = Budget(settings.trials, settings.timeout, interrupted)
     watcher = watch(prepared, budget, earlier) if watch else Watcher()
@@ -58,7 +64,6 @@ def go_on(
              "settings": record["settings"]}  # fmt: skip
     prepared.host.notify("automl_search_started", run=facts)
     watcher = Watchers(watcher, _Events(prepared, facts))
-    work = Search(prepared, study, folder, budget, watcher, race)
 
     def close() -> Run:
         record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - started
@@ -72,7 +77,15 @@ def go_on(
         return run
 
     try:
-        work.run()
+        if settings.workers > 1:
+            observed = Race(prepared.ladder, finalists=settings.finalists)
+            leases = SharedLeases(study._storage, study.study_name, "observer")
+            observer = Observer(prepared, study, observed, leases, watcher)
+            Workers(prepared, study, storage_url, folder, budget, observer).run()
+        work = Search(prepared, study, folder, budget, watcher, race)
+        if settings.workers == 1:
+            work.run()
+        work.prune_waiting()
         winner = choose_winner(study, folder, prepared.objective)
         if not _is_fitted(record, winner):  # the test set is touched once
             watcher.fitting(winner.trial.number, winner.epochs)
@@ -89,17 +102,6 @@ def _is_fitted(record: Mapping[str, Any], winner: Winner) -> bool:
     """Whether the final model of an earlier session is this winner's."""
     final = record.get("final")
     return final is not None and final["trial"] == winner.trial.number and not final["cut_short"]
-
-
-def _standings(race: Race, objective: Objective) -> dict[int, tuple[int, float]]:
-    """What the sampler is shown of the trials that wait: epochs and score of the rung that each has reached."""
-    return {
-        trial: (
-            race.ladder[race.standings[trial].rung].epochs,
-            objective.value(race.standings[trial].scores[race.standings[trial].rung]),
-        )
-        for trial in race.waiting
-    }
 
 
 class _Events(Watcher):

@@ -75,6 +75,7 @@ class Settings(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     executor: Literal["auto", "serial", "fused"] = "auto"
     threads: Positive | None = None
+    workers: Positive = 1
     storage: str | None = None
     study: str | None = None
 

@@ -64,9 +64,9 @@ class _Counting(Watcher):
         """An epoch of a trial is done."""
         self.tally.epoch(trial, curves)
 
-    def waiting(self, trial: int, race: Race) -> None:
+    def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
         """A trial has reached its rung and waits for its promotion."""
-        self.tally.waiting(trial, race)
+        self.tally.waiting(trial, race, facts)
 
     def ended(self, trial: FrozenTrial, race: Race) -> None:
         """A trial is complete, pruned or failed."""
@@ -97,9 +97,9 @@ class PlainProgress(_Counting):
         super().__init__(budget, trials, folds, epochs, objective)
         self.stream = stream or sys.stdout
 
-    def waiting(self, trial: int, race: Race) -> None:
+    def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
         """Prints the rung that a trial has reached."""
-        super().waiting(trial, race)
+        super().waiting(trial, race, facts)
         rung = race.standings[trial].rung
         reached = f"rung {rung + 1} of {len(race.ladder)} ({race.ladder[rung]})"
         self._print(trial, f"{reached}, {self.scores(self.tally.rows[trial])}")

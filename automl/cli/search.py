@@ -29,7 +29,8 @@ Timeout = Annotated[
     str | None, _option("--timeout", metavar="10m", help="Hard deadline, e.g. 90s, 10m, 1h30m.", panel=RACE)
 ]
 Device = Annotated[str | None, _option("--device", help="auto, cpu, cuda or cuda:N.", panel=MACHINE)]
-Threads = Annotated[int | None, _option("--threads", help="CPU threads of torch.", panel=MACHINE)]
+Threads = Annotated[int | None, _option("--threads", help="CPU threads, of all workers together.", panel=MACHINE)]
+Workers = Annotated[int | None, _option("--workers", help="Processes that search side by side [1].", panel=MACHINE)]
 Storage = Annotated[
     str | None,
     _option("--storage", help="Optuna storage URL instead of the run's journal (also $AUTOML_STORAGE).", panel=MACHINE),
@@ -125,6 +126,7 @@ def search(
         _option("--executor", help="auto, serial or fused: folds one by one or stacked [auto].", panel=MACHINE),
     ] = None,
     threads: Threads = None,
+    workers: Workers = None,
     storage: Storage = None,
     study: Annotated[
         str | None, _option("--study", help="Name of the study in the storage [the run's folder].", panel=MACHINE)
@@ -143,7 +145,8 @@ def search(
         "sampler": sampler, "trials": trials, "timeout": timeout, "folds": folds, "epochs": epochs, "metric": metric,
         "ladder": ladder,
         "finalists": finalists, "patience": patience, "tolerance": tolerance, "seed": seed, "device": device,
-        "precision": precision, "executor": executor, "threads": threads, "storage": storage, "study": study,
+        "precision": precision, "executor": executor, "threads": threads, "workers": workers, "storage": storage,
+        "study": study,
         "architectures": tuple(architecture or ()), "overrides": tuple(overrides or ()),
         "plugins": tuple(plugin or ()), "plugins_dirs": tuple(plugins_dir or ()),
     }  # fmt: skip
@@ -162,6 +165,7 @@ def resume(
     timeout: Timeout = None,
     device: Device = None,
     threads: Threads = None,
+    workers: Workers = None,
     storage: Storage = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -175,7 +179,14 @@ def resume(
         from automl import api
 
         return api.resume(
-            run, trials=trials, timeout=timeout, device=device, threads=threads, storage=storage, **watching
+            run,
+            trials=trials,
+            timeout=timeout,
+            device=device,
+            threads=threads,
+            workers=workers,
+            storage=storage,
+            **watching,
         )
 
     _run(go, quiet, as_json)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from automl.study.records import STANDING, describe
+from automl.study.records import describe, recall_facts, recall_standing
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -46,7 +45,6 @@ class Tally:
         self.rows: dict[int, Row] = {}
         self.primed = 0
         self.now = "starting"
-        self._latest: dict[str, Any] = {}  # what the curves of the trial in training tell
 
     def prime(self, trials: Iterable[FrozenTrial]) -> None:
         """Enters the trials of earlier sessions."""
@@ -61,25 +59,25 @@ class Tally:
         """A trial sets out, for the first time or again."""
         architecture = str(config.get("architecture", ""))
         self.rows[trial] = replace(self.rows.get(trial, Row()), state="training", architecture=architecture)
-        self._latest = {}
         self.now = f"trial {trial}, {architecture}"
 
     def epoch(self, trial: int, curves: Curves) -> None:
         """An epoch is done; its score counts when the trial rests."""
-        self._latest = describe(curves)
-        self.rows[trial] = replace(self.rows[trial], fold_epochs=self._latest["fold_epochs"])
-        epochs, folds = self._latest["epochs"], self._latest["folds"]
+        facts = describe(curves)
+        self.rows[trial] = replace(self.rows[trial], fold_epochs=facts["fold_epochs"])
+        epochs, folds = facts["epochs"], facts["folds"]
         self.now = f"trial {trial}, {self.rows[trial].architecture}: epoch {epochs}, {folds} fold{'s' * (folds > 1)}"
 
-    def waiting(self, trial: int, race: Race) -> None:
+    def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
         """A trial rests at its rung."""
         standing = race.standings[trial]
         self.rows[trial] = replace(
-            self.rows[trial],
+            self.rows.get(trial, Row()),
             state="waiting",
             rung=standing.rung,
             score=self.objective.value(standing.scores[standing.rung]),
-            metric=self._latest.get(self.objective.beside),
+            metric=facts.get(self.objective.beside),
+            fold_epochs=facts.get("fold_epochs", 0),
         )
 
     def ended(self, trial: FrozenTrial) -> None:
@@ -144,14 +142,14 @@ class Tally:
 
     def _unfinished(self, trial: FrozenTrial) -> Row:
         """A trial of an earlier session that waits at its rung, or was broken off on its way."""
-        standing = json.loads(trial.user_attrs.get(STANDING, "{}"))
-        scores = {int(rung): score for rung, score in standing.get("scores", {}).items()}
+        standing, facts = recall_standing(trial), recall_facts(trial, self.objective)
         return Row(
-            state="waiting" if standing.get("waiting") else "training",
+            state="waiting" if standing.waiting else "training",
             architecture=architecture_of(trial),
-            rung=max(scores, default=-1),
-            score=self.objective.value(scores[max(scores)]) if scores else None,
-            fold_epochs=trial.user_attrs.get("fold_epochs", 0),
+            rung=standing.rung,
+            score=self.objective.value(standing.scores[standing.rung]) if standing.scores else None,
+            metric=facts.get(self.objective.beside),
+            fold_epochs=facts["fold_epochs"],
         )
 
 

@@ -17,12 +17,14 @@ ETA = 3.0  # on recorded tables of 160 and 92 configs: a quarter less than with 
 class Standing:
     """Where one trial stands: its score at each rung reached (lower is better), and whether it still races.
 
-    `waiting`: it has reached its last rung and may climb. `family`: its architecture; see `Race`.
+    `waiting`: it has reached its last rung and may climb. `climbing`: it is on its way, in whichever worker.
+    `family`: its architecture; see `Race`.
     """
 
     scores: dict[int, float] = field(default_factory=dict)
     family: str = ""
     waiting: bool = False
+    climbing: bool = False
     complete: bool = False
 
     @property
@@ -55,7 +57,7 @@ class Race:
 
     def start(self, trial: int) -> int:
         """Enters a new trial; returns the rung to climb to first."""
-        self.standings[trial] = Standing()
+        self.standings[trial] = Standing(climbing=True)
         return 0
 
     def promote(self) -> tuple[int, int] | None:
@@ -72,21 +74,24 @@ class Race:
     def carry(self) -> tuple[int, int] | None:
         """The best waiting trial and its next rung, as long as fewer than `finalists` trials are complete.
 
-        For the end of a search, when no trial may climb any more; the higher rung is the better one.
+        For the end of a search, when no trial may climb any more; the higher rung is the better one. A trial that other
+        workers have on its way counts as if it were complete.
         """
-        if self.complete >= self.finalists:
+        if self.complete + sum(s.climbing for s in self.standings.values()) >= self.finalists:
             return None
         waiting = [(-s.rung, s.scores[s.rung], trial) for trial, s in self.standings.items() if s.waiting]
         return self._send(min(waiting)[2]) if waiting else None
 
     def _send(self, trial: int) -> tuple[int, int]:
         self.standings[trial].waiting = False
+        self.standings[trial].climbing = True
         return trial, self.standings[trial].rung + 1
 
     def record(self, trial: int, rung: int, score: float) -> None:
         """The trial has reached the rung with this score; it waits there, or is complete at the top."""
         standing = self.standings[trial]
         standing.scores[rung] = score
+        standing.climbing = False
         standing.waiting = rung < self.top
         standing.complete = rung == self.top
 
@@ -95,7 +100,7 @@ class Race:
         standing = self.standings.setdefault(trial, Standing())
         if rung is not None and score is not None:
             standing.scores[rung] = score
-        standing.waiting = False
+        standing.waiting = standing.climbing = False
         standing.complete = complete
 
     def would_promote(self, trial: int, rung: int, score: float) -> bool:

@@ -13,7 +13,8 @@ from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.ladder import Ladder
 from automl.racing.objective import Objective
 from automl.study.folder import RunFolder
-from automl.study.prepare import Prepared, versions
+from automl.study.prepare import Prepared
+from automl.study.record import versions
 from automl.study.records import load_curves
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun, read_curves

@@ -26,6 +26,7 @@ class Budget:
         timeout: seconds from now until the deadline; None for none.
         interrupted: says whether the user wants to stop.
         clock: seconds that only go forward.
+        started: when the search began, by that clock; None: now.
     """
 
     def __init__(
@@ -34,12 +35,13 @@ class Budget:
         timeout: float | None = None,
         interrupted: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
+        started: float | None = None,
     ):
         self.trials = trials
         self.timeout = timeout
         self.interrupted = interrupted
         self._clock = clock
-        self.started = clock()
+        self.started = clock() if started is None else started
         self.deadline = None if timeout is None else self.started + timeout
         self.reserve = 0.0
 
@@ -55,14 +57,17 @@ class Budget:
 
     def check(self) -> None:
         """Raises `Interrupted` when the user wants to stop, `OutOfTime` when only the final fit's reserve is left."""
-        if self.interrupted():
-            raise Interrupted
+        self.check_interrupted()
         if self.left <= self.reserve:
             raise OutOfTime
 
     def check_deadline(self) -> None:
         """As `check`, but the reserve may be used: for the final fit itself."""
-        if self.interrupted():
-            raise Interrupted
+        self.check_interrupted()
         if self.left <= 0:
             raise OutOfTime
+
+    def check_interrupted(self) -> None:
+        """Raises `Interrupted` when the user wants to stop."""
+        if self.interrupted():
+            raise Interrupted

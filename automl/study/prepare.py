@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import platform
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,7 +12,7 @@ from automl.data.dataset import Dataset
 from automl.data.resident import Resident
 from automl.data.sources import load
 from automl.data.splits import Splits, make_splits
-from automl.errors import RunError, SpaceError
+from automl.errors import SpaceError
 from automl.hooks.host import PluginHost, load_plugins
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
@@ -147,70 +144,3 @@ def prepare(settings: Settings, dataset: Dataset | None = None) -> Prepared:
         device=device,
         precision=choose_precision(settings.precision, device),
     )
-
-
-def versions() -> dict[str, str]:
-    """The versions that decide about the numbers of a run."""
-    import numpy
-    import optuna
-
-    import automl
-
-    return {
-        "automl": automl.__version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "optuna": optuna.__version__,
-        "numpy": numpy.__version__,
-    }
-
-
-def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str, Any]:
-    """The contents of a new `run.yaml`. `storage` is the redacted URL, or None for the journal."""
-    dataset = prepared.dataset
-    return {
-        # The executor decides about the ladder, which must be the same when the run goes on on another device.
-        "settings": prepared.settings.model_dump(mode="json")
-        | {"storage": storage, "executor": "fused" if prepared.stacked else "serial"},
-        "study": study,
-        "objective": prepared.objective.name,
-        "metric": prepared.objective.beside,
-        "data": {
-            "name": dataset.name,
-            "kind": dataset.kind,
-            "task": dataset.task,
-            "samples": len(dataset),
-            "test_samples": len(prepared.splits.test),
-            "input_shape": list(dataset.input_shape),
-            "classes": list(dataset.classes),
-            "notes": list(dataset.notes),
-            "fingerprint": dataset.fingerprint,
-        },
-        "ladder": [str(rung) for rung in prepared.ladder],
-        "device": str(prepared.device),
-        "precision": str(prepared.precision).removeprefix("torch."),
-        "versions": versions(),
-        "space_fingerprint": prepared.space.fingerprint(),
-        "space": prepared.space.to_json(),
-    }
-
-
-def check_unchanged(prepared: Prepared, record: Mapping[str, Any]) -> None:
-    """Whether data and search space are those that the run was begun with. Raises `RunError` with the difference."""
-    data = record["data"]
-    if data.get("fingerprint") != prepared.dataset.fingerprint:
-        was, now = data.get("samples"), len(prepared.dataset)
-        detail = f"{was} samples then, {now} now" if was != now else "the same number of samples, but other values"
-        raise RunError(
-            f"the data '{prepared.settings.data}' have changed since this run was begun ({detail}); "
-            "scores on other data cannot be compared: bring the old data back or begin a new run"
-        )
-    if record.get("space_fingerprint") != prepared.space.fingerprint():
-        try:
-            lines = Space.from_json(record["space"], "run.yaml: space").difference(prepared.space)
-        except SpaceError as error:
-            raise RunError(str(error)) from error
-        raise RunError(
-            "the search space has changed since this run was begun; bring it back or begin a new run:\n  "
-            + "\n  ".join(lines)
-        )

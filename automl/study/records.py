@@ -23,11 +23,12 @@ from automl.study.folder import RunFolder
 STANDING = "race_standing"
 
 
-def remember_standing(trial: optuna.Trial, standing: Standing) -> None:
-    """Writes where a waiting trial stands, so that another process can go on with the race."""
-    trial.set_user_attr(
-        STANDING, json.dumps({"scores": standing.scores, "waiting": standing.waiting, "family": standing.family})
-    )
+def remember_standing(trial: optuna.Trial, standing: Standing, curves: Curves | None = None) -> None:
+    """Writes where a trial stands, so that another process can go on with the race, and what `curves` say beside it."""
+    known: dict[str, Any] = {"scores": standing.scores, "waiting": standing.waiting, "family": standing.family}
+    if curves is not None:
+        known["beside"] = describe(curves).get(curves.objective.beside)
+    trial.set_user_attr(STANDING, json.dumps(known))
 
 
 def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
@@ -36,16 +37,27 @@ def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
     for trial in trials:
         if trial.state == TrialState.WAITING:
             continue
-        known = json.loads(trial.user_attrs.get(STANDING, "{}"))
-        race.standings[trial.number] = standing = Standing(
-            scores={int(rung): score for rung, score in known.get("scores", {}).items()},
-            family=known.get("family", ""),
-            waiting=trial.state == TrialState.RUNNING and known.get("waiting", False),
-            complete=trial.state == TrialState.COMPLETE,
-        )
+        race.standings[trial.number] = standing = recall_standing(trial)
         if trial.state == TrialState.RUNNING and not standing.waiting:
             broken_off.append((trial.number, min(standing.rung + 1, race.top)))
     return broken_off
+
+
+def recall_facts(trial: FrozenTrial, objective: Objective) -> dict[str, Any]:
+    """What `describe` said of a waiting trial, as far as a display needs it: what stands beside the score, the cost."""
+    known = json.loads(trial.user_attrs.get(STANDING, "{}"))
+    return {objective.beside: known.get("beside"), "fold_epochs": trial.user_attrs.get("fold_epochs", 0)}
+
+
+def recall_standing(trial: FrozenTrial) -> Standing:
+    """Where a trial stands by what was remembered of it."""
+    known = json.loads(trial.user_attrs.get(STANDING, "{}"))
+    return Standing(
+        scores={int(rung): score for rung, score in known.get("scores", {}).items()},
+        family=known.get("family", ""),
+        waiting=trial.state == TrialState.RUNNING and known.get("waiting", False),
+        complete=trial.state == TrialState.COMPLETE,
+    )
 
 
 def remember_result(trial: optuna.Trial, folder: RunFolder, curves: Curves, facts: Mapping[str, Any]) -> None:

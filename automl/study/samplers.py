@@ -14,6 +14,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.errors import SettingsError
+from automl.racing.objective import Objective
+from automl.racing.race import Race
 from automl.spaces.parameters import Choice, Float, Int
 from automl.spaces.space import Space
 from automl.training.seeds import derive_seed
@@ -23,6 +25,17 @@ GRID_STEPS = 3  # points for a range in a grid: both ends and the middle
 
 Standings = Callable[[], Mapping[int, tuple[int, float]]]
 """By trial number, the epochs and the score of each trial that waits for its promotion."""
+
+
+def standings_of(race: Race, objective: Objective) -> Standings:
+    """What the sampler is shown of the trials that wait in `race`, now and later."""
+    return lambda: {
+        trial: (
+            race.ladder[race.standings[trial].rung].epochs,
+            objective.value(race.standings[trial].scores[race.standings[trial].rung]),
+        )
+        for trial in race.waiting
+    }
 
 
 def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, standings: Standings) -> BaseSampler:

@@ -20,9 +20,11 @@ from automl.racing.race import Race
 from automl.study.budget import Budget, OutOfTime, Stop
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
+from automl.study.leases import Alone, LeaseLost, Leases
 from automl.study.prepare import Prepared
-from automl.study.records import recall_race, remember_result, remember_standing
+from automl.study.records import describe, remember_result, remember_standing
 from automl.study.storage import storage_errors
+from automl.study.turns import Turn, Turns
 from automl.study.watcher import Watcher
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun, read_curves
@@ -35,7 +37,7 @@ SAME_FAILURES = 5  # in a row, with the same cause, end the search
 
 
 class Search:
-    """One search over a study, by one process.
+    """One process' part in the search over a study: alone all of it.
 
     Args:
         prepared: the checked ingredients.
@@ -44,10 +46,18 @@ class Search:
         budget: how long.
         watcher: is told what happens.
         race: the standings that the study's sampler looks at; the trials of earlier sessions are entered here.
+        leases: the agreement with other processes that search the same study; None: there are none.
     """
 
     def __init__(
-        self, prepared: Prepared, study: optuna.Study, folder: RunFolder, budget: Budget, watcher: Watcher, race: Race
+        self,
+        prepared: Prepared,
+        study: optuna.Study,
+        folder: RunFolder,
+        budget: Budget,
+        watcher: Watcher,
+        race: Race,
+        leases: Leases | None = None,
     ):
         self.prepared = prepared
         self.study = study
@@ -60,17 +70,14 @@ class Search:
         self.resident: Resident = prepared.resident()
         splits = prepared.splits
         self.samples = [(splits.train(fold), splits.validation(fold)) for fold in range(splits.folds)]
-        trials = study.get_trials(deepcopy=False)
-        self.asked = len(trials)
-        self.broken_off = recall_race(race, trials)
-        # The trials that are not ended yet, with the curves of a climb that was stopped in its midst.
-        self.held: dict[int, Curves | None] = {t.number: None for t in trials if not t.state.is_finished()}
         self.forecast = Forecast(race)
-        self.forecast.recall(trials)
+        self.leases = leases or Alone()
+        self.turns = Turns(study, race, budget, self.forecast, self.leases)
+        self.stopped: dict[int, Curves] = {}  # the curves of a climb that was stopped in its midst
         self.failures: list[str] = []
 
     def run(self) -> None:
-        """Races until the budget is used up and nobody may climb any more; then prunes who still waits.
+        """Races until the budget is used up and nobody may climb any more.
 
         Raises:
             Interrupted: the user stopped it; the study can be resumed.
@@ -78,35 +85,14 @@ class Search:
             MachineFailed: disk or storage failed; the study can be resumed.
         """
         try:
-            while (step := self._next()) is not None:
-                self._climb(*step)
+            while (turn := self.turns.next()) is not None:
+                self._climb(turn)
         except OutOfTime:
             log.info("time is up after %.0f s", self.budget.elapsed)
-        self._prune_waiting()
 
-    def _next(self) -> tuple[int, int] | None:
-        """The next climb (trial, rung): a broken-off one, a promotion, a new trial, or carrying the best to the top."""
-        self.budget.reserve = self.forecast.final_fit(self.budget.timeout)
-        self.budget.check()
-        if self.broken_off:
-            return self.broken_off.pop(0)
-        closing = self.budget.left < self.budget.reserve + self.forecast.carrying(self.budget.timeout)
-        if not closing:
-            if (promoted := self.race.promote()) is not None:
-                return promoted
-            if self.asked < self.budget.trials:
-                return self._ask()
-        return self.race.carry()
-
-    def _ask(self) -> tuple[int, int]:
-        with storage_errors():
-            trial = self.study.ask()
-        self.asked += 1
-        self.held[trial.number] = None
-        return trial.number, self.race.start(trial.number)
-
-    def _climb(self, number: int, rung: int) -> None:
+    def _climb(self, turn: Turn) -> None:
         """Takes a trial to a rung: build or restore, train, classify what went wrong, record, tell."""
+        number, rung = turn.trial, turn.rung
         with storage_errors():
             trial = optuna.Trial(self.study, self._trial_id(number))
             config = self.prepared.space.suggest(trial)
@@ -115,12 +101,17 @@ class Search:
         curves = self._no_curves()
         run: TrialRun | None = None
         try:
+            if turn.poisonous:
+                raise TrialFailed(f"{turn.attempt - 1} workers died of it, each on its way to rung {rung + 1}")
             run = self._build(number, config)
             curves = self._restore(run, number, curves)
             outcome = self._train(trial, rung, run, curves)
+            self._check_lease(number)
         except Stop:
-            self.held[number] = curves
+            self.stopped[number] = curves
             raise
+        except LeaseLost:
+            log.warning("trial %d was taken over by another worker; what this one found is dropped", number)
         except MachineFailed:
             raise
         except Infeasible as error:
@@ -176,6 +167,7 @@ class Search:
             self._report(trial, curves, results)
             self.watcher.epoch(trial.number, rung, curves)
             if time.monotonic() - saved > SAVE_EVERY:
+                self._check_lease(trial.number)
                 self._save(run, trial.number, curves)
                 saved = time.monotonic()
 
@@ -187,6 +179,11 @@ class Search:
         if min(result.fold for result in results) == 0:
             with storage_errors():
                 trial.report(float(curves.values[:folds, epoch - 1, column].mean()), epoch)
+
+    def _check_lease(self, number: int) -> None:
+        with storage_errors():
+            if not self.leases.holds(f"trial {number}"):
+                raise LeaseLost
 
     def _save(self, run: TrialRun, number: int, curves: Curves) -> None:
         with storage_errors():
@@ -205,11 +202,11 @@ class Search:
         else:
             self._save(run, trial.number, curves)
             with storage_errors():
-                remember_standing(trial, standing)
                 # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
                 for name, value in _costs(run, curves).items():
                     trial.set_user_attr(name, value)
-            self.watcher.waiting(trial.number, self.race)
+                remember_standing(trial, standing, curves)  # last: from here on others may go on with it
+            self.watcher.waiting(trial.number, self.race, describe(curves))
 
     def _end(
         self,
@@ -247,7 +244,7 @@ class Search:
         if state != TrialState.COMPLETE:
             self.race.leave(trial.number)
             self.folder.checkpoint(trial.number).unlink(missing_ok=True)
-        self.held.pop(trial.number, None)
+        self.stopped.pop(trial.number, None)
         self.watcher.ended(self._frozen(trial.number), self.race)
         self._count_failures(reason if state == TrialState.FAIL else None)
 
@@ -261,11 +258,14 @@ class Search:
         if len(self.failures) >= SAME_FAILURES and len(causes) == 1:
             raise NoTrialSucceeded(f"{SAME_FAILURES} trials in a row failed for the same cause: {reason}")
 
-    def _prune_waiting(self) -> None:
-        """Tells Optuna that the trials which still race were outpaced."""
-        for number, curves in sorted(self.held.items()):
-            trial = optuna.Trial(self.study, self._trial_id(number))
-            self._end(trial, None, curves or self._saved_curves(number), TrialState.PRUNED, "outpaced")
+    def prune_waiting(self) -> None:
+        """Tells Optuna that the trials which still race were outpaced: at the end, when nobody searches any more."""
+        with storage_errors():
+            unfinished = [t for t in self.study.get_trials(deepcopy=False) if not t.state.is_finished()]
+        for frozen in unfinished:
+            curves = self.stopped.get(frozen.number) or self._saved_curves(frozen.number)
+            trial = optuna.Trial(self.study, frozen._trial_id)
+            self._end(trial, None, curves, TrialState.PRUNED, "outpaced")
 
     def _saved_curves(self, number: int) -> Curves:
         path = self.folder.checkpoint(number)

@@ -20,8 +20,8 @@ class Watcher:
     def epoch(self, trial: int, rung: int, curves: Curves) -> None:
         """An epoch of a trial is done."""
 
-    def waiting(self, trial: int, race: Race) -> None:
-        """A trial has reached its rung and waits for its promotion."""
+    def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
+        """A trial has reached its rung and waits for its promotion; `facts` as `records.describe` has them."""
 
     def ended(self, trial: FrozenTrial, race: Race) -> None:
         """A trial is complete, pruned or failed; its attributes say what it came to."""
@@ -46,10 +46,10 @@ class Watchers(Watcher):
         for watcher in self.watchers:
             watcher.epoch(trial, rung, curves)
 
-    def waiting(self, trial: int, race: Race) -> None:
+    def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
         """A trial has reached its rung and waits for its promotion."""
         for watcher in self.watchers:
-            watcher.waiting(trial, race)
+            watcher.waiting(trial, race, facts)
 
     def ended(self, trial: FrozenTrial, race: Race) -> None:
         """A trial is complete, pruned or failed; its attributes say what it came to."""

@@ -13,6 +13,7 @@ from automl.racing.ladder import make_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.study.budget import Budget
+from automl.study.records import describe
 
 FOLDS, EPOCHS = 5, 20
 CONFIG = {"architecture": "resnet", "resnet.depth": 3}
@@ -53,7 +54,7 @@ def climb_first_rung(watcher, race, number, loss, config=CONFIG):
     else:
         watcher.climbing(number, 0, config)
         watcher.epoch(number, 0, curves_of([loss]))
-    watcher.waiting(number, race)
+    watcher.waiting(number, race, describe(curves_of([loss])))
 
 
 def plain(trials=4, clock=None):
@@ -101,7 +102,7 @@ def test_the_leader_is_the_furthest_until_a_trial_is_complete_and_never_a_pruned
     climb_first_rung(tally, race, 0, 0.1)
     climb_first_rung(tally, race, 1, 0.3)
     race.record(1, 1, 0.25)
-    tally.waiting(1, race)
+    tally.waiting(1, race, {})
     assert tally.leader[0] == 1
     tally.ended(ended(2, TrialState.PRUNED, reason="overfitting", score=0.01))
     assert tally.leader[0] == 1

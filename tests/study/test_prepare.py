@@ -12,7 +12,8 @@ import yaml
 from automl.data.arrays import from_arrays
 from automl.errors import BadInput, RunError, SettingsError, SpaceError
 from automl.settings import make_settings
-from automl.study.prepare import check_unchanged, make_record, merge_space, prepare
+from automl.study.prepare import merge_space, prepare
+from automl.study.record import check_unchanged, make_record
 
 
 def settings(**given):

@@ -1,0 +1,66 @@
+"""Sees what workers in other processes do, by their study, and tells it to a watcher."""
+
+from __future__ import annotations
+
+import optuna
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
+
+from automl.racing.race import Race
+from automl.study.leases import SharedLeases
+from automl.study.prepare import Prepared
+from automl.study.records import STANDING, recall_facts, recall_standing
+from automl.study.watcher import Watcher
+
+
+class Observer:
+    """Tells `watcher` of each climb that begins, each trial that rests, and each that ends, once.
+
+    What the study holds when the observer is made counts as known.
+    """
+
+    def __init__(self, prepared: Prepared, study: optuna.Study, race: Race, leases: SharedLeases, watcher: Watcher):
+        self.prepared = prepared
+        self.study = study
+        self.race = race
+        self.leases = leases
+        self.watcher = watcher
+        trials = study.get_trials(deepcopy=False)
+        self._seen = {trial.number: _state(trial) for trial in trials}
+        self._climbs: dict[int, int] = {}
+        for trial in trials:
+            race.standings[trial.number] = recall_standing(trial)
+
+    @property
+    def ended(self) -> int:
+        """How many trials are complete, pruned or failed."""
+        return sum(state.is_finished() for state, _ in self._seen.values())
+
+    def look(self) -> None:
+        """Tells what is new since the last time."""
+        self.leases.sync()
+        for trial in self.study.get_trials(deepcopy=False):
+            self._announce(trial)
+            if self._seen.get(trial.number) == _state(trial):
+                continue
+            self._seen[trial.number] = _state(trial)
+            self.race.standings[trial.number] = recall_standing(trial)
+            if trial.state.is_finished():
+                self.watcher.ended(trial, self.race)
+            elif self.race.standings[trial.number].waiting:
+                self.watcher.waiting(trial.number, self.race, recall_facts(trial, self.prepared.objective))
+
+    def _announce(self, trial: FrozenTrial) -> None:
+        """Tells of a climb that was begun since the last look."""
+        lease = self.leases.held.get(f"trial {trial.number}")
+        if lease is None or lease.version <= self._climbs.get(trial.number, 0) or trial.state != TrialState.RUNNING:
+            return
+        try:
+            config = self.prepared.space.suggest(FixedTrial(trial.params))  # type: ignore[arg-type]
+        except ValueError:
+            return  # not all of its parameters are there yet
+        self._climbs[trial.number] = lease.version
+        self.watcher.climbing(trial.number, lease.rung, config)
+
+
+def _state(trial: FrozenTrial) -> tuple[TrialState, str]:
+    return trial.state, trial.user_attrs.get(STANDING, "")

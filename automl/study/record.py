@@ -1,0 +1,108 @@
+"""`run.yaml`: what a run writes down of itself, and whether it may be gone on with."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from automl.errors import RunError, SpaceError
+from automl.settings import Settings, make_settings
+from automl.spaces.space import Space
+from automl.study.prepare import Prepared
+from automl.study.storage import PASSWORD_VARIABLE
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide about the numbers of a run."""
+    import numpy
+    import optuna
+
+    import automl
+
+    return {
+        "automl": automl.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "optuna": optuna.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str, Any]:
+    """The contents of a new `run.yaml`. `storage` is the redacted URL, or None for the journal."""
+    dataset = prepared.dataset
+    return {
+        # The executor decides about the ladder, which must be the same when the run goes on on another device.
+        "settings": prepared.settings.model_dump(mode="json")
+        | {"storage": storage, "executor": "fused" if prepared.stacked else "serial"},
+        "study": study,
+        "objective": prepared.objective.name,
+        "metric": prepared.objective.beside,
+        "data": {
+            "name": dataset.name,
+            "kind": dataset.kind,
+            "task": dataset.task,
+            "samples": len(dataset),
+            "test_samples": len(prepared.splits.test),
+            "input_shape": list(dataset.input_shape),
+            "classes": list(dataset.classes),
+            "notes": list(dataset.notes),
+            "fingerprint": dataset.fingerprint,
+        },
+        "ladder": [str(rung) for rung in prepared.ladder],
+        "device": str(prepared.device),
+        "precision": str(prepared.precision).removeprefix("torch."),
+        "versions": versions(),
+        "space_fingerprint": prepared.space.fingerprint(),
+        "space": prepared.space.to_json(),
+    }
+
+
+def check_unchanged(prepared: Prepared, record: Mapping[str, Any]) -> None:
+    """Whether data and search space are those that the run was begun with. Raises `RunError` with the difference."""
+    data = record["data"]
+    if data.get("fingerprint") != prepared.dataset.fingerprint:
+        was, now = data.get("samples"), len(prepared.dataset)
+        detail = f"{was} samples then, {now} now" if was != now else "the same number of samples, but other values"
+        raise RunError(
+            f"the data '{prepared.settings.data}' have changed since this run was begun ({detail}); "
+            "scores on other data cannot be compared: bring the old data back or begin a new run"
+        )
+    if record.get("space_fingerprint") != prepared.space.fingerprint():
+        try:
+            lines = Space.from_json(record["space"], "run.yaml: space").difference(prepared.space)
+        except SpaceError as error:
+            raise RunError(str(error)) from error
+        raise RunError(
+            "the search space has changed since this run was begun; bring it back or begin a new run:\n  "
+            + "\n  ".join(lines)
+        )
+
+
+CHANGEABLE = {"trials", "timeout", "device", "threads", "workers", "storage"}
+
+
+def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
+    """The settings of a run with what may be changed when it is resumed. A timeout counts anew and is not inherited.
+
+    Raises `RunError` for a change that would change the search.
+    """
+    old = {k: v for k, v in record["settings"].items() if k not in ("timeout", "storage")}
+    for name, value in changes.items():
+        if value is not None and name not in CHANGEABLE and old.get(name) != value:
+            raise RunError(f"{name} was {old.get(name)!r} when this run was begun; it cannot become {value!r} now")
+    return make_settings(**{**old, **{k: v for k, v in changes.items() if v is not None}})
+
+
+def storage_url_of(record: Mapping[str, Any], given: str | None = None) -> str | None:
+    """The storage's URL: as given now, from the environment, or from the record, which never holds a password."""
+    url = given or os.environ.get(PASSWORD_VARIABLE) or record["settings"].get("storage")
+    if url and "***" in url:
+        raise RunError(
+            f"the run's storage is {url}, and passwords are not kept: give it with --storage or in ${PASSWORD_VARIABLE}"
+        )
+    return str(url) if url else None

@@ -1,0 +1,165 @@
+"""Whose turn it is: the next climb of a worker, agreed on with the other workers."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.racing.race import Race
+from automl.study.budget import Budget
+from automl.study.forecast import Forecast
+from automl.study.leases import GRACE, Alone, Leases
+from automl.study.records import recall_race, recall_standing
+from automl.study.storage import storage_errors
+
+RETRIES = 2  # of a climb whose worker died
+IDLE = 0.1  # seconds between two looks at what the others do
+
+
+class Turn(NamedTuple):
+    """A climb: the trial, the rung, and which attempt it is (from 1)."""
+
+    trial: int
+    rung: int
+    attempt: int = 1
+
+    @property
+    def poisonous(self) -> bool:
+        """Whether every worker that took this climb has died of it, as often as is borne."""
+        return self.attempt > 1 + RETRIES
+
+
+class Turns:
+    """The choice of the next climb: one that was broken off, a promotion, a new trial, or carrying the best to the top.
+
+    Args:
+        study: with the trials of earlier sessions.
+        race: they are entered here, and what other workers' trials come to.
+        budget: how long, and how many trials in all.
+        forecast: what the rest will take.
+        leases: the agreement with other workers.
+    """
+
+    def __init__(self, study: optuna.Study, race: Race, budget: Budget, forecast: Forecast, leases: Leases):
+        self.study = study
+        self.race = race
+        self.budget = budget
+        self.forecast = forecast
+        self.leases = leases
+        trials = study.get_trials(deepcopy=False)
+        self.broken_off = recall_race(race, trials)
+        forecast.recall(trials)
+        self.asked = len(trials)
+        self._seen: dict[int, tuple[TrialState, str]] = {}
+        self._unchanged: tuple[object, float] = (None, 0.0)
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other process takes part."""
+        return isinstance(self.leases, Alone)
+
+    def next(self) -> Turn | None:
+        """The next climb, which is this worker's from now on; None when the race is over.
+
+        Waits while other workers climb, for what they find may let a trial climb on. Raises `Stop` when the budget is
+        used up.
+        """
+        while True:
+            self._read()
+            self.budget.reserve = self.forecast.final_fit(self.budget.timeout)
+            self.budget.check()
+            if self.alone:
+                return self._choose()
+            turn = self._abandoned() or self._choose()
+            if turn is None and not self._busy():
+                return None
+            if turn is None:
+                time.sleep(IDLE)
+            elif self._claim(turn):
+                return turn
+
+    def _choose(self) -> Turn | None:
+        if self.alone and self.broken_off:
+            return Turn(*self.broken_off.pop(0))
+        closing = self.budget.left < self.budget.reserve + self.forecast.carrying(self.budget.timeout)
+        if not closing:
+            if (promoted := self.race.promote()) is not None:
+                return Turn(*promoted)
+            if self.asked < self.budget.trials:
+                return self._ask(self.asked)
+        carried = self.race.carry()
+        return None if carried is None else Turn(*carried)
+
+    def _ask(self, slot: int) -> Turn | None:
+        """A new trial for one of the places that the budget has; None when another worker was quicker to take it."""
+        self.asked = max(self.asked, slot + 1)
+        with storage_errors():
+            if not self.leases.claim(f"slot {slot}"):
+                return None
+            trial = self.study.ask()
+        return Turn(trial.number, self.race.start(trial.number))
+
+    def _claim(self, turn: Turn) -> bool:
+        with storage_errors():
+            return self.leases.claim(f"trial {turn.trial}", turn.rung)
+
+    def _abandoned(self) -> Turn | None:
+        """A climb whose worker is dead, to be taken over."""
+        stuck = self._stuck()
+        if stuck and self.asked > len(self._seen):  # a worker died between taking a place and asking for its trial
+            return self._ask(len(self._seen))
+        for number, standing in self.race.standings.items():
+            lease = self.leases.held.get(f"trial {number}")
+            if not standing.climbing:
+                continue
+            if lease is None and stuck:  # its worker died between asking for it and taking the lease
+                turn = Turn(number, 0)
+            elif lease is not None and self.leases.is_dead(lease.worker):
+                turn = Turn(number, lease.rung, lease.attempt + 1)
+            else:
+                continue
+            return turn
+        return None
+
+    def _busy(self) -> bool:
+        """Whether other workers climb, or are about to: there may be more to do soon."""
+        missing = self.asked > len(self._seen)
+        return missing or any(standing.climbing for standing in self.race.standings.values())
+
+    def _stuck(self) -> bool:
+        """Whether nothing at all has changed in the study for the grace period, by this worker's clock."""
+        now = len(self.leases.held), len(self._seen), self.asked
+        if self._unchanged[0] != now:
+            self._unchanged = now, time.monotonic()
+        return time.monotonic() - self._unchanged[1] > GRACE
+
+    def _read(self) -> None:
+        """Enters what other workers' trials have come to."""
+        if self.alone:
+            return
+        with storage_errors():
+            self.leases.sync()
+            trials = self.study.get_trials(deepcopy=False)
+        self.asked = max(self.asked, len(trials))
+        while f"slot {self.asked}" in self.leases.held:  # asked for, though the trial may not be there yet
+            self.asked += 1
+        for trial in trials:
+            known = trial.state, trial.user_attrs.get("race_standing", "")
+            if self._seen.get(trial.number) != known:
+                self._seen[trial.number] = known
+                self.race.standings[trial.number] = recall_standing(trial)
+                self.forecast.recall([trial])
+            self._mark_climbing(trial)
+
+    def _mark_climbing(self, trial: FrozenTrial) -> None:
+        """A trial is on its way when somebody holds a lease of a rung that it has not reached, or has just begun it."""
+        standing = self.race.standings[trial.number]
+        lease = self.leases.held.get(f"trial {trial.number}")
+        standing.climbing = trial.state == TrialState.RUNNING and (
+            lease.rung not in standing.scores if lease is not None else not standing.scores
+        )
+        if standing.climbing:
+            standing.waiting = False

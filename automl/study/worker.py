@@ -1,0 +1,150 @@
+"""One worker: a process of its own that takes its share of a search. Started and watched by `study.workers`.
+
+    python -m automl.study.worker RUN     with the `Order` as a line of JSON on stdin
+
+Stdin stays open as long as who started it lives: at its end the worker stops. Stdout is what went wrong, in JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import optuna
+import torch
+
+from automl.data.shared import attach
+from automl.data.splits import load_splits
+from automl.errors import AutomlError, MachineFailed
+from automl.racing.race import Race
+from automl.study.budget import Budget, Interrupted
+from automl.study.folder import RunFolder
+from automl.study.leases import BEATS, SharedLeases
+from automl.study.logs import set_up_logging
+from automl.study.prepare import prepare
+from automl.study.record import settings_of
+from automl.study.samplers import make_sampler, standings_of
+from automl.study.search import Search
+from automl.study.storage import load_study, open_storage
+from automl.study.watcher import Watcher
+
+PATIENCE = 5.0  # seconds for an orderly end when the parent is dead
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is told: its number and name, the storage (None: the run's journal), the budget, its threads.
+
+    `number` is one that no worker of this session had before. `started` is when the search began, in seconds of the
+    machine's monotonic clock; `data` the folder of the shared data.
+    """
+
+    number: int
+    name: str
+    storage: str | None
+    data: str
+    trials: int
+    timeout: float | None
+    started: float
+    threads: int
+    grace: float
+
+    def to_line(self) -> str:
+        """As one line of JSON."""
+        return json.dumps(asdict(self)) + "\n"
+
+
+def fresh_name(number: int) -> str:
+    """A name that no other worker has or ever had."""
+    return f"{os.uname().nodename}-{number}-{secrets.token_hex(4)}"
+
+
+def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> None:
+    """Takes part in the search in `folder` until its budget is used up. Raises as `Search.run` does."""
+    record = folder.read_record()
+    settings = settings_of(record, {"trials": order.trials, "threads": order.threads})
+    prepared = prepare(settings, attach(Path(order.data)))
+    prepared = replace(prepared, splits=load_splits(folder.splits), precision=getattr(torch, record["precision"]))
+    torch.set_num_threads(order.threads)
+    storage = open_storage(order.storage, folder.journal)
+    race = Race(prepared.ladder, finalists=settings.finalists)
+    study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
+    study.sampler = make_sampler(
+        settings.sampler,
+        settings.seed,
+        order.number,
+        len(study.get_trials(deepcopy=False)),
+        prepared.space,
+        standings_of(race, prepared.objective),
+    )
+    leases = SharedLeases(study._storage, record["study"], order.name, order.grace)
+    budget = Budget(order.trials, order.timeout, interrupted, started=order.started)
+    leases.beat()
+    threading.Thread(target=_beat, args=(leases,), daemon=True).start()
+    Search(prepared, study, folder, budget, Watcher(), race, leases).run()
+
+
+def _beat(leases: SharedLeases) -> None:
+    while True:
+        time.sleep(leases.grace / BEATS)
+        try:
+            leases.beat()
+        except Exception:  # the storage is gone for a moment; the search itself will tell when it stays away
+            continue
+
+
+class _Ends:
+    """Whether the worker shall stop: by a signal, or because who started it has died."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; who started this one decides
+        threading.Thread(target=self._watch_parent, daemon=True).start()
+
+    def _stop(self, *_: object) -> None:
+        self.wanted = True
+
+    def _watch_parent(self) -> None:
+        while os.read(0, 4096):
+            pass
+        self.wanted = True
+        time.sleep(PATIENCE)
+        os._exit(1)
+
+
+def main() -> int:
+    """Runs the worker; the exit code is that of the error (DESIGN section 6), 0 when the search is over."""
+    order = Order(**json.loads(_first_line()))
+    set_up_logging()
+    ends = _Ends()
+    try:
+        work(RunFolder(sys.argv[1]), order, lambda: ends.wanted)
+    except Interrupted:
+        return 128 + signal.SIGTERM
+    except AutomlError as error:
+        print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
+        return error.exit_code if isinstance(error, MachineFailed) else max(error.exit_code, 1)
+    return 0
+
+
+def _first_line() -> bytes:
+    """The order. Read byte by byte, for a buffer would take what the watching thread waits for."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
+        line += byte
+    return line
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # at once: threads of torch and of the storage have nothing left to do

@@ -1,0 +1,192 @@
+"""The workers of one machine: a process each, started, watched, replaced when one dies, and stopped together."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import IO
+
+import joblib
+import optuna
+
+from automl.data.shared import share
+from automl.errors import MachineFailed, NoTrialSucceeded
+from automl.study.budget import Budget
+from automl.study.folder import RunFolder
+from automl.study.leases import GRACE, SharedLeases
+from automl.study.observer import Observer
+from automl.study.prepare import Prepared
+from automl.study.storage import storage_errors
+from automl.study.worker import Order, fresh_name
+
+log = logging.getLogger("automl.workers")
+
+LOOK_EVERY = 0.2  # seconds
+STOPPING = 10.0  # seconds until a worker that was asked to stop is killed
+REPLACEMENTS = 5  # for each worker, in a row without a trial ended in between
+
+
+class Worker:
+    """One worker process. Its output goes to `log_path`."""
+
+    def __init__(self, folder: RunFolder, order: Order):
+        self.order = order
+        self.log_path = folder.path / "logs" / f"worker-{order.number}.log"
+        self.log_path.parent.mkdir(exist_ok=True)
+        with self.log_path.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "automl.study.worker", str(folder.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                env={**os.environ, "OMP_NUM_THREADS": str(order.threads)},
+                start_new_session=True,  # a Ctrl-C of the terminal is for the supervisor alone
+            )
+        try:
+            _pipe(self.process.stdin).write(order.to_line().encode())
+            _pipe(self.process.stdin).flush()
+        except BrokenPipeError:
+            pass  # it died at once; its exit code tells
+
+    @property
+    def problem(self) -> dict[str, str]:
+        """What an ended worker said of its end: `error` and `message`."""
+        try:
+            lines = _pipe(self.process.stdout).read().decode(errors="replace").strip().splitlines()
+            told: dict[str, str] = json.loads(lines[-1])
+            return told
+        except (IndexError, ValueError):
+            return {}
+
+    def close(self) -> None:
+        """Closes the pipes of an ended worker."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
+
+
+class Workers:
+    """All workers of a search; see `run`.
+
+    Args:
+        prepared: the checked ingredients.
+        study: Optuna's study, which the workers open themselves.
+        storage: its URL; None for the run's journal.
+        folder: the run's.
+        budget: of the whole search.
+        observer: is asked to look at the study again and again.
+        grace: seconds after which a worker that shows no life loses its climb.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        study: optuna.Study,
+        storage: str | None,
+        folder: RunFolder,
+        budget: Budget,
+        observer: Observer,
+        grace: float = GRACE,
+    ):
+        settings = prepared.settings
+        self.folder = folder
+        self.budget = budget
+        self.observer = observer
+        self.data = folder.path / "shared"
+        self.count = settings.workers
+        self.leases = SharedLeases(study._storage, study.study_name, "supervisor", grace)
+        self.order = Order(
+            number=0,
+            name="",
+            storage=storage,
+            data=str(self.data),
+            trials=budget.trials,
+            timeout=budget.timeout,
+            started=budget.started,
+            threads=max(1, (settings.threads or joblib.cpu_count()) // self.count),
+            grace=grace,
+        )
+        self.started = 0
+        self.crashes = 0
+        self.ended_before = 0
+        self.running: list[Worker] = []
+        self.dataset = prepared.dataset
+
+    def run(self) -> None:
+        """Starts the workers and returns when the race is over.
+
+        Raises:
+            Interrupted: the user stopped it; the study can be resumed.
+            NoTrialSucceeded: a worker saw trial after trial fail for the same cause.
+            MachineFailed: disk or storage failed, or the workers die one after the other.
+        """
+        with storage_errors():
+            self.leases.bury_all()  # the run is locked, so those of earlier sessions are gone
+            share(self.dataset, self.data)
+        try:
+            self.running = [self._start() for _ in range(self.count)]
+            while self.running:
+                time.sleep(LOOK_EVERY)
+                with storage_errors():
+                    self.observer.look()
+                self.budget.check_interrupted()
+                self.running = [next for worker in self.running if (next := self._after(worker)) is not None]
+        finally:
+            self._stop()
+            shutil.rmtree(self.data, ignore_errors=True)
+        with storage_errors():
+            self.observer.look()
+
+    def _start(self) -> Worker:
+        order = replace(self.order, number=self.started, name=fresh_name(self.started))
+        self.started += 1
+        return Worker(self.folder, order)
+
+    def _after(self, worker: Worker) -> Worker | None:
+        """The worker while it runs; when it has ended, the one in its place, or None."""
+        code = worker.process.poll()
+        if code is None:
+            return worker
+        problem = worker.problem
+        worker.close()
+        with storage_errors():
+            self.leases.bury(worker.order.name)
+        if code == 0:
+            return None
+        if problem.get("error") == NoTrialSucceeded.__name__:
+            raise NoTrialSucceeded(problem["message"])
+        if problem:
+            raise MachineFailed(problem["message"])
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        log.warning("worker %d ended with %s; see %s", worker.order.number, how, worker.log_path)
+        if self.observer.ended > self.ended_before:
+            self.ended_before, self.crashes = self.observer.ended, 0
+        self.crashes += 1
+        if self.crashes > REPLACEMENTS * self.count:
+            raise MachineFailed(f"{self.crashes} workers in a row died, the last with {how}: see {worker.log_path}")
+        return self._start()
+
+    def _stop(self) -> None:
+        """Asks all to stop, and kills those that do not."""
+        for worker in self.running:
+            worker.process.terminate()
+        deadline = time.monotonic() + STOPPING
+        for worker in self.running:
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            worker.close()
+        self.running = []

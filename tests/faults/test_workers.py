@@ -1,0 +1,143 @@
+"""Several workers, and what happens when they die."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--epochs", "4", "--threads", "2"]
+SMALL += ["--workers", "2"]
+    "--space",
+    "smoke",
+    "--architecture",
+    "mlp",
+    "--folds",
+    "2",
+    "--epochs",
+    "4",
+    "--threads",
+    "2",
+    "--workers",
+    "2",
+]
+
+
+def board(automl, run: Path) -> dict:
+    return json.loads(automl("leaderboard", run, "--json").out)
+
+
+def children(process: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True)
+    return [int(line) for line in found.stdout.split()]
+
+
+def wait_for(condition, seconds: float = 90.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come so far")
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_budget_two_workers_ask_for_exactly_so_many_trials_and_share_them(automl, tmp_path):
+    run = tmp_path / "run"
+    answer = automl("search", "digits", "--out", run, "--trials", "10", *SMALL)
+    assert answer.code == 0, answer.err
+    found = board(automl, run)
+    assert sorted(trial["number"] for trial in found["trials"]) == list(range(10))
+    assert {trial["state"] for trial in found["trials"]} == {"COMPLETE", "PRUNED"}
+    assert found["totals"]["complete"] >= 3
+    assert found["test"]["accuracy"] > 0.5
+    assert not (run / "shared").exists()
+    for number in range(10):
+        assert answer.out.count(f"trial {number} (mlp): rung 1 of") == 1
+    assert len(list((run / "logs").iterdir())) == 2
+
+
+def test_kill_worker_its_trial_is_taken_over_and_none_is_lost_or_run_twice(automl, start, tmp_path):
+    run = tmp_path / "run"
+    search = start("search", "digits", "--out", run, "--trials", "14", *SMALL)
+    for _ in range(2):
+        victim = wait_for(lambda: children(search.pid) and len(list((run / "checkpoints").glob("*"))) >= 2)
+        time.sleep(0.5)
+        victim = children(search.pid)[0]
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda gone=victim: gone not in children(search.pid))
+    _, err = search.communicate(timeout=120)
+    assert search.returncode == 0, err
+    assert "worker" in err
+    assert "signal 9" in err
+    found = board(automl, run)
+    assert sorted(trial["number"] for trial in found["trials"]) == list(range(14))
+    assert {trial["state"] for trial in found["trials"]} <= {"COMPLETE", "PRUNED"}
+
+
+def test_parent_death_no_worker_lives_ten_seconds_longer(start, tmp_path):
+    search = start("search", "digits", "--out", tmp_path / "run", "--trials", "500", *SMALL)
+    workers = wait_for(lambda: len(found := children(search.pid)) == 2 and found)
+    search.kill()
+    search.communicate()
+    wait_for(lambda: not any(is_alive(worker) for worker in workers), seconds=10)
+
+
+def test_signals_stop_all_workers_and_the_run_can_be_resumed_by_another_number_of_them(automl, start, tmp_path):
+    run = tmp_path / "run"
+    search = start("search", "digits", "--out", run, "--trials", "500", *SMALL)
+    wait_for(lambda: len(list((run / "checkpoints").glob("*"))) >= 2 if run.exists() else False)
+    workers = children(search.pid)
+    search.send_signal(signal.SIGINT)
+    _, err = search.communicate(timeout=15)
+    assert search.returncode == 130
+    assert "Traceback" not in err
+    assert not any(is_alive(worker) for worker in workers)
+    asked = len(board(automl, run)["trials"])
+    assert automl("resume", run, "--trials", asked, "--workers", "1", "--quiet").code == 0
+    assert board(automl, run)["totals"]["waiting"] == 0
+
+
+def test_poison_trial_a_config_that_kills_its_workers_fails_after_the_retries(automl, tmp_path):
+    plugin = tmp_path / "poison.py"
+    plugin.write_text(
+        "import os\n"
+        "from torch import nn\n"
+        "from automl import Choice, architecture, hookimpl\n\n"
+        "@architecture(deadly=Choice(True, False))\n"
+        "def poison(input_shape, num_outputs, *, deadly):\n"
+        '    """Kills the process that trains it."""\n'
+        "    class Net(nn.Module):\n"
+        "        def __init__(self):\n"
+        "            super().__init__()\n"
+        "            self.out = nn.Linear(64, num_outputs)\n"
+        "        def forward(self, x):\n"
+        "            if deadly and x.device.type != 'meta':\n"
+        "                os._exit(9)\n"
+        "            return self.out(x.flatten(1))\n"
+        "    return Net()\n\n"
+        "@hookimpl\n"
+        "def automl_architectures():\n"
+        "    return [poison]\n"
+    )
+    space = tmp_path / "space.yaml"
+    space.write_text("architectures: {poison: {}}\n")
+    run = tmp_path / "run"
+    arguments = ["--plugin", plugin, "--space", space, "--sampler", "random", "--folds", "2", "--epochs", "1"]
+    answer = automl("search", "digits", "--out", run, "--trials", "4", "--workers", "2", "--threads", "2", *arguments)
+    assert answer.code == 0, answer.err
+    trials = board(automl, run)["trials"]
+    deadly = [trial for trial in trials if trial["config"]["poison.deadly"]]
+    assert deadly
+    assert {trial["state"] for trial in deadly} == {"FAIL"}
+    assert all("3 workers died of it" in trial["reason"] for trial in deadly)
+    assert {trial["state"] for trial in trials if trial not in deadly} <= {"COMPLETE", "PRUNED"}

@@ -1,0 +1,99 @@
+"""Several workers agree on who climbs, through the storage alone."""
+
+from __future__ import annotations
+
+import threading
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from automl.study.leases import SharedLeases
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(params=["journal", "sqlite"])
+def open_again(request, tmp_path):
+    """Opens the same storage as another process would."""
+
+    def opened():
+        if request.param == "sqlite":
+            return RDBStorage(f"sqlite:///{tmp_path}/study.db")
+        path = str(tmp_path / "journal.log")
+        return JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
+
+    optuna.create_study(storage=opened(), study_name="s")
+    return opened
+
+
+def test_the_first_claim_of_a_thing_wins_and_the_second_is_told_so(open_again):
+    a, b = SharedLeases(open_again(), "s", "a"), SharedLeases(open_again(), "s", "b")
+    assert a.claim("trial 0", 0)
+    assert not b.claim("trial 0", 0)  # it has not read a's claim yet: same version, later in the order
+    assert a.holds("trial 0")
+    assert not b.holds("trial 0")
+
+
+def test_of_many_claims_at_once_exactly_one_wins(open_again):
+    leases = [SharedLeases(open_again(), "s", f"worker {n}") for n in range(4)]
+    won: list[str] = []
+
+    def claim(one: SharedLeases) -> None:
+        for thing in range(5):
+            # Who sees that somebody holds it would claim the next version: a takeover.
+            if f"trial {thing}" not in one.held and one.claim(f"trial {thing}"):
+                won.append(f"trial {thing}")
+
+    threads = [threading.Thread(target=claim, args=(one,)) for one in leases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [f"trial {thing}" for thing in range(5)]
+
+
+def test_a_takeover_is_a_newer_version_and_the_old_worker_learns_that_it_lost(open_again):
+    a, b = SharedLeases(open_again(), "s", "a"), SharedLeases(open_again(), "s", "b")
+    assert a.claim("trial 3", 1)
+    b.sync()
+    assert b.claim("trial 3", 1)
+    assert not a.holds("trial 3")
+    assert (a.held["trial 3"].worker, a.held["trial 3"].version, a.held["trial 3"].attempt) == ("b", 2, 2)
+    assert b.claim("trial 3", 2)  # another rung begins to count attempts anew
+    assert b.held["trial 3"].attempt == 1
+
+
+def test_a_worker_is_dead_when_its_counter_stands_still_for_the_grace_period_by_the_watchers_own_clock(open_again):
+    clock = Clock()
+    a, b = SharedLeases(open_again(), "s", "a"), SharedLeases(open_again(), "s", "b", grace=10, clock=clock)
+    a.beat()
+    a.claim("trial 0")
+    b.sync()
+    clock.now = 9.0
+    a.beat()
+    b.sync()
+    clock.now = 18.0
+    b.sync()
+    assert not b.is_dead("a")
+    clock.now = 19.1
+    b.sync()
+    assert b.is_dead("a")
+    a.beat()  # it was only frozen
+    b.sync()
+    assert not b.is_dead("a")
+
+
+def test_a_buried_worker_is_dead_at_once(open_again):
+    a, b = SharedLeases(open_again(), "s", "a"), SharedLeases(open_again(), "s", "b")
+    a.beat()
+    a.claim("trial 0")
+    b.bury_all()
+    b.sync()
+    assert b.is_dead("a")
