@@ -20,7 +20,7 @@ from automl.errors import BadInput, PluginError, did_you_mean
 from automl.hooks import hookspecs
 from automl.hooks.checks import DECLARING, check_declaration, check_hooks, place_of
 from automl.hooks.declarations import Architecture, Augmentation, DatasetSource, Declaration, Optimizer, Schedule
-from automl.hooks.loading import Broken, Found, find_entry_points, find_files, guarded
+from automl.hooks.loading import Broken, Found, blame_one_of, find_entry_points, find_files, guarded
 
 if TYPE_CHECKING:
     from automl.spaces.space import Catalogue
@@ -65,6 +65,17 @@ class PluginHost:
     def dataset(self, name: str) -> DatasetSource:
         """The data set `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
         return self._find(self.datasets, "dataset", name)
+
+    def blame(self, error: BaseException, config: Mapping[str, Any]) -> Broken:
+        """Which plugin of those that `config` names has raised `error`, and where; the architecture's when unclear."""
+        kinds: dict[str, Mapping[str, Declaration]] = {
+            "architecture": self.architectures,
+            "train.optimizer": self.optimizers,
+            "train.schedule": self.schedules,
+            "train.augmentation": self.augmentations,
+        }
+        named = [known[config[key]] for key, known in kinds.items() if config.get(key) in known]
+        return blame_one_of(error, [(declaration.plugin, declaration.source) for declaration in named])
 
     def declarations(self) -> list[Declaration]:
         """Everything that was declared, kind by kind, each in loading order."""

@@ -80,6 +80,16 @@ def blame(error: BaseException, plugin: str, source: str) -> Broken:
     return Broken(plugin, source, 0, problem)
 
 
+def blame_one_of(error: BaseException, suspects: Sequence[tuple[str, str]]) -> Broken:
+    """`blame` on the suspect (plugin, file) whose file has the last frame; on the first one when it is none's."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+
+    def last(suspect: tuple[str, str]) -> int:
+        return max((place for place, file in enumerate(files) if file == suspect[1]), default=-1)
+
+    return blame(error, *max(suspects, key=last))
+
+
 @contextlib.contextmanager
 def guarded(plugin: str, source: str, broken: list[Broken]) -> Iterator[None]:
     """Runs a plugin's code: any exception but Ctrl-C becomes an entry of `broken`.

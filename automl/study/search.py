@@ -12,7 +12,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.resident import Resident
 from automl.errors import Infeasible, MachineFailed, NoTrialSucceeded, RunError, TrialFailed
-from automl.hooks.loading import blame
 from automl.racing.climb import Outcome, climb
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule, default_patience
@@ -119,9 +118,7 @@ class Search:
         except TrialFailed as error:
             self._end(trial, run, curves, TrialState.FAIL, error.reason)
         except Exception as error:
-            architecture = self.prepared.host.architectures[str(config["architecture"])]
-            culprit = blame(error, architecture.plugin, architecture.source)
-            self._end(trial, run, curves, TrialState.FAIL, str(culprit))
+            self._end(trial, run, curves, TrialState.FAIL, str(self.prepared.host.blame(error, config)))
         else:
             self._record(trial, run, curves, outcome)
         finally:

@@ -114,6 +114,28 @@ def test_plugin_raises_in_build_and_the_search_goes_on(search):
     assert 0 < board["totals"]["failed"] < 8
 
 
+def test_plugin_raises_in_an_augmentation_and_not_the_architecture_is_blamed_but_its_plugin(automl, bars, tmp_path):
+    plugin = tmp_path / "rainy.py"
+    plugin.write_text(
+        "from automl import augmentation, hookimpl\n\n"
+        "@augmentation()\n"
+        "def rain():\n"
+        '    """Raises."""\n'
+        "    def wet(images):\n"
+        '        raise ValueError("no umbrella")\n'
+        "    return wet\n\n"
+        "@hookimpl\n"
+        "def automl_augmentations():\n"
+        "    return [rain]\n"
+    )
+    run = tmp_path / "run"
+    chosen = ["--plugin", plugin, "--space", "smoke", "--architecture", "mlp", "--set", "train.augmentation=rain"]
+    answer = automl("search", bars, *chosen, "--trials", 1, "--folds", 2, "--epochs", 1, "--out", run, "--quiet")
+    assert answer.code == 1
+    reason = json.loads(automl("leaderboard", run, "--json").out)["trials"][0]["reason"]
+    assert reason == "plugin 'rainy' (rainy.py:7): ValueError: no umbrella"
+
+
 def test_evil_checkpoint_a_pickle_in_a_checkpoints_place_runs_no_code(automl, bars, tmp_path):
     import pickle
 

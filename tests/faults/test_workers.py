@@ -11,19 +11,6 @@ from pathlib import Path
 
 SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--epochs", "4", "--threads", "2"]
 SMALL += ["--workers", "2"]
-    "--space",
-    "smoke",
-    "--architecture",
-    "mlp",
-    "--folds",
-    "2",
-    "--epochs",
-    "4",
-    "--threads",
-    "2",
-    "--workers",
-    "2",
-]
 
 
 def board(automl, run: Path) -> dict:
