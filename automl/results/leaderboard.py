@@ -65,6 +65,7 @@ def make_row(trial: FrozenTrial, objective: Objective, space: Space) -> Row:
         "fold_epochs": known.get("fold_epochs", 0),
         "parameters": known.get("parameters"),
         "seconds": known.get("seconds", 0.0),
+        "executor": known.get("executor"),
     }
 
 

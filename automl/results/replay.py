@@ -16,9 +16,7 @@ from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.record import versions
 from automl.study.records import load_curves
-from automl.training.recipe import Recipe
 from automl.training.run import TrialRun, read_curves
-from automl.training.seeds import derive_seed
 
 TOLERANCE = 1e-6
 
@@ -82,32 +80,21 @@ def replay_trial(prepared: Prepared, folder: RunFolder, row: Mapping[str, Any], 
     if recorded is None or not recorded.fold_epochs:
         why = f" ({row['reason']})" if row["reason"] else ""
         raise RunError(f"trial {number} has no curves{why}: no epoch of it is on record that a replay could repeat")
-    splits = prepared.splits
-    # As the search makes it; a difference would show as one in the curves.
-    run = TrialRun(
-        Recipe.from_config(row["config"], prepared.host, prepared.settings.epochs),
-        prepared.resident(),
-        [(splits.train(fold), splits.validation(fold)) for fold in range(splits.folds)],
-        seed=derive_seed(prepared.settings.seed, "trial", number),
-        precision=prepared.precision,
-        max_params=prepared.settings.max_params,
-        objective=prepared.objective,
-        stacked=prepared.stacked,
-    )
+    # As the search trained it; a difference would show as one in the curves.
+    run = prepared.trial_run(row["config"], number, prepared.resident(), stacked=row["executor"] == "fused")
     replayed = Curves.of(np.full_like(recorded.values, np.nan), prepared.objective)
     try:
         for results in _advance_as_recorded(run, recorded, prepared.ladder):
             replayed.add(results)
     finally:
         run.release()
-    executor = "fused" if prepared.stacked else "serial"
     precision = str(prepared.precision).removeprefix("torch.")
     return Replay(
         number,
         recorded,
         replayed,
-        then=_circumstances(record["device"], record["precision"], record["settings"]["executor"], record["versions"]),
-        now=_circumstances(str(prepared.device), precision, executor, versions()),
+        then=_circumstances(record["device"], record["precision"], row["executor"], record["versions"]),
+        now=_circumstances(str(prepared.device), precision, run.executor.name, versions()),
     )
 
 

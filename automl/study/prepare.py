@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +25,10 @@ from automl.spaces.space import Space
 from automl.spaces.yaml_file import read
 from automl.study.weights import keep_fitting, weights_override
 from automl.training.device import choose_device, choose_precision
+from automl.training.recipe import Recipe
+from automl.training.run import TrialRun
+from automl.training.seeds import derive_seed
+from automl.training.timing import Timing
 
 log = logging.getLogger("automl.plugins")
 
@@ -54,9 +60,41 @@ class Prepared:
         """The data on the device of this search."""
         return Resident(self.dataset, self.device)
 
+    def timing(self) -> Timing | None:
+        """What decides whether stacked folds are quicker; None where the settings have decided."""
+        return Timing() if self.stacked and self.settings.executor == "auto" else None
+
+    def trial_run(
+        self,
+        config: Mapping[str, Any],
+        number: int,
+        resident: Resident,
+        *,
+        stacked: bool,
+        timing: Timing | None = None,
+        tick: Callable[[], None] = lambda: None,
+    ) -> TrialRun:
+        """The training of trial `number` with `config` on the folds. Raises as `TrialRun` does."""
+        settings, splits = self.settings, self.splits
+        return TrialRun(
+            Recipe.from_config(config, self.host, settings.epochs),
+            resident,
+            [(splits.train(fold), splits.validation(fold)) for fold in range(splits.folds)],
+            seed=derive_seed(settings.seed, "trial", number),
+            precision=self.precision,
+            max_params=settings.max_params,
+            objective=self.objective,
+            stacked=stacked,
+            timing=timing,
+            tick=tick,
+        )
+
 
 def is_stacked(settings: Settings, device: torch.device) -> bool:
-    """Whether `--executor` asks for stacked folds; `auto` does on CUDA."""
+    """Whether `--executor` asks for stacked folds; `auto` does on CUDA, where each architecture's timing decides then.
+
+    On a CPU stacked folds are slower, and nothing is timed: two runs of a trial would differ in the last bits.
+    """
     return settings.executor == "fused" or (settings.executor == "auto" and device.type == "cuda")
 
 

@@ -36,9 +36,7 @@ def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str
     """The contents of a new `run.yaml`. `storage` is the redacted URL, or None for the journal."""
     dataset = prepared.dataset
     return {
-        # The executor decides about the ladder, which must be the same when the run goes on on another device.
-        "settings": prepared.settings.model_dump(mode="json")
-        | {"storage": storage, "executor": "fused" if prepared.stacked else "serial"},
+        "settings": prepared.settings.model_dump(mode="json") | {"storage": storage},
         "study": study,
         "objective": prepared.objective.name,
         "metric": prepared.objective.beside,
@@ -92,6 +90,8 @@ def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settin
     Raises `RunError` for a change that would change the search.
     """
     old = {k: v for k, v in record["settings"].items() if k not in ("timeout", "storage")}
+    # The executor decides about the ladder, which must be the same when the run goes on on another device.
+    old["ladder"] = ",".join(record["ladder"])
     for name, value in changes.items():
         if value is not None and name not in CHANGEABLE and old.get(name) != value:
             raise RunError(f"{name} was {old.get(name)!r} when this run was begun; it cannot become {value!r} now")

@@ -25,9 +25,8 @@ from automl.study.records import describe, remember_result, remember_standing
 from automl.study.storage import storage_errors
 from automl.study.turns import Turn, Turns
 from automl.study.watcher import Watcher
-from automl.training.recipe import Recipe
+from automl.training.executor import NOT_ASKED
 from automl.training.run import TrialRun, read_curves
-from automl.training.seeds import derive_seed
 
 log = logging.getLogger("automl.search")
 
@@ -67,8 +66,7 @@ class Search:
         settings = prepared.settings
         self.rule = OverfittingRule(settings.patience or default_patience(settings.epochs), settings.tolerance)
         self.resident: Resident = prepared.resident()
-        splits = prepared.splits
-        self.samples = [(splits.train(fold), splits.validation(fold)) for fold in range(splits.folds)]
+        self.timing = prepared.timing()
         self.forecast = Forecast(race)
         self.leases = leases or Alone()
         self.turns = Turns(study, race, budget, self.forecast, self.leases)
@@ -126,16 +124,12 @@ class Search:
                 run.release()
 
     def _build(self, number: int, config: dict[str, Any]) -> TrialRun:
-        settings = self.prepared.settings
-        return TrialRun(
-            Recipe.from_config(config, self.prepared.host, settings.epochs),
+        return self.prepared.trial_run(
+            config,
+            number,
             self.resident,
-            self.samples,
-            seed=derive_seed(settings.seed, "trial", number),
-            precision=self.prepared.precision,
-            max_params=settings.max_params,
-            objective=self.prepared.objective,
             stacked=self.prepared.stacked,
+            timing=self.timing,
             tick=self.budget.check,
         )
 
@@ -286,10 +280,13 @@ class Search:
 
 
 def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
-    return {
+    costs = {
         "parameters": run.parameters,
         "seconds": run.seconds,
         "fold_epochs": curves.fold_epochs,
         "peak_memory": run.peak_memory,
         "executor": run.executor.name,
     }
+    if run.executor.reason not in ("", NOT_ASKED):
+        costs["executor_reason"] = run.executor.reason
+    return costs

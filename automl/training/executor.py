@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from automl.data.augment import BatchAugmentation
@@ -15,16 +13,14 @@ from automl.data.resident import Resident
 from automl.training import fused, serial
 from automl.training.fold import Fold, build_fold
 from automl.training.losses import Loss
-from automl.training.recipe import Recipe
+from automl.training.recipe import FoldSamples, Recipe
 
 log = logging.getLogger("automl.executor")
 
 Scores = tuple[float, float]
 """(loss, metric) of an epoch."""
 
-FoldSamples = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""The sample numbers of one fold: (training part, validation part)."""
-
+NOT_ASKED = "not asked for"
 PROBED = 4  # samples of the probe's batch
 AGREEMENT = 1e-6  # relative, in float64: what cannot be stacked is off by orders of magnitude
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -18,6 +20,9 @@ from automl.hooks.host import PluginHost
 from automl.training.losses import split_auxiliary
 from automl.training.network import parameters_by_ratio
 from automl.training.techniques import Techniques
+
+FoldSamples = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""The sample numbers of one fold: (training part, validation part)."""
 
 
 @dataclass(frozen=True)

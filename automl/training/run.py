@@ -6,6 +6,7 @@ table of recorded curves can stand in for it.
 
 from __future__ import annotations
 
+import logging
 import math
 import resource
 import time
@@ -21,11 +22,14 @@ from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.objective import Objective
 from automl.training import serial
 from automl.training.checkpoint import load_tree, save_tree
-from automl.training.executor import Executor, FoldSamples, Scores, why_not_stacked
+from automl.training.executor import NOT_ASKED, Executor, Scores, why_not_stacked
 from automl.training.fold import Fold, build_fold
 from automl.training.losses import loss_for
-from automl.training.recipe import Recipe, check_on_meta
+from automl.training.recipe import FoldSamples, Recipe, check_on_meta
 from automl.training.seeds import derive_seed
+from automl.training.timing import Timing
+
+log = logging.getLogger("automl.executor")
 
 
 class TrialRun:
@@ -38,7 +42,8 @@ class TrialRun:
         seed: of this trial; each fold derives its own.
         precision: dtype of matrix products.
         max_params: networks above are infeasible (None: no limit).
-        stacked: whether folds that advance together are trained as one stacked model.
+        stacked: whether folds that advance together are trained as one stacked model, where that can be.
+        timing: where given, only if it says that this is quicker.
         tick: called before each batch; may raise to stop. What was not saved is lost then.
         objective: what is scored; its metric is measured beside the loss (None: the task's default).
         plateau_losses: what plateau schedules are told by epoch where a fold has no validation samples (the final fit).
@@ -58,6 +63,7 @@ class TrialRun:
         max_params: int | None = None,
         objective: Objective | None = None,
         stacked: bool = False,
+        timing: Timing | None = None,
         tick: Callable[[], None] = lambda: None,
         plateau_losses: Sequence[float] = (),
     ):
@@ -73,7 +79,9 @@ class TrialRun:
         self.objective = objective or Objective.of(task)
         self.parameters = check_on_meta(recipe, resident.input_shape, resident.num_outputs, max_params)
         self.folds: list[Fold] = []
-        reason = self._why_serial() if stacked else "not asked for"
+        reason = self._why_serial(timing) if stacked else NOT_ASKED
+        if stacked and reason:
+            log.info("folds are trained one after the other: %s", reason)
         self.executor = Executor(resident, self.loss, self.objective.metric, precision, tick, reason)
         self.seconds = 0.0
 
@@ -107,9 +115,13 @@ class TrialRun:
             self.release()
             raise Infeasible(f"out of memory: {str(error).partition(chr(10))[0]}") from error
 
-    def _why_serial(self) -> str:
+    def _why_serial(self, timing: Timing | None) -> str:
+        about = self.recipe, self.resident, self.loss
         with self._out_of_memory():
-            return why_not_stacked(self.recipe, self.resident, self.loss, self.samples, self.seed)
+            reason = why_not_stacked(*about, self.samples, self.seed)
+            if not reason and timing is not None:
+                reason = timing.why_serial(*about, self.precision, self.samples, self.seed)
+        return reason
 
     def _build(self, number: int) -> Fold:
         train, validation = self.samples[number]

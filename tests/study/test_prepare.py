@@ -13,7 +13,7 @@ from automl.data.arrays import from_arrays
 from automl.errors import BadInput, RunError, SettingsError, SpaceError
 from automl.settings import make_settings
 from automl.study.prepare import merge_space, prepare
-from automl.study.record import check_unchanged, make_record
+from automl.study.record import check_unchanged, make_record, settings_of
 
 
 def settings(**given):
@@ -113,3 +113,11 @@ def test_splits_follow_the_seed(images):
     one, again, other = (prepare(settings(seed=seed), images).splits.fold for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
+
+
+def test_a_resumed_run_keeps_its_ladder_whatever_the_executor_of_its_new_device_would_choose(images):
+    fused = prepare(settings(executor="fused"), images)
+    assert [str(rung) for rung in fused.ladder] == ["1x2", "2x2", "3x2"]
+    record = yaml.safe_load(yaml.safe_dump(make_record(fused, "mine", None)))
+    record["settings"]["executor"] = "auto"
+    assert prepare(settings_of(record, {}), images).ladder == fused.ladder

@@ -12,6 +12,7 @@ from torch import nn
 from automl import architecture
 from automl.racing.curves import Curves
 from automl.training import fused
+from automl.training.timing import Timing
 
 
 class Branching(nn.Module):
@@ -109,3 +110,28 @@ def test_folds_that_do_not_fit_into_memory_together_are_split(make_recipe, make_
     run = make_run(recipe, stacked=True)
     np.testing.assert_allclose(curves_of(run, (3, 3)).values, expected, rtol=1e-4, equal_nan=True)
     assert run.executor.largest == 2
+
+
+class TestTiming:
+    """`auto`: stacked only where that is quicker, measured once for an architecture."""
+
+    def test_an_architecture_is_timed_once_and_the_slower_way_is_named_with_its_figures(self, make_recipe, make_run):
+        timing = Timing()
+        first = make_run(make_recipe("mlp"), stacked=True, timing=timing)
+        alone, stacked = timing.seconds["mlp"]
+        assert (first.executor.name == "fused") == (stacked < alone)
+        timing.seconds["mlp"] = (0.001, 0.004)
+        slower = make_run(make_recipe("mlp"), stacked=True, timing=timing)
+        assert slower.executor.name == "serial"
+        assert slower.executor.reason == "stacked, a step of 3 folds took 4 ms, alone 1 ms"
+        timing.seconds["mlp"] = (0.004, 0.001)
+        assert make_run(make_recipe("mlp"), stacked=True, timing=timing).executor.name == "fused"
+
+    def test_the_timing_leaves_the_trial_and_torchs_generator_as_they_were(self, make_recipe, make_run):
+        torch.manual_seed(5)
+        state = torch.get_rng_state()
+        timed = make_run(make_recipe("lenet"), stacked=True, timing=Timing())
+        assert torch.equal(torch.get_rng_state(), state)
+        timed.executor.reason = "compared with an untimed one"
+        untimed = make_run(make_recipe("lenet"))
+        assert np.array_equal(curves_of(timed, (2, 3)).values, curves_of(untimed, (2, 3)).values, equal_nan=True)
