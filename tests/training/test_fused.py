@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from automl.data.arrays import from_arrays
 from automl.hooks.configs import random_config_list
 from automl.training import fused, serial
 from automl.training.techniques import Techniques
@@ -88,6 +89,17 @@ def test_every_architecture_learns_the_same_stacked_as_alone(
     # GoogLeNet's BatchNorm over maps of one pixel amplifies rounding where the steps are large.
     recipe = make_recipe(host.architecture(name), momentum=0.9, lr=1e-3 if name == "googlenet" else 0.01, **config)
     assert compare(make_run, recipe) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg"])
+def test_the_architectures_that_need_larger_images_too(name: str, host: Any, make_recipe: Any, make_run: Any) -> None:
+    rng = np.random.default_rng(0)
+    larger = from_arrays(rng.integers(0, 256, (25, 1, 32, 32), dtype=np.uint8), np.arange(25) % 3, name="larger")
+    config = dict(random_config_list(host.architecture(name).parameters, 1, seed=3)[0])
+    config |= {"width": 0.0625, "dropout": 0.3, "kernel_size": 3} | ({"variant": "vgg11"} if name == "vgg" else {})
+    config = {key: value for key, value in config.items() if key in host.architecture(name).parameters}
+    recipe = make_recipe(host.architecture(name), momentum=0.9, lr=1e-3, **config)
+    assert compare(make_run, recipe, epochs=4, dataset=larger) <= TOLERANCE
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""Training on a CUDA device: stacked as alone, without waiting for the device, and when its memory is short."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from automl import Infeasible, architecture
+from automl.racing.curves import Curves
+from automl.training.timing import Timing
+
+
+def curves_of(run: Any, epochs: int = 2) -> Curves:
+    curves = Curves(5, run.recipe.epochs)
+    for results in run.advance(epochs, 5):
+        curves.add(results)
+    return curves
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet", "resnet"])
+def test_stacked_folds_show_the_curves_of_folds_alone(name, make_recipe, make_cuda_run):
+    recipe = make_recipe(name, lr=0.01)
+    stacked, alone = make_cuda_run(recipe, stacked=True), make_cuda_run(recipe)
+    assert (stacked.executor.name, alone.executor.name) == ("fused", "serial")
+    np.testing.assert_allclose(curves_of(stacked).values, curves_of(alone).values, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_step_never_waits_for_the_device(stacked, make_recipe, make_cuda_run):
+    """From the second batch to the last one; the order of an epoch's samples comes from the CPU at its start."""
+    run = make_cuda_run(make_recipe("lenet", lr=0.01), stacked=stacked)
+    for _ in run.advance(1, 5):
+        pass
+    ticks = []
+
+    def tick() -> None:
+        torch.cuda.set_sync_debug_mode("error" if ticks else "default")
+        ticks.append(1)
+
+    run.executor.tick = tick
+    original = run.loss.score
+
+    def score(*arguments: Any) -> Any:  # the epoch is over
+        torch.cuda.set_sync_debug_mode("default")
+        ticks.clear()
+        return original(*arguments)
+
+    run.loss.score = score
+    try:
+        for _ in run.advance(2, 5):
+            pass
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_out_of_memory_is_infeasible_and_the_memory_comes_back(make_recipe, make_cuda_run):
+    @architecture()
+    def hungry(input_shape, num_outputs):
+        """Wants more than the device has."""
+
+        class Net(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.out = torch.nn.Linear(3 * 16 * 16, num_outputs)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                if x.device.type == "cuda":
+                    x = x + torch.ones(torch.cuda.mem_get_info()[1], device=x.device).sum() * 0
+                return self.out(x.flatten(1))
+
+        return Net()
+
+    run = make_cuda_run(make_recipe(hungry, lr=0.01))
+    with pytest.raises(Infeasible, match="out of memory"):
+        curves_of(run, 1)
+    assert run.folds == []
+    assert torch.cuda.memory_allocated() < 1e8
+
+
+def test_auto_times_each_architecture_once(make_recipe, make_cuda_run):
+    timing = Timing()
+    make_cuda_run(make_recipe("lenet"), stacked=True, timing=timing)
+    alone, stacked = timing.seconds["lenet"]
+    assert stacked > 0
+    assert alone > 0
+
+
+def test_bfloat16_learns_too(make_recipe, make_cuda_run):
+    curves = curves_of(make_cuda_run(make_recipe("lenet", lr=0.02), stacked=True, precision=torch.bfloat16), 4)
+    assert curves.score() < 0.9 * float(np.log(3))
