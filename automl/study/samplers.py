@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, cast
 
@@ -20,6 +21,8 @@ from automl.spaces.parameters import Choice, Float, Int
 from automl.spaces.space import Space
 from automl.training.seeds import derive_seed
 
+STARTUP = 10  # trials drawn at random before a sampler begins to learn: Optuna's default
+EACH_FIRST = 2  # of them at least of each architecture
 GRID_LIMIT = 100_000
 GRID_STEPS = 3  # points for a range in a grid: both ends and the middle
 
@@ -45,20 +48,24 @@ def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, s
     package is missing or the grid too large.
     """
     number = derive_seed(seed, "sampler", worker, trials) % 2**32
+    families = sorted(space.architectures)
+    startup = max(STARTUP, EACH_FIRST * len(families))
     if name == "random":
         return optuna.samplers.RandomSampler(seed=number)
     if name == "grid":
         return _Grid(make_grid(space), seed=number)
     if name == "gp":
         # A Gaussian process looks at COMPLETE trials only.
-        return WatchingSampler(optuna.samplers.GPSampler(seed=number), standings, seen_as=TrialState.COMPLETE)
+        gp = optuna.samplers.GPSampler(seed=number, n_startup_trials=startup)
+        return WatchingSampler(gp, standings, families, seen_as=TrialState.COMPLETE)
     if name == "cmaes":
         try:
             import cmaes  # noqa: F401
         except ImportError:
             raise SettingsError("--sampler cmaes needs the package cmaes: pip install 'automl[cmaes]'") from None
         return optuna.samplers.CmaEsSampler(seed=number, warn_independent_sampling=False)
-    return WatchingSampler(optuna.samplers.TPESampler(multivariate=True, group=True, seed=number), standings)
+    tpe = optuna.samplers.TPESampler(multivariate=True, group=True, seed=number, n_startup_trials=startup)
+    return WatchingSampler(tpe, standings, families)
 
 
 def make_grid(space: Space) -> dict[str, list[Any]]:
@@ -107,11 +114,20 @@ class WatchingSampler(BaseSampler):
 
     For Optuna a trial that waits for its promotion is RUNNING, and samplers do not learn from running trials. In a race
     nearly all trials wait until the end, so a sampler without this view would draw at random all along.
+
+    At first each of the `families` (architectures) gets its turns: what was never drawn is never learnt about.
     """
 
-    def __init__(self, inner: BaseSampler, standings: Standings, seen_as: TrialState = TrialState.PRUNED):
+    def __init__(
+        self,
+        inner: BaseSampler,
+        standings: Standings,
+        families: Sequence[str] = (),
+        seen_as: TrialState = TrialState.PRUNED,
+    ):
         self.inner = inner
         self.standings = standings
+        self.families = families
         self.seen_as = seen_as
 
     def _view(self, study: optuna.Study) -> optuna.Study:
@@ -130,7 +146,12 @@ class WatchingSampler(BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """As Optuna's."""
+        """As Optuna's, but for the architecture of the first trials."""
+        if param_name == "architecture" and self.families:
+            drawn = Counter(t.params.get(param_name) for t in study.get_trials(deepcopy=False))
+            least = min(self.families, key=lambda family: drawn[family])
+            if drawn[least] < EACH_FIRST:
+                return least
         return self.inner.sample_independent(self._view(study), trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:

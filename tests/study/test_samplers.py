@@ -40,6 +40,14 @@ def draws(number, name="tpe", space=SPACE, **given):
     return [space.suggest(study.ask()) for _ in range(number)]
 
 
+@pytest.mark.parametrize("name", ["tpe", "gp"])
+def test_the_first_trials_try_every_architecture_twice(name):
+    names = [f"net{number}" for number in range(9)]
+    many = Space({each: {"x": Float(0.0, 1.0)} for each in names}, *TRAINED)
+    drawn = [config["architecture"] for config in draws(18, name, many)]
+    assert sorted(drawn) == sorted(names * 2)
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_works_in_a_study_with_complete_pruned_failed_and_running_trials(name):
     study = study_with(name)
