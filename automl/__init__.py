@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.api import load_model, resume, search
+    from automl.api import load_model, open_run, resume, search
     from automl.data.policy import Policy
     from automl.errors import AutomlError, BadInput, Infeasible
     from automl.hooks.declarations import (
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from automl.hooks.hookspecs import hookimpl
     from automl.results.model import build_network
+    from automl.run import Run
     from automl.spaces.parameters import Choice, Float, Int, Text
 
 __version__ = "0.1.0"
@@ -34,6 +35,8 @@ _HOME = {
     "search": "automl.api",
     "resume": "automl.api",
     "load_model": "automl.api",
+    "open_run": "automl.api",
+    "Run": "automl.run",
     "build_network": "automl.results.model",
     "AutomlError": "automl.errors",
     "BadInput": "automl.errors",
@@ -68,6 +71,7 @@ __all__ = [
     "Int",
     "Optimizer",
     "Policy",
+    "Run",
     "Schedule",
     "Text",
     "architecture",
@@ -76,6 +80,7 @@ __all__ = [
     "dataset",
     "hookimpl",
     "load_model",
+    "open_run",
     "optimizer",
     "resume",
     "schedule",

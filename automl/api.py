@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,15 @@ from typing import Any
 import optuna
 import torch
 
+from automl.data.given import Given, take
 from automl.data.splits import load_splits, save_splits
+from automl.errors import RunError, SettingsError
 from automl.results.dashboard import serve
 from automl.results.model import load_model
 from automl.results.replay import Replay, replay_trial
 from automl.run import Run, open_run
 from automl.session import MakeWatcher, go_on
-from automl.settings import make_settings
+from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder, fresh_folder
 from automl.study.prepare import Prepared, prepare
 from automl.study.record import check_unchanged, make_record, settings_of, storage_url_of
@@ -28,7 +30,8 @@ __all__ = ["MakeWatcher", "Run", "load_model", "open_run", "replay", "resume", "
 
 
 def search(
-    data: str = "digits",
+    data: Any = "digits",
+    space: str | Path | Mapping[str, Any] | None = None,
     *,
     out: str | Path | None = None,
     watch: MakeWatcher | None = None,
@@ -38,7 +41,10 @@ def search(
     """Searches a network for `data` and fits the final model.
 
     Args:
-        data: a folder of images, an .npz, a .csv (with `target=`), `digits`, `torchvision:NAME` or a plugin's data set.
+        data: a folder of images, an .npz, a .csv (with `target=`), `digits`, `torchvision:NAME` or a plugin's data set;
+            or the data themselves: `(x, y)`, a mapping with `x` and `y`, a torch Dataset, a DataFrame with `target=`
+            (`automl.data.given.take`). They are kept in the run's folder, unless they are larger than 1 GiB.
+        space: the name or the file of a search space, or what such a file would hold, as a mapping.
         out: the run's folder; default `runs/NAME-N` in the current folder.
         watch: makes who is told about the progress; default nobody.
         interrupted: asked before each batch; True stops the search, which can be resumed.
@@ -49,7 +55,7 @@ def search(
         NoTrialSucceeded: no trial succeeded.
         MachineFailed: disk or storage failed; `resume` goes on.
     """
-    prepared = prepare(make_settings(data=data, **settings))
+    prepared, given = _prepare_new(data, space, settings)
     chosen = prepared.settings
     folder = RunFolder(out if out is not None else fresh_folder(prepared.dataset.name))
     storage_url = chosen.storage or os.environ.get(PASSWORD_VARIABLE)
@@ -60,7 +66,10 @@ def search(
         storage = open_storage(storage_url, folder.journal)
         create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
     with storage_errors():
-        folder.create(make_record(prepared, study_name, redact(storage_url) if storage_url else None))
+        record = make_record(prepared, study_name, redact(storage_url) if storage_url else None)
+        folder.create(record if given is None else {**record, "data": {**record["data"], "kept": ""}})
+        if given is not None:
+            _keep(given, folder)
         save_splits(prepared.splits, folder.splits)
     with folder.lock():
         if not storage_url:
@@ -70,22 +79,66 @@ def search(
         return go_on(prepared, folder, storage, storage_url, watch, interrupted)
 
 
+def _prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
+    """What a new search stands on, and its data where they came from Python."""
+    if isinstance(data, str | Path):
+        return prepare(make_settings(data=data, space=space, **settings)), None
+    chosen = make_settings(data="", space=space, **settings)
+    given = _take(data, chosen)
+    return prepare(chosen.model_copy(update={"target": given.target}), given.dataset), given
+
+
+def _take(data: Any, settings: Settings) -> Given:
+    if settings.image_size is not None:
+        raise SettingsError("--image-size is for a folder of images only; resize the arrays yourself")
+    return take(data, target=settings.target, groups=settings.groups, task=settings.task)
+
+
+def _keep(given: Given, folder: RunFolder) -> None:
+    """Keeps the data in the run's folder, and notes in `run.yaml` where: nowhere, if they are too large."""
+    record = folder.read_record()
+    path = given.keep(folder.data)
+    record["settings"]["data"] = str(path or "")
+    record["data"]["kept"] = str(path.relative_to(folder.path)) if path else ""
+    folder.write_record(record)
+
+
+def _prepare_again(folder: RunFolder, record: Mapping[str, Any], changes: Mapping[str, Any], data: Any) -> Prepared:
+    """What an earlier search stood on, checked to be the same; `data` are those that it was given and has not kept.
+
+    Raises `RunError` when they are needed, or are others.
+    """
+    settings = settings_of(record, changes)
+    kept = record["data"].get("kept")  # None: the data have a name
+    if kept and (folder.path / kept).is_file():  # also when the folder was moved
+        settings = settings.model_copy(update={"data": str(folder.path / kept)})
+    if data is None and kept == "":
+        raise RunError(
+            f"{folder.path}: the run was begun on data from Python and has not kept them, as they were too large; "
+            "give them again, in Python: automl.resume(RUN, data=...)"
+        )
+    prepared = prepare(settings, None if data is None else _take(data, settings).dataset)
+    check_unchanged(prepared, record)
+    return prepared
+
+
 def resume(
     run: str | Path,
     *,
+    data: Any = None,
     watch: MakeWatcher | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     **changes: Any,
 ) -> Run:
     """Goes on with a run that was interrupted, or with a larger budget (`trials=`, `timeout=`).
 
+    `data` are the arrays that the run was begun with, needed only where they were too large for its folder.
     Other settings may be changed only where they do not change what is searched: `device`, `threads`, `storage` (with
     its password). Raises `RunError` when the data or the search space have changed, and what `search` raises.
     """
     folder = RunFolder(run)
     record = folder.read_record()
-    prepared = prepare(settings_of(record, changes))
-    check_unchanged(prepared, record)
+    prepared = _prepare_again(folder, record, changes, data)
     with folder.lock():
         if not folder.splits.exists():  # killed before they were written: the seed makes the same ones
             with storage_errors():
@@ -101,16 +154,16 @@ def resume(
         return go_on(prepared, folder, storage, storage_url, watch, interrupted)
 
 
-def replay(run: str | Path, trial: int, *, device: str | None = None) -> Replay:
+def replay(run: str | Path, trial: int, *, device: str | None = None, data: Any = None) -> Replay:
     """Trains a trial again from its seeds and compares its curves with the recorded ones; the run stays as it is.
 
-    `device`: another one than the run's. Raises `RunError` for an unknown trial, one without curves, and as `resume`
-    does when the data or the search space have changed; `BadInput` when a plugin that it needs is gone.
+    `device`: another one than the run's; `data` as in `resume`. Raises `RunError` for an unknown trial, one without
+    curves, and as `resume` does when the data or the search space have changed; `BadInput` when a plugin that it needs
+    is gone.
     """
     found = open_run(run)
     row = found.trial(trial)
-    prepared = prepare(settings_of(found.record, {"device": device}))
-    check_unchanged(prepared, found.record)
+    prepared = _prepare_again(found.folder, found.record, {"device": device}, data)
     precision = getattr(torch, found.record["precision"])
     prepared = replace(prepared, splits=load_splits(found.folder.splits), precision=precision)
     if prepared.settings.threads:

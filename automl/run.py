@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 
 from automl.errors import RunError
+from automl.racing.objective import Objective
 from automl.results.leaderboard import summarise
 from automl.results.model import Model, load_model
+from automl.results.report import write_report
 from automl.study.folder import RunFolder
 from automl.study.record import storage_url_of
+from automl.study.records import load_curves
 from automl.study.storage import load_study, open_storage
 
 
@@ -57,6 +62,19 @@ class Run:
     def model(self) -> Model:
         """The final model. Raises `RunError` when the search has not come so far."""
         return load_model(self.folder.model)
+
+    def curves(self, number: int) -> NDArray[np.float64] | None:
+        """The curves of an ended trial, [fold, epoch, 4]; None when it has none.
+
+        The last axis is train loss, train metric, validation loss, validation metric; NaN where nothing was trained.
+        """
+        self.trial(number)
+        curves = load_curves(self.folder, number, Objective.named(self.record["objective"], self.record["metric"]))
+        return None if curves is None else curves.values
+
+    def report(self) -> Path:
+        """Writes `report.html` anew from what is on disk, and returns its path. Raises `MachineFailed`."""
+        return write_report(self.summary, self.record, self.folder)
 
 
 def open_run(run: str | Path) -> Run:

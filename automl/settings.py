@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,27 @@ def parse_duration(text: str | float) -> float:
     ):
         raise ValueError("must be a duration such as 90s, 10m or 1h30m")
     return sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+
+
+def write_space(space: Mapping[str, Any]) -> str:
+    """A search space given as a mapping, as text: JSON, which is YAML too. Raises `ValueError`."""
+
+    def plain(value: Any) -> Any:
+        if hasattr(value, "to_json"):  # Int, Float, Choice
+            return value.to_json()
+        if hasattr(value, "item"):  # a number of numpy's
+            return value.item()
+        raise ValueError(f"must hold numbers, texts, lists and mappings, not {type(value).__name__}")
+
+    try:
+        return json.dumps(space, ensure_ascii=False, allow_nan=False, default=plain)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"must be a mapping as a YAML file would hold it: {error}") from None
+
+
+def is_written_out(space: str) -> bool:
+    """Whether the setting `space` is the search space itself, not its name or path."""
+    return space.lstrip().startswith("{")
 
 
 Positive = Annotated[int, Field(ge=1)]
@@ -79,6 +101,11 @@ class Settings(BaseModel):
     storage: str | None = None
     study: str | None = None
 
+    @field_validator("space", mode="before")
+    @classmethod
+    def _written_out(cls, value: Any) -> Any:
+        return write_space(value) if isinstance(value, Mapping) else value
+
     @field_validator("timeout", mode="before")
     @classmethod
     def _duration(cls, value: Any) -> Any:
@@ -94,10 +121,16 @@ class Settings(BaseModel):
             path = Path(value).expanduser()
             return str(path.absolute()) if value not in names and path.exists() else value
 
+        def named(field: str) -> bool:
+            value = getattr(self, field)
+            return bool(value) and not (field == "space" and is_written_out(value))
+
         changes: dict[str, Any] = {
-            name: absolute(getattr(self, name)) for name in ("data", "space", "weights") if getattr(self, name)
+            name: absolute(getattr(self, name)) for name in ("data", "space", "weights") if named(name)
         }
-        if self.groups and Path(self.data).expanduser().is_dir():  # elsewhere it names a column or an array
+        if (
+            self.data and self.groups and Path(self.data).expanduser().is_dir()
+        ):  # elsewhere it names a column or an array
             changes["groups"] = absolute(self.groups)
         for name in ("plugins", "plugins_dirs"):
             changes[name] = tuple(absolute(value) for value in getattr(self, name))

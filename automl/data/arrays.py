@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,15 +22,21 @@ def load_npz(path: Path, *, groups: str | None = None, task: Task | None = None)
     `groups` names the array that holds a group per sample; an array called `groups` is used without being named.
     Pickled (object) arrays are refused. Raises `DataError` that names the array.
     """
-    arrays = read_npz(path)
+    return from_mapping(read_npz(path), groups=groups, task=task, name=path.stem, source=str(path))
+
+
+def from_mapping(
+    arrays: Mapping[str, Array], *, groups: str | None = None, task: Task | None = None, name: str, source: str
+) -> Dataset:
+    """The data set that arrays with the names of an .npz make; the rest as in `load_npz` and `from_arrays`."""
     for needed in ("x", "y"):
         if needed not in arrays:
-            raise DataError(f"{path}: there is no array '{needed}'{did_you_mean(needed, arrays)}")
+            raise DataError(f"{source}: there is no array '{needed}'{did_you_mean(needed, arrays)}")
     if groups is not None and groups not in arrays:
-        raise DataError(f"{path}: there is no array '{groups}' of groups{did_you_mean(groups, arrays)}")
+        raise DataError(f"{source}: there is no array '{groups}' of groups{did_you_mean(groups, arrays)}")
     if ("x_test" in arrays) != ("y_test" in arrays):
         missing = "y_test" if "x_test" in arrays else "x_test"
-        raise DataError(f"{path}: there is no array '{missing}'; a test set needs both x_test and y_test")
+        raise DataError(f"{source}: there is no array '{missing}'; a test set needs both x_test and y_test")
     return from_arrays(
         arrays["x"],
         arrays["y"],
@@ -39,8 +45,8 @@ def load_npz(path: Path, *, groups: str | None = None, task: Task | None = None)
         groups=arrays.get(groups or "groups"),
         classes=None if "classes" not in arrays else [str(name) for name in arrays["classes"].ravel().tolist()],
         task=task,
-        name=path.stem,
-        source=str(path),
+        name=name,
+        source=source,
     )
 
 

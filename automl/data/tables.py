@@ -7,6 +7,7 @@ are finite numbers, else categorical. Missing values are refused: only the user 
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.atomic import write_atomic
 from automl.data.dataset import Column, Dataset, Task, complete
 from automl.errors import DataError, did_you_mean
 
@@ -48,8 +50,14 @@ def load_csv(path: Path, *, target: str | None, groups: str | None = None, task:
     `task` overrides the rule: text, booleans, and integers with few distinct values (`MAX_INTEGER_CLASSES`) are
     classes, other numbers a regression. Raises `DataError` that names the column and the row.
     """
-    table = read_csv(path)
-    names = list(table.cells)
+    return table_dataset(read_csv(path), name=path.stem, target=target, groups=groups, task=task)
+
+
+def table_dataset(
+    table: Table, *, name: str, target: str | None, groups: str | None = None, task: Task | None = None
+) -> Dataset:
+    """The data set `name` that a table holds; the rest as in `load_csv`."""
+    path, names = table.path, list(table.cells)
     if target is None:
         raise DataError(f"{path}: which column is to be predicted? Pass --target with one of: {', '.join(names[:20])}")
     for option, column in (("target", target), ("groups", groups)):
@@ -57,16 +65,16 @@ def load_csv(path: Path, *, target: str | None, groups: str | None = None, task:
             raise DataError(f"{path}: there is no {option} column '{column}'{did_you_mean(column, names)}")
     if target == groups:
         raise DataError(f"{path}: column '{target}' cannot be both the target and the groups")
-    features = [name for name in names if name not in (target, groups)]
+    features = [column for column in names if column not in (target, groups)]
     if not features:
         raise DataError(f"{path}: there is no column beside the target '{target}' to predict it from")
-    for name in names:
-        _refuse_missing(table, name)
-    columns = tuple(column for name in features for column in _columns(table, name))
+    for column in names:
+        _refuse_missing(table, column)
+    columns = tuple(part for column in features for part in _columns(table, column))
     y, classes, notes = _target(table, target, task)
     return complete(
         Dataset(
-            name=path.stem,
+            name=name,
             kind="table",
             task="classification" if classes else "regression",
             x=encode(table, columns),
@@ -120,6 +128,16 @@ def read_csv(path: Path) -> Table:
         raise DataError(
             f"{path}: not UTF-8 text ({error.reason}, byte 0x{error.object[error.start]:02x}); save it as UTF-8"
         ) from error
+
+
+def write_csv(table: Table, path: Path) -> Path:
+    """Writes a table as a csv that `read_csv` reads back with the same cells; returns the path. Raises OSError."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(table.cells)
+    rows.writerows(zip(*table.cells.values(), strict=True))
+    write_atomic(path, lambda file: file.write(text.getvalue().encode("utf-8")))
+    return path
 
 
 def _read_rows(path: Path, rows: Any) -> Table:

@@ -20,6 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from automl.data.atomic import write_atomic
+from automl.data.dataset import Column
+from automl.data.given import is_frame, table_of
+from automl.data.tables import encode
 from automl.errors import BadInput, DataError, RunError
 from automl.hooks.host import load_plugins
 
@@ -66,7 +69,10 @@ class Model:
         return list(self.about["classes"])
 
     def predict(self, x: ArrayLike | Tensor) -> NDArray[Any]:
-        """Class names [n], or predicted numbers [n] ([n, outputs] for several), for raw samples as in the data."""
+        """Class names [n], or predicted numbers [n] ([n, outputs] for several), for raw samples as in the data.
+
+        A model of a table takes a pandas DataFrame with its columns, too.
+        """
         output = self._outputs(x)
         if self.classes:
             names: NDArray[Any] = np.array(self.classes)[output.argmax(1)]
@@ -82,6 +88,8 @@ class Model:
 
     @torch.inference_mode()
     def _outputs(self, x: ArrayLike | Tensor) -> NDArray[Any]:
+        if is_frame(x) and self.about["columns"] and self.about["columns"][0][0] != "x0":  # trained on named columns
+            x = encode(table_of(x), [Column(name, category) for name, category in self.about["columns"]])
         samples = _as_samples(x, tuple(self.about["input_shape"]))
         device = self.module.mean.device
         self.module.eval()

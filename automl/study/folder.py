@@ -23,6 +23,7 @@ class RunFolder:
         self.record_path = self.path / "run.yaml"
         self.journal = self.path / "journal.log"
         self.splits = self.path / "splits.npz"
+        self.data = self.path / "data"  # of a search that was given arrays
         self.checkpoints = self.path / "checkpoints"
         self.artifacts = self.path / "artifacts"
         self.tested = self.artifacts / "test.npz"

@@ -18,11 +18,11 @@ from automl.errors import SpaceError
 from automl.hooks.host import PluginHost, load_plugins
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
-from automl.settings import Settings
+from automl.settings import Settings, is_written_out
 from automl.spaces.library import find_space, list_spaces
 from automl.spaces.merge import merge
 from automl.spaces.space import Space
-from automl.spaces.yaml_file import read
+from automl.spaces.yaml_file import parse, read
 from automl.study.weights import keep_fitting, weights_override
 from automl.training.device import choose_device, choose_precision
 from automl.training.recipe import Recipe
@@ -133,7 +133,7 @@ def merge_space(settings: Settings, host: PluginHost, kind: str | None = None) -
     With `weights`, which only `transfer` takes, that is the built-in space `transfer`. Raises `SpaceError`.
     """
     name = settings.space or ("transfer" if settings.weights else "tabular" if kind == "table" else "images")
-    document = read(find_space(name))
+    document = parse(name, "space") if is_written_out(name) else read(find_space(name))
     overrides = (*settings.overrides, *weights_override(settings))
     try:
         return merge(document, host.catalogue(), architectures=settings.architectures, overrides=overrides)

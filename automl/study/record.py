@@ -66,8 +66,9 @@ def check_unchanged(prepared: Prepared, record: Mapping[str, Any]) -> None:
     if data.get("fingerprint") != prepared.dataset.fingerprint:
         was, now = data.get("samples"), len(prepared.dataset)
         detail = f"{was} samples then, {now} now" if was != now else "the same number of samples, but other values"
+        name = prepared.settings.data or data.get("name")
         raise RunError(
-            f"the data '{prepared.settings.data}' have changed since this run was begun ({detail}); "
+            f"the data '{name}' have changed since this run was begun ({detail}); "
             "scores on other data cannot be compared: bring the old data back or begin a new run"
         )
     if record.get("space_fingerprint") != prepared.space.fingerprint():

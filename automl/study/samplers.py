@@ -19,6 +19,7 @@ from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.spaces.parameters import Choice, Float, Int
 from automl.spaces.space import Space
+from automl.study.logs import quiet_optuna
 from automl.training.seeds import derive_seed
 
 STARTUP = 10  # trials drawn at random before a sampler begins to learn: Optuna's default
@@ -64,7 +65,8 @@ def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, s
         except ImportError:
             raise SettingsError("--sampler cmaes needs the package cmaes: pip install 'automl[cmaes]'") from None
         return optuna.samplers.CmaEsSampler(seed=number, warn_independent_sampling=False)
-    tpe = optuna.samplers.TPESampler(multivariate=True, group=True, seed=number, n_startup_trials=startup)
+    with quiet_optuna():
+        tpe = optuna.samplers.TPESampler(multivariate=True, group=True, seed=number, n_startup_trials=startup)
     return WatchingSampler(tpe, standings, families)
 
 

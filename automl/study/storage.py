@@ -17,6 +17,7 @@ from optuna.study import StudyDirection
 
 from automl.errors import MachineFailed, RunError, SettingsError
 from automl.racing.objective import Objective
+from automl.study.logs import quiet_optuna
 
 PASSWORD_VARIABLE = "AUTOML_STORAGE"
 
@@ -97,10 +98,11 @@ def create_study(
     """A new study that optimises `objective`. Raises `RunError` when the storage has one of this name."""
     try:
         direction = StudyDirection[objective.direction.upper()]
-        study = optuna.create_study(storage=storage, study_name=name, direction=direction, sampler=sampler)
+        with quiet_optuna():
+            study = optuna.create_study(storage=storage, study_name=name, direction=direction, sampler=sampler)
+            study.set_metric_names([objective.name])
     except optuna.exceptions.DuplicatedStudyError:
         raise RunError(f"the storage has a study '{name}' already; choose another name with --study") from None
-    study.set_metric_names([objective.name])
     return study
 
 

@@ -1,0 +1,97 @@
+"""`automl.search` in a notebook: arrays in, a `Run` out, nothing said that nobody asked for."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import automl
+from automl import Choice, Float
+from automl.data import given
+from automl.errors import RunError, SettingsError, SpaceError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 5))
+Y = np.where(X[:, 0] + X[:, 1] > 0, "yes", "no")
+LINEAR = {
+    "architectures": {"linear": {"dropout": Float(0.0, 0.2)}},
+    "training": {"optimizer": "adam", "lr": 0.05, "batch_size": Choice(16, 32)},
+}
+SMALL = {"trials": 2, "folds": 2, "epochs": 2, "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return automl.search((X, Y), LINEAR, out=tmp_path_factory.mktemp("api") / "run", **SMALL)
+
+
+def test_arrays_and_a_space_as_a_mapping_are_searched(run):
+    assert run.best is not None
+    assert run.leaderboard()[0]["number"] == run.best["number"]
+    assert run.best["config"]["linear.dropout"] <= 0.2
+    assert run.record["data"]["classes"] == ["no", "yes"]
+    assert (run.model.predict(X) == Y).mean() > 0.8
+
+
+def test_the_curves_of_a_trial_are_an_array_by_fold_and_epoch(run):
+    curves = run.curves(run.best["number"])
+    assert curves.shape == (2, 2, 4)
+    assert curves[:, run.best["best_epoch"] - 1, 2].mean() == pytest.approx(run.best["score"])
+
+
+def test_the_report_is_written_anew_from_the_run(run):
+    run.folder.report.unlink()
+    assert run.report() == run.folder.report
+    assert "arrays" in run.folder.report.read_text()
+
+
+def test_a_run_keeps_its_arrays_and_goes_on_without_them_also_where_it_was_moved_to(run, tmp_path):
+    moved = shutil.copytree(run.path, tmp_path / "moved")
+    (moved / "data" / "arrays.npz").touch()
+    record = (moved / "run.yaml").read_text().replace(str(run.path), str(tmp_path / "gone"))
+    (moved / "run.yaml").write_text(record)
+    assert len(automl.resume(moved, trials=3).leaderboard()) == 3
+    command = [sys.executable, "-m", "automl", "replay", str(moved), "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_other_arrays_are_refused(run):
+    with pytest.raises(RunError, match=r"the data '.*' have changed .*the same number of samples, but other values"):
+        automl.resume(run.path, data=(X + 1, Y))
+
+
+def test_a_run_whose_arrays_were_too_large_to_be_kept_must_be_given_them_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(given, "MAX_KEPT", 100)
+    run = automl.search((X, Y), LINEAR, out=tmp_path / "run", **SMALL)
+    assert not (run.path / "data").exists()
+    with pytest.raises(RunError, match=r"has not kept them.*automl.resume\(RUN, data=...\)"):
+        automl.resume(run.path, trials=3)
+    assert len(automl.resume(run.path, data=(X, Y), trials=3).leaderboard()) == 3
+
+
+def test_nothing_is_said_about_experimental_features_or_new_studies(tmp_path):
+    search = f"automl.search('digits', space='smoke', trials=1, folds=2, epochs=1, out={str(tmp_path / 'run')!r})"
+    script = f"import automl; {search}"
+    done = subprocess.run([sys.executable, "-W", "always", "-c", script], capture_output=True, text=True, check=True)
+    assert "Experimental" not in done.stderr
+    assert "study created" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("space", "error", "message"),
+    [
+        ({"architectures": {"linaer": {}}}, SpaceError, "architectures.linaer: unknown architecture 'linaer'; did you"),
+        ({"architectures": {"linear": {"dropout": object()}}}, SettingsError, "must hold numbers, texts, lists"),
+        ({"training": {"lr": float("nan")}}, SettingsError, "--space"),
+    ],
+)
+def test_a_mistake_in_a_mapping_is_named_and_nothing_is_written(space, error, message, tmp_path):
+    with pytest.raises(error) as caught:
+        automl.search((X, Y), space, out=tmp_path / "run", **SMALL)
+    assert message in str(caught.value)
+    assert not (tmp_path / "run").exists()
