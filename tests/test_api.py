@@ -16,7 +16,6 @@ from automl.data import given
 from automl.errors import RunError, SettingsError, SpaceError
 from automl.racing.objective import Objective
 from automl.spaces.merge import merge
-from automl.spaces.space import Catalogue
 from automl.study.samplers import make_sampler
 from automl.study.storage import create_study, open_storage
 
@@ -78,10 +77,10 @@ def test_a_run_whose_arrays_were_too_large_to_be_kept_must_be_given_them_again(t
     assert len(automl.resume(run.path, data=(X, Y), trials=3).leaderboard()) == 3
 
 
-def test_nothing_is_said_about_experimental_features_or_new_studies(tmp_path, caplog):
+def test_nothing_is_said_about_experimental_features_or_new_studies(host, tmp_path, caplog):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        make_sampler("tpe", 0, 0, 0, merge(None, Catalogue(architectures={"a": {}})), dict)
+        make_sampler("tpe", 0, 0, 0, merge(None, host.catalogue()), dict)
         storage = open_storage(None, tmp_path / "journal.log")
         with caplog.at_level("INFO"):
             optuna.logging.enable_propagation()
