@@ -3,6 +3,8 @@
 #   make search                            install into .venv, search the embedded digits for 3 minutes, leave runs/digits-N
 #   make search DATA=photos ARGS="--timeout 10m"
 #   make test                              the same environment plus the test tools; then every check
+#   make benchmarks                        measure every table of benchmarks/RESULTS.md (minutes; the searches take hours)
+#   make benchmarks-gpu                    those of a CUDA device; needs no network
 #   make benchmarks-replay                 record tables of learning curves (half an hour), replay them
 #   make clean                             delete .venv, caches and build outputs; runs/ and tables/ stay
 #
@@ -18,6 +20,12 @@ PYTEST_ARGS =
 TABLES = tables
 SECOND = torchvision:MNIST
 RECORD = --space benchmarks/table.yaml --folds 5
+AGAINST = digits
+MINUTES = 20
+CIFAR10 = none
+GPU_BIN = $(if $(wildcard $(VENV)/installed),$(BIN),.venv-gpu/bin)
+COLLECT = @$(BIN)/python benchmarks/collect.py
+GPU_COLLECT = @$(GPU_BIN)/python benchmarks/collect.py
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,6 +40,28 @@ test: $(VENV)/installed-test
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# AGAINST="digits mnist10k.npz cifar10-6k" names the data sets of the long one; MINUTES is the time of each of its searches.
+# It takes 3 x 5 x MINUTES for each data set, and goes on where it was stopped.
+benchmarks: $(VENV)/installed
+	$(COLLECT) executors benchmarks/executors.py
+	$(COLLECT) overhead benchmarks/overhead.py
+	$(COLLECT) decode benchmarks/decode.py
+	$(COLLECT) scaling benchmarks/scaling.py
+	$(COLLECT) replay-digits benchmarks/replay.py benchmarks/tables/digits.npz
+	$(COLLECT) replay-mnist benchmarks/replay.py benchmarks/tables/mnist1000.npz
+	$(COLLECT) against-optuna benchmarks/against_optuna.py --data $(AGAINST) --minutes $(MINUTES)
+
+# Without .venv it makes .venv-gpu on top of the machine's own packages, its torch among them; WHEELS=FOLDER holds what they
+# lack. CIFAR10=FOLDER has the images of CIFAR-10, as train/CLASS/* and test/CLASS/*.
+benchmarks-gpu: $(GPU_BIN)/python
+	$(GPU_COLLECT) executors-gpu benchmarks/executors.py --device cuda --rounds 5
+	$(GPU_COLLECT) cifar10-gpu benchmarks/whole_search.py $(CIFAR10) --device cuda --trials 100 --timeout 10m
+
+.venv-gpu/bin/python:
+	$(or $(PYTHON),python3) -m venv --system-site-packages .venv-gpu
+	$@ -m pip install --quiet --no-index --no-build-isolation $(if $(WHEELS),--find-links $(WHEELS)) --editable . \
+	    || { rm -rf .venv-gpu; exit 1; }
+
 benchmarks-replay: $(VENV)/installed $(TABLES)/digits.npz $(TABLES)/second.npz
 	@for table in $(TABLES)/digits.npz $(TABLES)/second.npz; do \
 	    $(BIN)/python benchmarks/replay.py $$table || exit 1; echo; done
@@ -45,7 +75,7 @@ $(TABLES)/second.npz:
 	@mv $@.part.npz $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-gpu build dist *.egg-info .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find automl plugins search_spaces benchmarks docs tests -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment that works is kept, whoever made it. A candidate is run before it is believed: a name on the PATH may be
@@ -77,4 +107,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	@$(PIP) --editable '.[test]'
 	@touch $@
 
-.PHONY: help search test benchmarks-replay clean
+.PHONY: help search test benchmarks benchmarks-gpu benchmarks-replay clean

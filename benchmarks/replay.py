@@ -28,6 +28,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from machine import heading
+from machine import table as markdown
 from numpy.typing import NDArray
 
 from automl.racing.climb import climb
@@ -37,6 +39,13 @@ from automl.racing.overfitting import OverfittingRule, default_patience, verdict
 from automl.racing.race import ETA, Race
 
 TARGET_SHARE = 0.02
+TITLES = {
+    "none": "none: every config, all folds",
+    "single_split": "single split: every config, one fold",
+    "lockstep_median": "all folds in lockstep, median pruner",
+    "stop_only_halving": "all folds in lockstep, stop-only halving",
+    "race": "**the race**",
+}
 Array = NDArray[np.float64]
 Result = tuple[float, bool]
 
@@ -221,18 +230,25 @@ def main() -> None:
     if args.json:
         print(json.dumps(report))
         return
-    print(f"{args.table}: {len(table)} configs x {folds} folds x {epochs} epochs, {args.orders} random orders")
-    print(f"ladder {', '.join(map(str, ladder))} (epochs x folds), eta {args.eta:g}\n")
+    print(heading(seeds=[args.seed]) + "\n")
+    print(f"`{args.table.name}`: {len(table)} configs x {folds} folds x {epochs} epochs, {args.orders} random orders;")
+    print(f"ladder {', '.join(map(str, ladder))} (epochs x folds), eta {args.eta:g}.\n")
     single = report["single_split"]
     assert isinstance(single, dict)
-    print(f"{'schedule':<20}{'fold-epochs':>12}{'missed':>8}{'of single split':>17}")
-    for name, row in report.items():
-        if isinstance(row, dict):
-            share = row["fold_epochs"] / single["fold_epochs"]
-            print(f"{name:<20}{row['fold_epochs']:>12.0f}{row['missed']:>8.0%}{share:>17.2f}")
-    print(f"\nregret of the overfitting rule: {report['overfitting_regret']:.6g} on the table, ", end="")
-    print(f"{report['overfitting_regret_in_the_race']:.6g} in the race (mean; negative: it helped)")
-    print(f"the whole race, to its last finalist: {report['race_whole_search']:.0f} fold-epochs")
+    rows = [
+        (
+            TITLES[name],
+            f"{row['fold_epochs']:.0f}",
+            f"{row['missed']:.0%}",
+            f"{row['fold_epochs'] / single['fold_epochs']:.2f}",
+        )
+        for name, row in report.items()
+        if isinstance(row, dict)
+    ]
+    print(markdown(["schedule", "fold-epochs", "missed", "of a single split"], rows))
+    print(f"\nRegret of the overfitting rule: {report['overfitting_regret']:.6g} on the table, ", end="")
+    print(f"{report['overfitting_regret_in_the_race']:.6g} in the race (mean; negative: it helped).")
+    print(f"The whole race, to its last finalist: {report['race_whole_search']:.0f} fold-epochs.")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,124 @@
+"""What a benchmark was measured on, for the line above its table; and how much time and memory a command takes."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+POLL = 0.2  # seconds between two looks at the memory of a command
+
+
+def heading(*, device: str = "cpu", threads: int | None = None, seeds: Sequence[int] = (), note: str = "") -> str:
+    """One paragraph: machine, versions, threads, seeds, day. Nothing in it but what tells how to place the numbers."""
+    import torch
+
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    parts = [f"{_cpu()}, {os.cpu_count()} cores, {memory:.0f} GiB"]
+    if device != "cpu":
+        parts.append(torch.cuda.get_device_name(device))
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision", "optuna"))
+    parts.append(f"{versions}, Python {platform.python_version()}")
+    threads = threads or torch.get_num_threads()
+    parts.append(f"{threads} thread" + ("s" if threads > 1 else ""))
+    if seeds:
+        parts.append(f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
+    parts.append(f"{datetime.date.today()}; load {os.getloadavg()[0]:.1f} at its start")
+    return "; ".join(parts) + (f". {note}" if note else "") + "."
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+class Measured(NamedTuple):
+    """What a command came to: exit code, what it printed, when it began (UNIX time), seconds, peak memory in bytes."""
+
+    code: int
+    out: str
+    err: str
+    began: float
+    seconds: float
+    peak: int
+
+
+def measure(
+    command: Sequence[str | Path],
+    *,
+    cores: int | None = None,
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Measured:
+    """Runs a command in `folder` on the first `cores` cores (None: all).
+
+    The peak memory is that of it and all its children together, as proportional set size: pages that processes share
+    are counted once. It is looked at five times a second, so a shorter peak may be missed. 0 where the system does not
+    tell (only Linux does).
+    """
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+    def pin() -> None:
+        if cores and allowed:
+            os.sched_setaffinity(0, allowed[:cores])
+
+    began, started = time.time(), time.perf_counter()
+    process = subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=pin,
+        env={**os.environ, **(env or {})}, cwd=folder,
+    )  # fmt: skip
+    peak, ended = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not ended.wait(POLL):
+            peak = max(peak, sum(map(_memory, [process.pid, *_below(process.pid)])))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        out, err = process.communicate()
+    except BaseException:  # Ctrl-C reaches the command as well; it may need a moment to save
+        process.wait()
+        raise
+    finally:
+        ended.set()
+    return Measured(process.returncode, out, err, began, time.perf_counter() - started, peak)
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that `pid` started, and theirs."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    return children + [other for child in children for other in _below(child)]
+
+
+def _memory(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

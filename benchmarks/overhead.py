@@ -1,0 +1,177 @@
+"""What does a search cost beside the training? Every part of it, timed inside of the real command.
+
+    python benchmarks/overhead.py [--threads 2] [--trials 50] [--long-trials 4]
+
+Runs `automl search digits --trials 50` in a new process in which the functions below are timed, each without those of
+them that it calls, so that the parts add up. Overhead is the wall time of the whole command, the start of Python
+included, minus the time inside training: what the trials' `seconds` count, and the epochs of the final fit. A second
+search has a few trials of about 10 seconds: all 5 folds of a LeNet in one rung. There the parts that come once per
+search are left out, and the overhead of a trial is compared with its training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import json
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "training": ("automl.training.run:TrialRun._train_epoch",),
+    "data, plugins, search space": ("automl.api:prepare", "automl.study.prepare:Prepared.resident"),
+    "ask: create a trial, sample a config": ("optuna.study:Study.ask", "automl.spaces.space:Space.suggest"),
+    "check and build networks": (
+        "automl.training.run:TrialRun.__init__",
+        "automl.training.run:TrialRun._build",
+        "automl.training.run:TrialRun.release",
+    ),
+    "report epochs": ("optuna.trial:Trial.report",),
+    "checkpoints": ("automl.training.run:TrialRun.save", "automl.training.run:TrialRun.restore"),
+    "tell and attributes": (
+        "optuna.study:Study.tell",
+        "optuna.trial:Trial.set_user_attr",
+        "optuna.trial:Trial.set_constraint",
+        "automl.study.search:remember_result",
+    ),
+    "read the study": ("optuna.study:Study.get_trials",),
+    "final model: file and test": ("automl.session:finish",),
+    "summary, report, dashboard notes": (
+        "automl.session:summarise",
+        "automl.session:write_report",
+        "automl.session:annotate_study",
+        "automl.session:annotate_trials",
+    ),
+}
+"""What is timed: `module:name` of functions and methods, by the row of the table that they count for."""
+
+ONCE = ("start of Python", "imports", "data, plugins, search space", "final model: file and test",
+        "summary, report, dashboard notes", "all else")  # fmt: skip
+"""Rows that a search pays once, however many trials it has."""
+
+
+class Clock:
+    """Seconds and calls by part. While one part calls another one, only the inner one's time runs."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.calls: dict[str, int] = defaultdict(int)
+        self._open: list[str] = []
+        self._since = 0.0
+
+    def _turn(self) -> None:
+        now = time.perf_counter()
+        if self._open:
+            self.seconds[self._open[-1]] += now - self._since
+        self._since = now
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with its time counted for `part`."""
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            self._turn()
+            self._open.append(part)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._turn()
+                self._open.pop()
+                self.calls[part] += 1
+
+        return wrapper
+
+    def watch(self) -> None:
+        """Puts itself around all of `PARTS`."""
+        for part, places in PARTS.items():
+            for place in places:
+                module, _, path = place.partition(":")
+                owner: Any = importlib.import_module(module)
+                *outer, name = path.split(".")
+                for each in outer:
+                    owner = getattr(owner, each)
+                setattr(owner, name, self.timed(part, getattr(owner, name)))
+
+
+def run_inside(out: Path, arguments: list[str]) -> None:
+    """In the new process: the command itself, with clocks."""
+    begun = time.time()
+    clock = Clock()
+    started = time.perf_counter()
+    clock.watch()
+    from automl.cli import main as automl
+
+    clock.seconds["imports"] = time.perf_counter() - started
+    sys.argv = ["automl", *arguments]
+    try:
+        code = automl()
+    except SystemExit as left:
+        code = left.code
+    out.write_text(json.dumps({"begun": begun, "seconds": clock.seconds, "calls": clock.calls}))
+    sys.exit(code)
+
+
+def profile(arguments: list[str]) -> tuple[dict[str, float], dict[str, int], dict[str, Any]]:
+    """(seconds by part, calls by part, the leaderboard) of a search."""
+    from machine import measure
+
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "told.json"
+        search = ["search", *arguments, "--out", f"{folder}/run"]
+        done = measure([sys.executable, __file__, "--inside", told, "--", *search])
+        if done.code:
+            sys.exit(done.err)
+        board = measure([sys.executable, "-m", "automl", "leaderboard", f"{folder}/run", "--json"])
+        clock = json.loads(told.read_text())
+    seconds = {"start of Python": clock["begun"] - done.began, **clock["seconds"]}
+    seconds["all else"] = done.seconds - sum(seconds.values())
+    return seconds, clock["calls"], json.loads(board.out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--long-trials", type=int, default=4)
+    parser.add_argument("--long-epochs", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    from machine import heading, table
+
+    plain = [args.data, "--threads", str(args.threads), "--seed", str(args.seed)]
+    print(heading(threads=args.threads, seeds=[args.seed]) + "\n", flush=True)
+    seconds, calls, board = profile([*plain, "--trials", str(args.trials)])
+    wall, training = sum(seconds.values()), seconds["training"]
+    rows = [
+        [part, f"{spent:.2f}", f"{spent / wall:.1%}", calls.get(part, ""), f"{1000 * spent / args.trials:.1f}"]
+        for part, spent in sorted(seconds.items(), key=lambda item: -item[1])
+    ]
+    rows.append(["**all**", f"{wall:.2f}", "100 %", "", f"{1000 * wall / args.trials:.1f}"])
+    print(f"`automl search {args.data} --trials {args.trials}`, {board['totals']['fold_epochs']} fold-epochs:\n")
+    print(table(["part", "seconds", "share", "calls", "ms per trial"], rows))
+    print(f"\nOverhead: {wall - training:.2f} s of {wall:.2f} s, **{1 - training / wall:.1%}** (promise: below 5 %).\n")
+
+    once = ["--architecture", "lenet", "--set", "train.batch_size=64", "--finalists", "1", "--patience", "1000",
+            "--ladder", f"{args.long_epochs}x5", "--epochs", str(args.long_epochs)]  # fmt: skip
+    seconds, _, board = profile([*plain, *once, "--trials", str(args.long_trials)])
+    trials = [row["seconds"] for row in board["trials"]]
+    each = sum(spent for part, spent in seconds.items() if part != "training" and part not in ONCE)
+    wall = sum(seconds.values())
+    print(
+        f"{len(trials)} trials of {min(trials):.1f} to {max(trials):.1f} s: {1000 * each / len(trials):.0f} ms of a "
+        f"trial are overhead, **{each / sum(trials):.2%}** of its training (promise: below 1 % of 10 s). The whole "
+        f"command took {wall:.1f} s, {wall - seconds['training']:.1f} s of it not training."
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--inside"]:
+        run_inside(Path(sys.argv[2]), sys.argv[4:])
+    main()
