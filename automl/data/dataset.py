@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from automl.errors import DataError
 Kind = Literal["image", "table"]
 Task = Literal["classification", "regression"]
 
+_CHUNK = 4096  # images summed up at a time, so that a memory-mapped array is never copied as a whole
 _SHOWN = 5  # how many culprits a note lists by name
 
 
@@ -71,9 +73,11 @@ class Dataset:
         """int64 [n]: for each image the index of the first one with the same pixels. A table's rows are distinct."""
         if self.kind != "image":
             return np.arange(len(self), dtype=np.int64)
+        twins = np.arange(len(self), dtype=np.int64)
         first: dict[bytes, int] = {}
-        found = (first.setdefault(_row_hash(row), index) for index, row in enumerate(self.x))
-        return np.fromiter(found, dtype=np.int64, count=len(self))
+        for index in _suspects(np.asarray(self.x)):
+            twins[index] = first.setdefault(_row_hash(self.x[index]), int(index))
+        return twins
 
 
 def complete(dataset: Dataset, sample_names: Sequence[str] | None = None) -> Dataset:
@@ -107,6 +111,22 @@ def complete(dataset: Dataset, sample_names: Sequence[str] | None = None) -> Dat
     completed = replace(dataset, notes=notes, fingerprint=_fingerprint(dataset))
     completed.__dict__["twins"] = dataset.twins  # already computed; hashing every image again takes seconds
     return completed
+
+
+def _suspects(x: NDArray[Any]) -> NDArray[np.int64]:
+    """The indices, rising, of all images that may have a twin; nearly always these have one.
+
+    Equal images have equal weighted sums of their 8-byte words, modulo 2**64. That is ten times quicker than a hash.
+    """
+    rows = x.reshape(len(x), math.prod(x.shape[1:]))
+    words = rows.shape[1] // 8  # pixels are bytes
+    weights = np.random.default_rng(0).integers(2**63, size=words, dtype=np.uint64) * 2 + 1
+    sums = np.zeros(len(x), dtype=np.uint64)
+    for start in range(0, len(x), _CHUNK):
+        part = np.ascontiguousarray(rows[start : start + _CHUNK, : 8 * words])
+        sums[start : start + _CHUNK] = part.view(np.uint64) @ weights
+    _, inverse, counts = np.unique(sums, return_inverse=True, return_counts=True)
+    return np.flatnonzero(counts[inverse] > 1)
 
 
 def _row_hash(row: NDArray[Any]) -> bytes:
