@@ -50,6 +50,7 @@ benchmarks: $(VENV)/installed
 	$(COLLECT) replay-digits benchmarks/replay.py benchmarks/tables/digits.npz
 	$(COLLECT) replay-mnist benchmarks/replay.py benchmarks/tables/mnist1000.npz
 	$(COLLECT) against-optuna benchmarks/against_optuna.py --data $(AGAINST) --minutes $(MINUTES)
+	$(COLLECT) peers benchmarks/peers.py $(firstword $(AGAINST)) --minutes $(MINUTES)
 
 # Without .venv it makes .venv-gpu on top of the machine's own packages, its torch among them; WHEELS=FOLDER holds what they
 # lack. CIFAR10=FOLDER has the images of CIFAR-10, as train/CLASS/* and test/CLASS/*.

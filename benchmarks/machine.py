@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import resource
 import subprocess
 import threading
 import time
@@ -13,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-POLL = 0.2  # seconds between two looks at the memory of a command
+POLL = 0.2  # seconds between two looks at the memory of a command, at least
+LOOKING = 0.01  # share of one core that looking may take: the kernel walks all pages of a process
 
 
 def heading(*, device: str = "cpu", threads: int | None = None, seeds: Sequence[int] = (), note: str = "") -> str:
@@ -45,7 +47,10 @@ def _cpu() -> str:
 
 
 class Measured(NamedTuple):
-    """What a command came to: exit code, what it printed, when it began (UNIX time), seconds, peak memory in bytes."""
+    """What a command came to: exit code, what it printed, when it began (UNIX time), seconds, peak memory in bytes.
+
+    `cpu` are the seconds of all its processes on all cores: on a busy machine they say more than the others.
+    """
 
     code: int
     out: str
@@ -53,6 +58,7 @@ class Measured(NamedTuple):
     began: float
     seconds: float
     peak: int
+    cpu: float
 
 
 def measure(
@@ -65,8 +71,8 @@ def measure(
     """Runs a command in `folder` on the first `cores` cores (None: all).
 
     The peak memory is that of it and all its children together, as proportional set size: pages that processes share
-    are counted once. It is looked at five times a second, so a shorter peak may be missed. 0 where the system does not
-    tell (only Linux does).
+    are counted once. It is looked at up to five times a second, so a shorter peak may be missed. 0 where the system
+    does not tell (only Linux does).
     """
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
@@ -74,6 +80,7 @@ def measure(
         if cores and allowed:
             os.sched_setaffinity(0, allowed[:cores])
 
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began, started = time.time(), time.perf_counter()
     process = subprocess.Popen(
         [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=pin,
@@ -83,8 +90,11 @@ def measure(
 
     def watch() -> None:
         nonlocal peak
-        while not ended.wait(POLL):
+        pause = POLL
+        while not ended.wait(pause):
+            looked = time.thread_time()
             peak = max(peak, sum(map(_memory, [process.pid, *_below(process.pid)])))
+            pause = max(POLL, (time.thread_time() - looked) / LOOKING)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -95,7 +105,10 @@ def measure(
         raise
     finally:
         ended.set()
-    return Measured(process.returncode, out, err, began, time.perf_counter() - started, peak)
+    seconds = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(process.returncode, out, err, began, seconds, peak, cpu)
 
 
 def _below(pid: int) -> list[int]:
