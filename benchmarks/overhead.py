@@ -180,7 +180,8 @@ def main() -> None:
     print(
         f"{len(trials)} trials of {min(trials):.1f} to {max(trials):.1f} s: {1000 * each:.0f} ms of a trial are "
         f"overhead ({1000 * each_cpu:.0f} ms of CPU), **{each * len(trials) / sum(trials):.2%}** of its training "
-        f"(promise: below 1 % of 10 s). The whole command took {wall:.1f} s, {wall - seconds['training']:.1f} s of it not training."
+        f"(promise: below 1 % of 10 s). The whole command took {wall:.1f} s, {wall - seconds['training']:.1f} s of it "
+        "not training."
     )
 
 

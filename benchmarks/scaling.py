@@ -74,8 +74,8 @@ def by_trials(args: argparse.Namespace, folder: Path) -> list[list[object]]:
             done = search(folder, "tiny.npz", *TINY, "--sampler", sampler, "--trials", trials, "--out", out)
             first, last = pace(out)
             rows.append(
-                [sampler, trials, f"{done.seconds:.1f}", f"{done.cpu:.1f}", f"{1000 * done.cpu / trials:.0f}", f"{first:.0f}",
-                 f"{last:.0f}", f"{done.peak / 2**20:.0f}"]
+                [sampler, trials, f"{done.seconds:.1f}", f"{done.cpu:.1f}", f"{1000 * done.cpu / trials:.0f}",
+                 f"{first:.0f}", f"{last:.0f}", f"{done.peak / 2**20:.0f}"]
             )  # fmt: skip
     return rows
 

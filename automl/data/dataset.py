@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -80,10 +80,10 @@ class Dataset:
         return twins
 
 
-def complete(dataset: Dataset, sample_names: Sequence[str] | None = None) -> Dataset:
+def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".format) -> Dataset:
     """Checks what every source must hold, adds the notes on identical images and the fingerprint.
 
-    `sample_names` names the samples in notes (a folder's files); without it they are counted from 0.
+    `sample_name` gives a sample's name in notes from its index: a folder's file, else they are counted from 0.
     Raises `DataError`: fewer than two classes, a class without training samples, or a constant target.
     """
     training = np.ones(len(dataset), dtype=bool) if dataset.test is None else ~dataset.test
@@ -107,7 +107,7 @@ def complete(dataset: Dataset, sample_names: Sequence[str] | None = None) -> Dat
         if len(constant):
             value = float(dataset.y[training][0, constant[0]])
             raise DataError(f"{dataset.name}: output {constant[0]} is {value:g} in every sample: nothing to learn")
-    notes = dataset.notes + _twin_notes(dataset, sample_names)
+    notes = dataset.notes + _twin_notes(dataset, sample_name)
     completed = replace(dataset, notes=notes, fingerprint=_fingerprint(dataset))
     completed.__dict__["twins"] = dataset.twins  # already computed; hashing every image again takes seconds
     return completed
@@ -133,14 +133,14 @@ def _row_hash(row: NDArray[Any]) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
 
 
-def _twin_notes(dataset: Dataset, sample_names: Sequence[str] | None) -> tuple[str, ...]:
+def _twin_notes(dataset: Dataset, sample_name: Callable[[int], str]) -> tuple[str, ...]:
     copies = np.flatnonzero(dataset.twins != np.arange(len(dataset)))
     if not len(copies):
         return ()
 
     def pairs(indices: NDArray[np.int64], with_class: bool) -> str:
         def name(index: int) -> str:
-            text = sample_names[index] if sample_names is not None else f"sample {index}"
+            text = sample_name(index)
             return f"{text} ('{dataset.classes[dataset.y[index]]}')" if with_class else text
 
         shown = [f"{name(int(dataset.twins[i]))} = {name(int(i))}" for i in indices[:_SHOWN]]
