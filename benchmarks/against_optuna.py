@@ -40,9 +40,8 @@ def run_automl(args: argparse.Namespace, data: str, seed: int) -> Row:
         run = Path(folder) / "run"
         command = [sys.executable, "-m", "automl", "search", data, "--out", run, "--folds", args.folds, "--json",
                    "--epochs", args.epochs, "--trials", 100_000, "--timeout", f"{60 * args.minutes:g}s", "--seed", seed,
-                   "--space", "images", "--device", "cpu", *shlex.split(args.automl)]  # fmt: skip
-        if "--workers" not in args.automl:
-            command += ["--threads", args.threads]
+                   "--space", "images", "--device", "cpu", "--threads", args.threads,
+                   *shlex.split(args.automl)]  # fmt: skip
         done = measure([str(part) for part in command], cores=args.threads)
         if done.code:
             raise RuntimeError(done.err)

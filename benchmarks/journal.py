@@ -25,8 +25,9 @@ def records(journal: Path) -> list[dict[str, Any]]:
 
 
 def begun(journal: Path) -> list[float]:
-    """UNIX times at which the trials were begun."""
-    return [_time(record["datetime_start"]) for record in records(journal) if record["op_code"] == CREATE]
+    """UNIX times at which the trials were begun. What workers write to agree on their climbs is a study of its own."""
+    created = [record for record in records(journal) if record["op_code"] == CREATE and record["study_id"] == 0]
+    return [_time(record["datetime_start"]) for record in created]
 
 
 def completed(journal: Path) -> list[Point]:
