@@ -84,3 +84,12 @@ def open_run(run: str | Path) -> Run:
     storage = open_storage(storage_url_of(record), folder.journal)
     study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
     return Run(folder, summarise(folder, study, record), record)
+
+
+def data_of(model: str | Path) -> Path | None:
+    """The data that the model of a run (its folder, or `RUN/model`) was searched on, when they are still there."""
+    for folder in (RunFolder(model), RunFolder(Path(model).absolute().parent)):
+        if folder.exists:
+            data = Path(folder.read_record()["settings"]["data"])
+            return data if data.is_absolute() and data.exists() else None
+    return None

@@ -68,16 +68,22 @@ def export(
     model: ModelArgument,
     format: Annotated[str, typer.Option("--format", help="torch-export, onnx or state-dict.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Compare on samples of this [the run's data; random ones].")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Write a model for use without automl, checked against the model."""
-    from automl.results.export import FORMATS
+    from automl.results.export import FORMATS, real_samples
     from automl.results.export import export as write
     from automl.results.model import load_model
+    from automl.run import data_of
 
     path = out or Path(FORMATS.get(format, format))
-    difference = write(load_model(model, plugins=plugin or []), format, path)
-    typer.echo(f"{path}: the largest difference from the model is {difference:.2g}")
+    loaded = load_model(model, plugins=plugin or [])
+    real = data or data_of(model)
+    difference = write(loaded, format, path, real_samples(loaded, real) if real else None)
+    typer.echo(f"{path}: the largest difference from the model is {difference:.2g}, on {real or 'random'} samples")
     if format == "state-dict":
         typer.echo(_HOW_TO_LOAD.format(path=path))
 

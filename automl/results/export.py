@@ -19,26 +19,28 @@ import torch
 from torch import Tensor
 
 from automl.data.atomic import write_atomic
-from automl.errors import BadInput, ExportFailed, MachineFailed
+from automl.errors import BadInput, DataError, ExportFailed, MachineFailed
 from automl.results.model import DESCRIPTION, WEIGHTS, Model
+from automl.results.samples import read_batches
 
 FORMATS = {"torch-export": "model.pt2", "onnx": "model.onnx", "state-dict": "weights.safetensors"}
 """Each format and the name that its file has by default."""
 
 TOLERANCE = 1e-4
-_EXAMPLES = 5
+_COMPARED = 64  # samples
 
 
-def export(model: Model, format: str, out: Path) -> float:
+def export(model: Model, format: str, out: Path, samples: Tensor | None = None) -> float:
     """Writes the model to `out`, whole or not at all; returns the largest difference of the export's outputs.
 
-    The difference is absolute for logits, and in standard deviations of the target for a regression.
-    Raises `BadInput` (an unknown format, a missing extra, no folder for `out`), `ExportFailed` when the network cannot
-    be exported or differs by more than `TOLERANCE`, `MachineFailed` on a full disk.
+    They are compared on `samples` [n, ...], by default `random_samples`. The difference is absolute for logits, and in
+    standard deviations of the target for a regression. Raises `BadInput` (an unknown format, a missing extra, no folder
+    for `out`), `ExportFailed` when the network cannot be exported or differs by more than `TOLERANCE`, `MachineFailed`
+    on a full disk.
     """
     _check(format, out)
     module = model.module.cpu().eval()
-    x = examples(model)
+    x = random_samples(model) if samples is None else samples
     makers = {"torch-export": _torch_export, "onnx": _onnx, "state-dict": _state_dict}
     with torch.no_grad():
         expected = module(x)
@@ -65,7 +67,15 @@ def export(model: Model, format: str, out: Path) -> float:
     return difference
 
 
-def examples(model: Model, count: int = _EXAMPLES) -> Tensor:
+def real_samples(model: Model, data: str | Path) -> Tensor:
+    """The first samples of DATA, float32 [n, ...]. Raises `DataError` as `read_batches` does."""
+    batch = next(iter(read_batches(data, model.about)))
+    if len(batch.x) < 2:
+        raise DataError(f"{data}: an export is compared on two samples at least, and here is {len(batch.x)}")
+    return torch.from_numpy(np.asarray(batch.x[:_COMPARED], dtype=np.float32))
+
+
+def random_samples(model: Model, count: int = _COMPARED) -> Tensor:
     """Samples that look like the data: random pixels 0..255, or normal rows by the training mean and deviation."""
     rng = np.random.default_rng(0)
     shape = (count, *model.about["input_shape"])

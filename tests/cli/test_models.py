@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -75,7 +76,11 @@ def test_each_export_is_written_and_agrees_with_the_model(finished_run, format, 
     if format == "onnx":
         pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
-    assert "largest difference" in call("export", finished_run.path, "--format", format, "-o", tmp_path / "m")
+    said = call("export", finished_run.path, "--format", format, "-o", tmp_path / "m")
+    assert "largest difference" in said
+    assert f"on {finished_run.record['settings']['data']} samples" in said
+    shutil.copytree(finished_run.path / "model", tmp_path / "alone")
+    assert "on random samples" in call("export", tmp_path / "alone", "--format", format, "-o", tmp_path / "m2")
     assert (tmp_path / "m").stat().st_size > 0
 
 
