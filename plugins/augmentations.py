@@ -17,8 +17,8 @@ def none() -> Policy:
 
 @augmentation()
 def light() -> Policy:
-    """Half of the images mirrored, shifted by up to a tenth of the side; cheap on a CPU."""
-    return Policy(horizontal_flip=0.5, shift=0.1)
+    """Half of the images mirrored, shifted by up to 7 % of the side (1 pixel of 28, 2 of 32); cheap on a CPU."""
+    return Policy(horizontal_flip=0.5, shift=0.07)
 
 
 @augmentation()
