@@ -81,7 +81,7 @@ class Settings(BaseModel):
     max_params: Positive | None = None
 
     trials: Positive = 50
-    timeout: Annotated[float, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     sampler: Literal["tpe", "random", "grid", "gp", "cmaes"] = "tpe"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -91,7 +91,7 @@ class Settings(BaseModel):
     ladder: str | None = None
     finalists: Positive = 3
     patience: Positive | None = None
-    tolerance: Annotated[float, Field(ge=0)] = 0.05
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
 
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

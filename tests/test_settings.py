@@ -51,6 +51,8 @@ def test_a_timeout_is_given_as_text_or_seconds():
         ({"epochs": "many"}, r"--epochs many: should be a valid integer"),
         ({"test_fraction": 1.0}, r"--test-fraction 1.0: should be less than 1"),
         ({"test_fraction": float("nan")}, r"--test-fraction nan"),
+        ({"timeout": float("inf")}, r"--timeout inf: should be a finite number"),
+        ({"tolerance": float("inf")}, r"--tolerance inf: should be a finite number"),
         ({"timeout": "soon"}, r"--timeout soon: must be a duration such as"),
         ({"timeout": "0s"}, r"--timeout .*: should be greater than 0"),
         ({"timeout": -1}, r"--timeout -1: should be greater than 0"),
