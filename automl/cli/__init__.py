@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from automl.cli import dashboard, models, plugins, runs, search, spaces, trials
+from automl.cli import dashboard, models, plugins, report, runs, search, spaces, trials
 
 app = typer.Typer(
     name="automl",
@@ -24,6 +24,7 @@ app.command("resume")(search.resume)
 app.command("leaderboard")(runs.leaderboard)
 app.command("show")(trials.show)
 app.command("replay")(trials.replay)
+app.command("report")(report.report)
 app.command("dashboard")(dashboard.dashboard)
 app.command("evaluate")(models.evaluate)
 app.command("predict")(models.predict)

@@ -1,0 +1,16 @@
+"""`automl report`: what a run came to, as a page."""
+
+from __future__ import annotations
+
+import typer
+
+from automl.cli.runs import RunArgument
+
+
+def report(run: RunArgument) -> None:
+    """Write RUN/report.html anew from what the run holds, also while it goes on, and print its path."""
+    from automl.api import open_run
+    from automl.results.report import write_report
+
+    found = open_run(run)
+    typer.echo(write_report(found.summary, found.record, found.folder))

@@ -1,0 +1,54 @@
+"""`report.html`: what a search came to, in one file that loads nothing from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from automl.data.atomic import write_atomic
+from automl.errors import MachineFailed
+from automl.results.report.answer import answer
+from automl.results.report.data import data
+from automl.results.report.learning import learning_curves
+from automl.results.report.material import Material
+from automl.results.report.page import page, section
+from automl.results.report.parameters import importances, scores_by_parameter
+from automl.results.report.reproduce import commands, search_command, settings, versions
+from automl.results.report.test_set import test_set
+from automl.results.report.trials import failures, leaderboard, race
+from automl.results.report.words import duration
+from automl.study.folder import RunFolder
+
+__all__ = ["duration", "search_command", "write_report"]
+
+SECTIONS = {
+    "Leaderboard": leaderboard,
+    "Race": race,
+    "Learning curves": learning_curves,
+    "Parameter importances": importances,
+    "Score by parameter": scores_by_parameter,
+    "Test set": test_set,
+    "What failed": failures,
+    "Data": data,
+    "Run it again": commands,
+    "Settings": settings,
+    "Versions": versions,
+}
+"""What follows the answer; a section without anything to say is left out."""
+
+
+def write_report(summary: Mapping[str, Any], record: Mapping[str, Any], folder: RunFolder) -> Path:
+    """Writes the report of a run and returns its path. A run without a model or a complete trial has one too.
+
+    `summary` is what `automl leaderboard --json` prints, `record` the run's `run.yaml`. Raises `MachineFailed` when the
+    disk does.
+    """
+    material = Material(summary, record, folder)
+    body = [answer(material), *(section(title, write(material)) for title, write in SECTIONS.items())]
+    text = page(f"{record['data'].get('name', '')}: automl report", "\n".join(body))
+    try:
+        write_atomic(folder.report, lambda file: file.write(text.encode()))
+    except OSError as error:
+        raise MachineFailed(f"the disk failed: {error.strerror or error} ({folder.report})") from error
+    return folder.report

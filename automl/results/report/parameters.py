@@ -1,0 +1,152 @@
+"""The sections on what the parameters did: their importances, and the score by each of some."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from automl.results.report.importance import FEWEST, SHUFFLES, measure_importances
+from automl.results.report.material import Material, Row
+from automl.results.report.page import Html, bars, paragraph
+from automl.results.report.scatter import STYLES, Dot, draw_scores, styles
+from automl.results.report.words import count, percent
+from automl.spaces.parameters import Choice, Float, Int, Parameter
+from automl.spaces.space import Space
+
+SHOWN = 12  # parameters whose importance is shown
+ENOUGH, TOO_FEW = 20, 5  # trials to be compared on one rung
+OF_ARCHITECTURES = ("depth", "kernel_size", "dropout")
+OF_TRAINING = ("lr", "weight_decay", "optimizer", "schedule")
+
+
+def importances(material: Material) -> Html:
+    """Which parameters matter, as far as this can be said."""
+    ranked = sorted(material.scored, key=lambda it: (-len(it[1]), material.objective.cost(it[1][-1])))
+    found = measure_importances([row["config"] for row, _ in ranked], _space(material))
+    if found is None:
+        if not ranked:
+            return ""
+        return paragraph(
+            f"Left out: {count(len(ranked), 'trial')} with a score are too few to tell what matters from chance; "
+            f"it takes {FEWEST}."
+        )
+    text = paragraph(
+        f"How much the values of a parameter among the best {found.good} of {found.trials} trials differ from those "
+        "among all: PED-ANOVA, Optuna's PedAnovaImportanceEvaluator, with the shares adding up to 100 %. The trials "
+        "are ranked as they raced, by the rung that they reached and their score there; a parameter of one "
+        "architecture counts where that architecture was tried. The sampler tries good values more often, which makes "
+        "what it has settled early look less important. Bars in colour are longer than in all of "
+        f"{SHUFFLES} shuffled rankings, as one parameter in twenty is by luck; grey ones may be chance."
+    )
+    shown = list(found.shares.items())[:SHOWN]
+    left_out = len(found.shares) - len(shown)
+    rest = paragraph(f"{count(left_out, 'parameter')} with less: not shown.") if left_out else ""
+    return text + bars([(name, share, percent(share), name in found.beyond_chance) for name, share in shown]) + rest
+
+
+def scores_by_parameter(material: Material) -> Html:
+    """Small pictures of the score by architecture and by each of the parameters that were searched."""
+    compared = comparable(material.scored)
+    if compared is None:
+        return paragraph("Left out: too few trials have a score.") if material.rows else ""
+    rung, points = compared
+    reached = {row["number"] for row, _ in points}
+    # Those that were outpaced on a cheaper rung would be worse on this one: they stand at the bad end, without a score.
+    outpaced = [
+        (row, None) for row, _ in material.scored if row["number"] not in reached and row["reason"] == "outpaced"
+    ]
+    families = _families(material.scored)
+    space = _space(material)
+    pictures = []
+    for title, names in wanted(space).items():
+        domains = [domain for domain in map(space.parameters().get, names.values()) if isinstance(domain, Parameter)]
+        dots = [
+            Dot(row["config"][name], score, row["architecture"], row is material.winner)
+            for row, score in [*points, *outpaced]
+            if (name := names.get(row["architecture"], names.get(""))) in row["config"]
+        ]
+        if domains and any(dot.score is not None for dot in dots):
+            ordinal = not any(isinstance(domain, Choice) for domain in domains)
+            log = any(isinstance(domain, Float | Int) and domain.log for domain in domains)
+            picture = draw_scores(dots, title, material.objective, families, ordinal=ordinal, log=log)
+            pictures.append(f"<figure>{picture}</figure>")
+    if not pictures:
+        return ""
+    return (
+        _explained(material, rung, len(points), len(outpaced))
+        + _key(families)
+        + f'<div class="small figures">{"".join(pictures)}</div>'
+    )
+
+
+def wanted(space: Space) -> dict[str, dict[str, str]]:
+    """The parameters to show by their title, as far as they were searched: full names by architecture ("": any)."""
+    searched = {name: domain for name, domain in space.parameters().items() if isinstance(domain, Parameter)}
+    found = {"architecture": {"": "architecture"}}
+    for short in OF_ARCHITECTURES:
+        found[short] = {family: f"{family}.{short}" for family in space.architectures}
+    for short in OF_TRAINING:
+        found[f"train.{short}"] = {"": f"train.{short}"}
+    kept = {
+        title: {family: name for family, name in names.items() if _varies(searched.get(name))}
+        for title, names in found.items()
+    }
+    return {title: names for title, names in kept.items() if names}
+
+
+def comparable(scored: Sequence[tuple[Row, list[float]]]) -> tuple[int, list[tuple[Row, float]]] | None:
+    """The highest rung that enough trials reached (20, or half where there are fewer than 40), with their scores.
+
+    Scores of different rungs do not compare: a rung higher, every trial is better. None for fewer than 5 trials.
+    """
+    enough = max(TOO_FEW, min(ENOUGH, math.ceil(len(scored) / 2)))
+    for rung in reversed(range(max((len(scores) for _, scores in scored), default=0))):
+        reached = [(row, scores[rung]) for row, scores in scored if len(scores) > rung]
+        if len(reached) >= enough:
+            return rung, reached
+    return None
+
+
+def _explained(material: Material, rung: int, trials: int, outpaced: int) -> Html:
+    epochs, folds = material.rungs[rung]
+    better = "Lower" if material.objective.direction == "minimize" else "Higher"
+    total = len(material.scored)
+    place = f"after {count(epochs, 'epoch')} on {count(folds, 'fold')}"
+    reached = f"all {total} trials" if trials == total else f"{trials} of {total} trials"
+    others = f", or a trial that was outpaced on a cheaper rung ({outpaced})" if outpaced else ""
+    star = " The star is the winner." if material.winner is not None else ""
+    return paragraph(
+        f"A dot is a trial with its {material.objective.name} {place}: the highest rung that enough trials to compare "
+        f"reached, {reached}. {better} is better. A bar is the median, where more than half are on the axis; a pale "
+        f"triangle lies beyond it{others}.{star} The other parameters differ from dot to dot as well, and the sampler "
+        "tried promising values more often: read it as a hint, not as a cause."
+    )
+
+
+def _key(families: Sequence[str]) -> Html:
+    if len(families) < 2:
+        return ""
+    known = styles(families)
+    items = [
+        f'<span><b style="color: var(--{known[name][0]})">{known[name][2]}</b> {escape(name)}</span>'
+        for name in families[: len(STYLES)]
+    ]
+    if len(families) > len(STYLES):
+        colour, _, letter = known[families[-1]]
+        items.append(f'<span><b style="color: var(--{colour})">{letter}</b> the others</span>')
+    return f'<p class="key">{" ".join(items)}</p>'
+
+
+def _families(scored: Sequence[tuple[Row, list[float]]]) -> list[str]:
+    """The architectures, that of the best trial first."""
+    return list(dict.fromkeys(str(row["architecture"]) for row, _ in scored if row["architecture"]))
+
+
+def _space(material: Material) -> Space:
+    return Space.from_json(material.record["space"], str(material.folder.record_path))
+
+
+def _varies(domain: Any) -> bool:
+    return isinstance(domain, Parameter) and len(domain.corners()) > 1

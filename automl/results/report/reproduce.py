@@ -1,0 +1,51 @@
+"""The sections on how a run came about: the commands that make it again, its settings, the versions."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from automl.results.report.material import Material
+from automl.results.report.page import Html, definitions
+from automl.results.report.words import given, plain
+from automl.settings import Settings, option_name
+
+
+def commands(material: Material) -> Html:
+    """What to type to go on, to begin anew, and to train the winner again."""
+    run = str(material.summary["run"])
+    lines = [f"automl resume {shlex.quote(run)}", search_command(material.settings)]
+    text = "Go on with this run (with a larger <code>--trials</code>), or begin it anew"
+    if material.winner is not None:
+        text += ", or train its winner again and compare"
+        lines.append(f"automl replay {shlex.quote(run)} {material.winner['number']}")
+    return f"<p>{text}:</p><pre>{escape(chr(10).join(lines))}</pre>"
+
+
+def search_command(settings: Mapping[str, Any]) -> str:
+    """The `automl search` that has these settings; those at their default are left out, the budget's are not."""
+    words = ["automl", "search", str(settings.get("data", ""))]
+    for name, field in Settings.model_fields.items():
+        value = settings.get(name)
+        if name in ("data", "storage", "study") or not given(value):
+            continue
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        if value == default and name not in ("trials", "folds", "epochs", "seed"):
+            continue
+        for each in value if isinstance(value, list | tuple) else [value]:
+            words += [option_name(name)] if each is True else [option_name(name), f"{each}"]
+    return shlex.join(words)
+
+
+def settings(material: Material) -> Html:
+    """The settings, as the command line calls them."""
+    return definitions({option_name(name): plain(value) for name, value in material.settings.items() if given(value)})
+
+
+def versions(material: Material) -> Html:
+    """Versions of what it ran with, the device, and the search space's fingerprint."""
+    record = material.record
+    facts = dict(record.get("versions", {})) | {k: record[k] for k in ("device", "precision") if k in record}
+    return definitions({**facts, "search space": str(record.get("space_fingerprint", ""))[:16]})

@@ -1,0 +1,65 @@
+"""The sections on the trials: the leaderboard, the race, what failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+
+from automl.results.report.material import Material
+from automl.results.report.page import Cell, Html, table
+from automl.results.report.pictures import Line, draw_race
+from automl.results.report.words import duration, number, spread
+
+TOP = 20  # trials in the table
+RACERS = 300  # trials in the picture of the race, the best ones
+
+
+def leaderboard(material: Material) -> Html:
+    """The best trials, and how many ended how."""
+    totals, record, rows = material.summary["totals"], material.record, material.rows
+    states = {"complete": totals["complete"], "waiting": totals.get("waiting", 0), "failed": totals["failed"]}
+    states |= {f"pruned, {reason}": count for reason, count in totals["pruned"].items()}
+    counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    headers = ("trial", "architecture", "state", record["objective"], record["metric"], "epochs x folds", "fold-epochs",
+               "parameters", "time")  # fmt: skip
+    cells: list[Sequence[Cell]] = [
+        (
+            row["number"],
+            row["architecture"] or "",
+            " ".join(filter(None, (row["state"].lower(), row["reason"][:80]))),
+            spread(row),
+            number(row["metrics"].get(record["metric"])),
+            f"{row['epochs']}x{row['folds']}",
+            row["fold_epochs"],
+            f"{row['parameters']:,}" if row["parameters"] is not None else "",
+            duration(row["seconds"] or 0),
+        )
+        for row in rows[:TOP]
+    ]
+    shown = f"<p>{totals['trials']} trials: {escape(counts or 'none ended')}."
+    shown += f" The first {TOP}:</p>" if len(rows) > TOP else "</p>"
+    return shown + (table(headers, cells) if cells else "")
+
+
+def race(material: Material) -> Html:
+    """The race as a picture: who climbed which rung."""
+    lines: list[Line] = []
+    for row, scores in material.scored[:RACERS]:
+        kind = "winner" if row is material.winner else "complete" if row["state"] == "COMPLETE" else row["reason"]
+        lines.append((kind, scores))
+    if not lines:
+        return ""
+    total = len(material.scored)
+    left_out = f" The best {RACERS} of {total} trials are shown." if total > RACERS else ""
+    caption = f"Each line is a trial, from the cheapest rung up; few earn all {material.settings['folds']} folds."
+    caption += f" {'Lower' if material.objective.direction == 'minimize' else 'Higher'} is better.{left_out}"
+    picture = draw_race(lines, list(material.record["ladder"]), material.objective)
+    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def failures(material: Material) -> Html:
+    """Each cause once, with how many trials it cost."""
+    failed = [row for row in material.rows if row["state"] == "FAIL" or row["reason"] == "infeasible"]
+    causes = Counter(row.get("detail") or row["reason"] for row in failed).most_common(10)
+    return table(("trials", "cause"), [(count, cause[:1000]) for cause, count in causes]) if causes else ""
