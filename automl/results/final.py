@@ -16,6 +16,7 @@ from automl.errors import NoTrialSucceeded
 from automl.racing.curves import VALIDATION_LOSS, Curves
 from automl.racing.objective import Objective
 from automl.results.leaderboard import full_config
+from automl.results.mistakes import save_mistakes
 from automl.results.model import Model, Standardised, save_model
 from automl.results.tested import describe_test, predict_test, save_tested, test_scores
 from automl.study.budget import Budget, OutOfTime
@@ -130,6 +131,7 @@ def finish(prepared: Prepared, winner: Winner, resident: Resident, budget: Budge
     tested = predict_test(model, prepared.dataset, prepared.splits.test)
     with storage_errors():
         save_tested(folder, tested)
+        save_mistakes(folder, tested, prepared.dataset, prepared.settings.data, prepared.settings.follow_links)
     return {
         "model": str(path),
         "trial": winner.trial.number,

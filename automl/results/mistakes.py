@@ -19,7 +19,7 @@ from automl.data.dataset import Dataset
 from automl.data.decode import printable
 from automl.data.folders import find_images
 from automl.errors import DataError
-from automl.results.tested import Tested
+from automl.results.tested import Predictions
 from automl.study.folder import RunFolder
 
 KEPT = 24
@@ -41,12 +41,14 @@ class Mistakes:
     rows: list[str]
 
 
-def choose_mistakes(tested: Tested) -> NDArray[np.int64]:
+def choose_mistakes(tested: Predictions) -> NDArray[np.int64]:
     """The positions in `tested` of at most `KEPT` mistakes, most striking first.
 
     Of a classification those with the highest probability for the wrong class, of a regression the largest errors in
     standard deviations of the truth.
     """
+    if not len(tested.index):
+        return np.empty(0, dtype=np.int64)
     if tested.task == "regression":
         scale = np.maximum(tested.truth.std(axis=0), np.finfo(np.float32).tiny)
         errors = np.abs(tested.predicted - tested.truth) / scale
@@ -64,7 +66,9 @@ def choose_mistakes(tested: Tested) -> NDArray[np.int64]:
     return np.array(chosen[:KEPT], dtype=np.int64)
 
 
-def save_mistakes(folder: RunFolder, tested: Tested, dataset: Dataset, data: str, follow_links: bool = False) -> None:
+def save_mistakes(
+    folder: RunFolder, tested: Predictions, dataset: Dataset, data: str, follow_links: bool = False
+) -> None:
     """Writes `artifacts/mistakes.npz`, whole or not at all. `data` is the source as the user named it."""
     index = tested.index[choose_mistakes(tested)]
     files = _file_names(dataset, data, follow_links)

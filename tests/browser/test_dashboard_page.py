@@ -14,7 +14,9 @@ from typing import Any
 Browse = Callable[..., tuple[str, list[str]]]
 
 
-def test_the_page_shows_the_study_and_its_note(browse: Browse, finished_run: Any, tmp_path: Path) -> None:
+def test_the_page_shows_the_study_and_its_note_and_loads_nothing_from_elsewhere(
+    browse: Browse, requests: Callable[[str], list[str]], finished_run: Any, tmp_path: Path
+) -> None:
     run = shutil.copytree(finished_run.path, tmp_path / "run")
     server = subprocess.Popen(
         [sys.executable, "-m", "automl", "dashboard", run, "--port", "0", "--no-browser"],
@@ -26,7 +28,9 @@ def test_the_page_shows_the_study_and_its_note(browse: Browse, finished_run: Any
         assert match
         studies, _ = browse(f"{match[0]}/dashboard")
         assert finished_run.record["study"] in studies
-        note, _ = browse(f"{match[0]}/dashboard/studies/0/note")
+        note, console = browse(f"{match[0]}/dashboard/studies/0/note")
+        assert [line for line in console if "ERROR" in line] == []
+        assert requests(f"{match[0]}/dashboard/studies/0/note") == []
         assert "mid &lt;b&gt;" in note  # a class name is text, not an element
         assert "automl resume" in re.sub(r"<[^>]+>", "", note)
         server.send_signal(signal.SIGINT)

@@ -5,7 +5,7 @@ from automl.data.arrays import from_arrays
 from automl.data.images import load_folder
 from automl.data.tables import load_csv
 from automl.results.mistakes import KEPT, choose_mistakes, load_mistakes, save_mistakes
-from automl.results.tested import Tested
+from automl.results.tested import Predictions
 from automl.study.folder import RunFolder
 
 
@@ -19,7 +19,7 @@ def folder(tmp_path):
 def confident(truth, labels, sure, classes=3):
     predicted = np.full((len(truth), classes), 0.0)
     predicted[np.arange(len(truth)), labels] = sure
-    return Tested(np.arange(len(truth)), np.array(truth), predicted)
+    return Predictions(np.arange(len(truth)), np.array(truth), predicted)
 
 
 def test_the_surest_mistakes_come_first_and_what_is_right_is_none():
@@ -41,7 +41,7 @@ def test_beyond_the_surest_ten_there_are_three_of_a_kind_at_most():
 def test_the_largest_errors_of_a_regression_are_measured_in_spreads_of_each_output():
     truth = np.array([[0.0, 0.0], [1.0, 1000.0], [0.0, 0.0], [1.0, 1000.0]])
     predicted = truth + np.array([[0.0, 10.0], [0.4, 0.0], [0.1, 0.0], [0.0, 0.0]])
-    assert choose_mistakes(Tested(np.arange(4), truth, predicted)).tolist() == [1, 2, 0, 3]
+    assert choose_mistakes(Predictions(np.arange(4), truth, predicted)).tolist() == [1, 2, 0, 3]
 
 
 def test_large_images_are_kept_small(folder):
@@ -73,7 +73,7 @@ def test_a_row_of_a_table_is_kept_as_text_with_its_category_by_name(folder, tmp_
     file = tmp_path / "made.csv"
     file.write_text("size,colour,y\n" + "".join(f"{i},{'red' if i % 3 else 'blue'},{i % 2}\n" for i in range(12)))
     dataset = load_csv(file, target="y")
-    tested = Tested(np.array([4, 6]), np.array([0, 0]), np.array([[0.1, 0.9], [0.9, 0.1]]))
+    tested = Predictions(np.array([4, 6]), np.array([0, 0]), np.array([[0.1, 0.9], [0.9, 0.1]]))
     save_mistakes(folder, tested, dataset, str(file))
     kept = load_mistakes(folder)
     assert kept.rows == ["size=4, colour=red"]

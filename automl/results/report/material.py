@@ -9,7 +9,7 @@ from typing import Any
 
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
-from automl.results.tested import Tested, load_tested
+from automl.results.tested import Predictions, load_tested
 from automl.study.folder import RunFolder
 from automl.study.records import load_curves
 
@@ -86,7 +86,7 @@ class Material:
         return found
 
     @cached_property
-    def tested(self) -> Tested | None:
+    def tested(self) -> Predictions | None:
         """The final model's predictions on the test set; None when the run keeps none."""
         tested = load_tested(self.folder)
         return tested if tested is not None and len(tested.index) else None

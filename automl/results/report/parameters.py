@@ -67,7 +67,7 @@ def scores_by_parameter(material: Material) -> Html:
             for row, score in [*points, *outpaced]
             if (name := names.get(row["architecture"], names.get(""))) in row["config"]
         ]
-        if domains and any(dot.score is not None for dot in dots):
+        if len({dot.value for dot in dots}) > 1 and any(dot.score is not None for dot in dots):
             ordinal = not any(isinstance(domain, Choice) for domain in domains)
             log = any(isinstance(domain, Float | Int) and domain.log for domain in domains)
             picture = draw_scores(dots, title, material.objective, families, ordinal=ordinal, log=log)

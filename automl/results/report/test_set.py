@@ -15,10 +15,11 @@ from automl.results.report.material import Material
 from automl.results.report.page import Html, image, matrix, paragraph, subsection, table
 from automl.results.report.scatter import draw_truth
 from automl.results.report.words import count, number, percent
-from automl.results.tested import Tested, by_class
+from automl.results.tested import Predictions, by_class
 
 MOST_CLASSES = 20  # in the matrix and in the table of classes
 PAIRS = 20
+ERRORS = 10
 OUTPUTS = 4  # of a regression that are drawn
 
 
@@ -54,7 +55,7 @@ def confused_pairs(truth: NDArray[Any], labels: NDArray[Any], classes: int) -> l
     return [pair for pair in pairs if pair[0] != pair[1]]
 
 
-def _confusion(tested: Tested, classes: Sequence[str]) -> Html:
+def _confusion(tested: Predictions, classes: Sequence[str]) -> Html:
     labels, k = tested.predicted.argmax(axis=1), len(classes)
     if k <= MOST_CLASSES:
         counts = np.bincount(tested.truth * k + labels, minlength=k * k).reshape(k, k)
@@ -67,7 +68,7 @@ def _confusion(tested: Tested, classes: Sequence[str]) -> Html:
     return paragraph(note) + table(("truth", "predicted", "samples", "of that class"), rows) if rows else ""
 
 
-def _by_class(tested: Tested, classes: Sequence[str]) -> Html:
+def _by_class(tested: Predictions, classes: Sequence[str]) -> Html:
     rows = by_class(tested.truth, tested.predicted.argmax(axis=1), classes)
     note = ""
     if len(rows) > MOST_CLASSES:
@@ -79,7 +80,7 @@ def _by_class(tested: Tested, classes: Sequence[str]) -> Html:
     return note + table(("class", "samples", "precision", "recall", "F1"), cells)
 
 
-def _examples(tested: Tested, mistakes: Mistakes | None, classes: Sequence[str]) -> Html:
+def _examples(tested: Predictions, mistakes: Mistakes | None, classes: Sequence[str]) -> Html:
     if mistakes is None:
         return ""
     places = {int(index): place for place, index in enumerate(tested.index)}
@@ -106,7 +107,7 @@ def _examples(tested: Tested, mistakes: Mistakes | None, classes: Sequence[str])
     return note + table(("sample", "truth", "predicted", "probability", "row"), cells)
 
 
-def _regression(tested: Tested, mistakes: Mistakes | None) -> Html:
+def _regression(tested: Predictions, mistakes: Mistakes | None) -> Html:
     outputs = tested.truth.shape[1]
     names = [f"output {i}" for i in range(outputs)] if outputs > 1 else ["target"]
     pictures = [draw_truth(tested.truth[:, i], tested.predicted[:, i], name) for i, name in enumerate(names[:OUTPUTS])]
@@ -116,7 +117,7 @@ def _regression(tested: Tested, mistakes: Mistakes | None) -> Html:
     body = f'{paragraph(note)}<div class="figures">{figures}</div>'
     places = {int(index): place for place, index in enumerate(tested.index)}
     cells = []
-    for at, index in enumerate(mistakes.index.tolist() if mistakes is not None and mistakes.rows else []):
+    for at, index in enumerate(mistakes.index.tolist()[:ERRORS] if mistakes is not None and mistakes.rows else []):
         if index in places:
             truth, said = tested.truth[places[index]], tested.predicted[places[index]]
             shown = (", ".join(f"{v:.4g}" for v in values[:OUTPUTS]) for values in (truth, said, said - truth))

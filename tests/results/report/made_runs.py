@@ -8,7 +8,7 @@ from automl.data.arrays import from_arrays
 from automl.racing.curves import Curves
 from automl.results.mistakes import save_mistakes
 from automl.results.report import write_report
-from automl.results.tested import Tested, save_tested
+from automl.results.tested import Predictions, save_tested
 from automl.settings import Settings
 from automl.study.folder import RunFolder
 
@@ -158,7 +158,7 @@ def keep_test(folder, classes, samples=40, names=(), shape=(1, 6, 5)):
     sure = np.where(np.arange(len(wrong)) % 2, 0.5, 0.95)
     probabilities[wrong, truth[wrong]] = 1 - sure
     probabilities[wrong, (truth[wrong] + 1) % classes] = sure + 1e-6
-    tested = Tested(index, truth, probabilities)
+    tested = Predictions(index, truth, probabilities)
     save_tested(folder, tested)
     x = np.random.default_rng(0).integers(0, 255, (100 + samples, *shape)).astype(np.uint8)
     y = np.concatenate([np.arange(100) % classes, truth])
