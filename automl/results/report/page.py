@@ -12,6 +12,9 @@ Html = str
 
 Cell = str | int
 
+LONGEST_NAME = 20
+"""Letters of a class name in a matrix."""
+
 LONG = 40
 """A longer text in a table may break into lines."""
 
@@ -57,7 +60,8 @@ th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid var
 td.long { white-space: normal; min-width: 16rem; overflow-wrap: anywhere; }
 th { color: var(--muted); font-weight: 500; }
 .matrix th, .matrix td { padding: 3px 5px; border: 1px solid var(--grid); text-align: right; min-width: 1.9rem; }
-.matrix th { max-width: 9rem; white-space: normal; overflow-wrap: anywhere; vertical-align: bottom; }
+.matrix th { vertical-align: bottom; }
+.up { writing-mode: vertical-rl; transform: rotate(180deg); }
 .matrix tbody th { position: sticky; left: 0; background: var(--back); }
 .right, .wrong, .fill { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .right { background: color-mix(in srgb, var(--validation) var(--part), transparent); }
@@ -139,8 +143,9 @@ def bars(rows: Sequence[tuple[str, float, str, bool]]) -> Html:
 
 def matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Html:
     """A confusion matrix: a row for each true class, a column for each predicted one, shaded by the row's share."""
-    shown = [escape(name if len(name) <= 24 else name[:23] + "…") for name in names]
-    head = "<th></th>" + "".join(f"<th>{name}</th>" for name in shown)
+    shown = [escape(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…") for name in names]
+    upright = max(map(len, names), default=0) > 3  # else the columns would be as wide as their names
+    head = "<th></th>" + "".join(f"<th><span{' class=up' * upright}>{name}</span></th>" for name in shown)
     body = ""
     for row, own in enumerate(counts):
         total = max(1, sum(own))

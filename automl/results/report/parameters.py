@@ -12,7 +12,7 @@ from automl.results.report.material import Material, Row
 from automl.results.report.page import Html, bars, paragraph
 from automl.results.report.scatter import STYLES, Dot, draw_scores, styles
 from automl.results.report.words import count, percent
-from automl.spaces.parameters import Choice, Float, Int, Parameter
+from automl.spaces.parameters import Float, Int, Parameter
 from automl.spaces.space import Space
 
 SHOWN = 12  # parameters whose importance is shown
@@ -41,9 +41,12 @@ def importances(material: Material) -> Html:
         f"{SHUFFLES} shuffled rankings, as one parameter in twenty is by luck; grey ones may be chance."
     )
     shown = list(found.shares.items())[:SHOWN]
-    left_out = len(found.shares) - len(shown)
-    rest = paragraph(f"{count(left_out, 'parameter')} with less: not shown.") if left_out else ""
-    return text + bars([(name, share, percent(share), name in found.beyond_chance) for name, share in shown]) + rest
+    rest = [f"{count(len(found.shares) - SHOWN, 'parameter')} with less"] if len(found.shares) > SHOWN else []
+    rest += [f"{count(found.left_out, 'parameter')} that fewer than {FEWEST} trials had"] if found.left_out else []
+    rest_text = paragraph(f"Not shown: {', '.join(rest)}.") if rest else ""
+    return (
+        text + bars([(name, share, percent(share), name in found.beyond_chance) for name, share in shown]) + rest_text
+    )
 
 
 def scores_by_parameter(material: Material) -> Html:
@@ -68,9 +71,9 @@ def scores_by_parameter(material: Material) -> Html:
             if (name := names.get(row["architecture"], names.get(""))) in row["config"]
         ]
         if len({dot.value for dot in dots}) > 1 and any(dot.score is not None for dot in dots):
-            ordinal = not any(isinstance(domain, Choice) for domain in domains)
+            continuous = any(isinstance(domain, Float) for domain in domains)
             log = any(isinstance(domain, Float | Int) and domain.log for domain in domains)
-            picture = draw_scores(dots, title, material.objective, families, ordinal=ordinal, log=log)
+            picture = draw_scores(dots, title, material.objective, families, continuous=continuous, log=log)
             pictures.append(f"<figure>{picture}</figure>")
     if not pictures:
         return ""

@@ -41,12 +41,13 @@ def styles(families: Sequence[str]) -> dict[str, tuple[str, str, str]]:
 
 
 def draw_scores(
-    dots: Sequence[Dot], name: str, objective: Objective, families: Sequence[str], *, ordinal: bool, log: bool
+    dots: Sequence[Dot], name: str, objective: Objective, families: Sequence[str], *, continuous: bool, log: bool
 ) -> str:
     """The score of trials by one parameter: a dot a trial, in the colour and shape of its architecture.
 
-    Few values, or values that are no numbers (`ordinal` False), stand side by side with their medians. What lies beyond
-    the axis, and what has no score, is a pale triangle at its bad end; at least one dot has a score.
+    Numbers that are `continuous`, or many, stand on an axis (`log`: a logarithmic one), other values side by side with
+    their medians. What lies beyond the scores' axis, and what has no score, is a pale triangle at its bad end; at least
+    one dot has a score.
     """
     figure, axes = new_figure(SMALL)
     lower = objective.direction == "minimize"
@@ -57,7 +58,7 @@ def draw_scores(
     scores = np.array([limit if dot.score is None else dot.score for dot in dots])
     beyond = np.array([dot.score is None for dot in dots]) | (scores > limit if lower else scores < limit)
     scores = np.where(beyond, limit, scores)
-    levels = _levels(dots, ordinal)
+    levels = _levels(dots, continuous)
     places = _places(axes, dots, levels, log)
     for family, (colour, marker, _) in styles(families).items():
         own = np.array([dot.family == family for dot in dots])
@@ -71,7 +72,7 @@ def draw_scores(
         )  # fmt: skip
     for place, level in enumerate(levels or ()):
         own = np.array([_text(dot.value) == level for dot in dots])
-        if 2 * beyond[own].sum() < own.sum():
+        if own.sum() > 1 and 2 * beyond[own].sum() < own.sum():
             median = float(np.median(scores[own]))
             axes.plot([place - 0.3, place + 0.3], [median, median], color=COLOURS["ink"], linewidth=1.4, zorder=4)
     for place, score, dot in zip(places, scores, dots, strict=True):
@@ -93,12 +94,12 @@ def draw_truth(truth: NDArray[Any], predicted: NDArray[Any], name: str) -> str:
     return to_svg(figure, f"{name}: prediction by truth, on the test set")
 
 
-def _levels(dots: Sequence[Dot], ordinal: bool) -> list[str] | None:
+def _levels(dots: Sequence[Dot], continuous: bool) -> list[str] | None:
     """The values that stand side by side, in order; None for an axis of numbers."""
     values = {_text(dot.value): dot.value for dot in dots}
-    if ordinal and len(values) > LEVELS:
-        return None
     numbers = all(isinstance(value, int | float) for value in values.values())
+    if numbers and (continuous or len(values) > LEVELS):
+        return None
     return sorted(values, key=lambda text: (values[text] if numbers else 0, text))
 
 
@@ -106,7 +107,7 @@ def _places(axes: Axes, dots: Sequence[Dot], levels: Sequence[str] | None, log: 
     """Where each dot stands on the x axis, which is set up."""
     if levels is None:
         places = np.array([float(dot.value) for dot in dots])
-        if log:
+        if log and places.min() > 0:
             axes.set_xscale("log")
             plain_ticks(axes.xaxis, float(places.min()), float(places.max()), (1.0, 2.0, 5.0), 4)
         return places

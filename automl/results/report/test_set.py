@@ -14,7 +14,7 @@ from automl.results.mistakes import Mistakes, load_mistakes
 from automl.results.report.material import Material
 from automl.results.report.page import Html, image, matrix, paragraph, subsection, table
 from automl.results.report.scatter import draw_truth
-from automl.results.report.words import count, number, percent
+from automl.results.report.words import count, percent
 from automl.results.tested import Predictions, by_class
 
 MOST_CLASSES = 20  # in the matrix and in the table of classes
@@ -75,7 +75,7 @@ def _by_class(tested: Predictions, classes: Sequence[str]) -> Html:
         note = paragraph(f"The {MOST_CLASSES} of {len(rows)} classes with the lowest F1.")
         rows = sorted(rows, key=lambda row: row["f1"] if row["f1"] is not None else 2.0)[:MOST_CLASSES]
     cells = [
-        (row["class"], row["support"], *(number(row[name]) for name in ("precision", "recall", "f1"))) for row in rows
+        (row["class"], row["support"], *(_share(row[name]) for name in ("precision", "recall", "f1"))) for row in rows
     ]
     return note + table(("class", "samples", "precision", "recall", "F1"), cells)
 
@@ -92,7 +92,7 @@ def _examples(tested: Predictions, mistakes: Mistakes | None, classes: Sequence[
         if place is None or labels[place] == tested.truth[place]:  # of an earlier model
             continue
         truth, said = classes[tested.truth[place]], classes[labels[place]]
-        sure = percent(float(tested.predicted[place, labels[place]]))
+        sure = percent(float(tested.predicted[place, labels[place]])).replace(" ", "\N{NO-BREAK SPACE}")
         if len(mistakes.images):
             caption = f"{escape(truth)} → <b>{escape(said)}</b>, {sure}<small>{escape(mistakes.names[at])}</small>"
             picture = image(_png(mistakes.images[at]), f"{mistakes.names[at]}: {truth}, predicted {said}")
@@ -124,6 +124,10 @@ def _regression(tested: Predictions, mistakes: Mistakes | None) -> Html:
             cells.append((mistakes.names[at], *shown, mistakes.rows[at]))  # type: ignore[union-attr]
     largest = table(("sample", "truth", "prediction", "error", "row"), cells) if cells else ""
     return body + subsection("Largest errors", largest)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

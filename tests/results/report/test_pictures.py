@@ -62,22 +62,29 @@ def test_the_epoch_where_a_trial_was_stopped_is_marked_and_the_longest_fold_is_d
 
 def test_values_side_by_side_are_named_in_order_and_have_a_median_where_most_have_a_score():
     dots = [Dot(value, 0.1 * value, "mlp") for value in (3, 1, 2, 1)] + [Dot(2, None, "mlp"), Dot(2, None, "mlp")]
-    svg = draw_scores(dots, "depth $x$", Objective(), ["mlp"], ordinal=True, log=False)
+    svg = draw_scores(dots, "depth $x$", Objective(), ["mlp"], continuous=False, log=False)
     ET.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
     places = [svg.index(f">{value}</text>") for value in (1, 2, 3)]
     assert places == sorted(places)
-    medians = draw_scores(dots[:4], "depth $x$", Objective(), ["mlp"], ordinal=True, log=False)
+    medians = draw_scores(dots[:4], "depth $x$", Objective(), ["mlp"], continuous=False, log=False)
     ink = "stroke: var(--ink)"
     assert (svg.count(ink), medians.count(ink)) == (2, 3)
 
 
+def test_a_few_continuous_numbers_stand_on_an_axis():
+    dots = [Dot(value, 0.5, "mlp") for value in (0.0, 0.123456, 0.4)]
+    svg = draw_scores(dots, "dropout", Objective(), ["mlp"], continuous=True, log=True)
+    assert "0.1235" not in svg
+    assert ">0.4</text>" in svg
+
+
 def test_many_numbers_stand_on_an_axis_logarithmic_where_the_domain_is():
     dots = [Dot(10.0**-i, 0.5, "mlp") for i in range(1, 10)]
-    assert ">0.001</text>" in draw_scores(dots, "train.lr", Objective(), ["mlp"], ordinal=True, log=True)
+    assert ">0.001</text>" in draw_scores(dots, "train.lr", Objective(), ["mlp"], continuous=True, log=True)
 
 
 def test_names_of_architectures_are_text_in_a_picture():
-    svg = draw_scores([Dot("<b>&", 0.5, "<b>&")], "<i>", Objective(), ["<b>&"], ordinal=False, log=False)
+    svg = draw_scores([Dot("<b>&", 0.5, "<b>&")], "<i>", Objective(), ["<b>&"], continuous=False, log=False)
     assert "<b>" not in svg
     assert "<i>" not in svg
 

@@ -55,7 +55,7 @@ def test_example_mistakes_stand_in_the_page_as_pictures(channels, tmp_path):
     with Image.open(io.BytesIO(base64.b64decode(pictures[0].partition(",")[2]))) as picture:
         assert picture.size == (5, 6)
         assert picture.mode == ("L" if channels == 1 else "RGB")
-    assert "class 0 → class 1 , 95 %" in page.text
+    assert "class 0 → class 1 , 95\N{NO-BREAK SPACE}%" in page.text
     assert "sample 100" in page.text
 
 
