@@ -10,7 +10,5 @@ from automl.cli.runs import RunArgument
 def report(run: RunArgument) -> None:
     """Write RUN/report.html anew from what the run holds, also while it goes on, and print its path."""
     from automl.api import open_run
-    from automl.results.report import write_report
 
-    found = open_run(run)
-    typer.echo(write_report(found.summary, found.record, found.folder))
+    typer.echo(open_run(run).report())

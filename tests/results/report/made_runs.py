@@ -42,7 +42,7 @@ def config_of(number, architecture):
         "architecture": architecture,
         f"{architecture}.depth": 1 + number % 4,
         f"{architecture}.dropout": 0.1 if architecture == "resnet" else 0.05 * (number % 7),
-        "train.optimizer": "adam",
+        **({"train.optimizer": "sgd", "train.sgd.momentum": 0.9} if number % 3 == 2 else {"train.optimizer": "adam"}),
         "train.schedule": "cosine",
         "train.augmentation": "none",
         "train.lr": 0.0123456 * 0.9**number,

@@ -64,7 +64,7 @@ def test_the_evaluator_and_the_number_of_trials_are_named(tmp_path):
     assert [name for name in Space.from_json(SPACE).parameters() if f"<div>{name}</div>" in html] == [
         "architecture", "mlp.depth", "mlp.dropout", "train.optimizer", "train.lr"
     ]  # fmt: skip
-    assert "Not shown: 1 parameter that fewer than 20 trials had." in html
+    assert "Not shown: 2 parameters that fewer than 20 trials had." in html
 
 
 def scored(*reached):

@@ -61,12 +61,12 @@ def test_the_epoch_where_a_trial_was_stopped_is_marked_and_the_longest_fold_is_d
 
 
 def test_values_side_by_side_are_named_in_order_and_have_a_median_where_most_have_a_score():
-    dots = [Dot(value, 0.1 * value, "mlp") for value in (3, 1, 2, 1)] + [Dot(2, None, "mlp"), Dot(2, None, "mlp")]
+    dots = [Dot(value, 0.1 * value, "mlp") for value in (3, 3, 1, 1, 2, 2)] + [Dot(2, None, "mlp")] * 3
     svg = draw_scores(dots, "depth $x$", Objective(), ["mlp"], continuous=False, log=False)
     ET.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
     places = [svg.index(f">{value}</text>") for value in (1, 2, 3)]
     assert places == sorted(places)
-    medians = draw_scores(dots[:4], "depth $x$", Objective(), ["mlp"], continuous=False, log=False)
+    medians = draw_scores(dots[:6], "depth $x$", Objective(), ["mlp"], continuous=False, log=False)
     ink = "stroke: var(--ink)"
     assert (svg.count(ink), medians.count(ink)) == (2, 3)
 
