@@ -36,6 +36,7 @@ def search(
     out: str | Path | None = None,
     watch: MakeWatcher | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    report: bool = True,
     **settings: Any,
 ) -> Run:
     """Searches a network for `data` and fits the final model.
@@ -48,6 +49,7 @@ def search(
         out: the run's folder; default `runs/NAME-N` in the current folder.
         watch: makes who is told about the progress; default nobody.
         interrupted: asked before each batch; True stops the search, which can be resumed.
+        report: False leaves out the report and the pictures, a second's work; `Run.report()` makes it later.
         settings: the fields of `automl.settings.Settings`, e.g. `trials=50, folds=5, epochs=20, timeout="10m"`.
 
     Raises:
@@ -76,7 +78,7 @@ def search(
             with storage_errors():
                 storage = open_storage(None, folder.journal)
                 create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
-        return go_on(prepared, folder, storage, storage_url, watch, interrupted)
+        return go_on(prepared, folder, storage, storage_url, watch, interrupted, report)
 
 
 def _prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:

@@ -41,10 +41,11 @@ def go_on(
     storage_url: str | None,
     watch: MakeWatcher | None,
     interrupted: Callable[[], bool],
+    report: bool = True,
 ) -> Run:
     """Races on, fits the final model, writes the report; with a new run and with an old one.
 
-    `storage_url` is where workers find the storage; None for the run's journal.
+    `storage_url` is where workers find the storage; None for the run's journal. Without `report`, nothing is drawn.
     """
     settings = prepared.settings
     record = folder.read_record()
@@ -61,7 +62,7 @@ def go_on(
     budget = Budget(settings.trials, settings.timeout, interrupted)
     watcher = watch(prepared, budget, earlier) if watch else Watcher()
     facts = {"folder": str(folder.path), "study": record["study"], "data": prepared.dataset.name,
-             "settings": record["settings"]}  # fmt: skip
+             "settings": record["settings"], "objective": record["objective"], "metric": record["metric"]}  # fmt: skip
     prepared.host.notify("automl_search_started", run=facts)
     watcher = Watchers(watcher, _Events(prepared, facts))
 
@@ -70,10 +71,12 @@ def go_on(
         with storage_errors():
             folder.write_record(record)
             run = Run(folder, summarise(folder, study, record), record)
-            write_report(run.summary, record, folder)
+            if report:
+                write_report(run.summary, record, folder)
         annotate_study(study, record, folder)
-        annotate_trials(study, record, folder, complete_only=True)
-        prepared.host.notify("automl_search_finished", run=facts)
+        if report:
+            annotate_trials(study, record, folder, complete_only=True)
+        prepared.host.notify("automl_search_finished", run=facts, summary=run.summary)
         return run
 
     try:

@@ -100,6 +100,7 @@ class Settings(BaseModel):
     workers: Positive = 1
     storage: str | None = None
     study: str | None = None
+    log_to: tuple[Literal["tensorboard", "mlflow"], ...] = ()
 
     @field_validator("space", mode="before")
     @classmethod

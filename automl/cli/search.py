@@ -131,6 +131,10 @@ def search(
     study: Annotated[
         str | None, _option("--study", help="Name of the study in the storage [the run's folder].", panel=MACHINE)
     ] = None,
+    log_to: Annotated[
+        list[str] | None,
+        _option("--log-to", help="Log every trial to tensorboard or mlflow. Repeatable.", panel=MACHINE),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +152,7 @@ def search(
         "precision": precision, "executor": executor, "threads": threads, "workers": workers, "storage": storage,
         "study": study,
         "architectures": tuple(architecture or ()), "overrides": tuple(overrides or ()),
-        "plugins": tuple(plugin or ()), "plugins_dirs": tuple(plugins_dir or ()),
+        "log_to": tuple(log_to or ()), "plugins": tuple(plugin or ()), "plugins_dirs": tuple(plugins_dir or ()),
     }  # fmt: skip
 
     def go(**watching: Any) -> Run:

@@ -171,8 +171,9 @@ def automl_datasets() -> list[DatasetSource]:  # type: ignore[empty-body]
 def automl_search_started(run: Mapping[str, Any]) -> None:
     """A search has started, or was resumed; its folder exists, no trial has run yet.
 
-    `run` is read-only: `folder` (path as a string), `study` and `data` (names), `settings` (a mapping). An exception
-    in a listener is logged with its plugin, file and line, and the search goes on.
+    `run` is read-only: `folder` (path as a string), `study` and `data` (names), `settings` (a mapping), `objective` and
+    `metric` (the names of the score and of what stands beside it). An exception in a listener is logged once, with its
+    plugin, file and line, and the search goes on.
 
     ```python
     from pathlib import Path
@@ -210,10 +211,10 @@ def automl_trial_finished(run: Mapping[str, Any], trial: Mapping[str, Any]) -> N
 
 
 @hookspec
-def automl_search_finished(run: Mapping[str, Any]) -> None:
+def automl_search_finished(run: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
     """A search has ended: it is done, no trial succeeded, or it was interrupted; the report is written.
 
-    `run` is as in `automl_search_started`.
+    `run` is as in `automl_search_started`; `summary` is read-only and what `leaderboard --json` prints.
 
     ```python
     from pathlib import Path

@@ -45,6 +45,7 @@ class PluginHost:
     plugins: list[Found] = field(default_factory=list)
     _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("automl"), repr=False)
     _versions: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    _told: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
     def architecture(self, name: str) -> Architecture:
         """The architecture `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
@@ -99,8 +100,8 @@ class PluginHost:
     def notify(self, event: str, **facts: Mapping[str, Any]) -> list[Broken]:
         """Calls the listeners of `event` one by one with read-only `facts`, e.g. `run=..., trial=...`.
 
-        A listener that raises is logged as a warning with its plugin, file and line and never stops the search; what
-        went wrong is returned.
+        A listener that raises is logged as a warning with its plugin, file and line, the same fault once, and never
+        stops the search; what went wrong is returned.
         """
         failed: list[Broken] = []
         read_only = {name: MappingProxyType(dict(value)) for name, value in facts.items()}
@@ -110,7 +111,9 @@ class PluginHost:
             with guarded(name, source, failed):
                 listener.function(*[read_only[argument] for argument in listener.argnames])
         for problem in failed:
-            log.warning("%s: %s", event, problem)
+            if (event, str(problem)) not in self._told:  # the same for each of a hundred trials says no more
+                self._told.add((event, str(problem)))
+                log.warning("%s: %s", event, problem)
         return failed
 
     def _plugin_of(self, implementation: Any) -> tuple[str, str]:

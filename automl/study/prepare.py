@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from automl.data.dataset import Dataset
 from automl.data.resident import Resident
 from automl.data.sources import load
 from automl.data.splits import Splits, make_splits
-from automl.errors import SpaceError
+from automl.errors import SettingsError, SpaceError
 from automl.hooks.host import PluginHost, load_plugins
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
@@ -155,11 +156,19 @@ def check_task(space: Space, task: str) -> None:
             )
 
 
+def check_listeners(settings: Settings) -> None:
+    """Raises `SettingsError` when the package of a listener that was asked for is not installed."""
+    for name in settings.log_to:
+        if importlib.util.find_spec(name) is None:
+            raise SettingsError(f"--log-to {name} needs the package {name}: pip install 'automl[{name}]'")
+
+
 def prepare(settings: Settings, dataset: Dataset | None = None) -> Prepared:
     """Loads and checks all of it. `dataset` is given when the data are not named by the settings (arrays).
 
     Raises `BadInput` in one of its kinds; nothing has been started or written then.
     """
+    check_listeners(settings)
     host = load_host(settings)
     settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
     device = choose_device(settings.device)

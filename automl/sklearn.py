@@ -1,0 +1,165 @@
+"""Searches as scikit-learn estimators, `SearchClassifier` and `SearchRegressor`: for a Pipeline, `cross_val_score`, ...
+
+`fit` is a whole search with its race and cross-validation; what it leaves is the final model.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from automl.api import search
+from automl.errors import BadInput
+from automl.results.model import DESCRIPTION, WEIGHTS, Model, load_model, save_model
+from automl.run import Run
+
+Space = str | Path | Mapping[str, Any] | None
+
+
+class _Search(BaseEstimator):  # type: ignore[misc]
+    """What both estimators share. The arguments are settings of `automl.search` and mean the same there.
+
+    Args:
+        space: a search space: a name, a file, or a mapping. None: the built-in one for tables, or for images.
+        trials: how many configs to try.
+        timeout: a hard deadline, in seconds or as `"10m"`.
+        folds: K of the cross-validation inside the search.
+        epochs: epochs of a full training.
+        metric: what is optimised; None: log loss, or the root of the mean squared error.
+        test_fraction: the share of `X` that the search keeps apart to test its model.
+        seed: of everything random.
+        threads: CPU threads of torch; None: as it is.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        out: the run's folder, new or empty; None: a temporary one, which goes when the estimator does.
+
+    Attributes:
+        run_: the run: `leaderboard()`, `best`, `test`, `report()`.
+        model_: the final model.
+        n_features_in_: the number of columns of `X`; `feature_names_in_` their names, where they have any.
+    """
+
+    task: ClassVar[str]
+
+    def __init__(
+        self,
+        space: Space = None,
+        *,
+        trials: int = 50,
+        timeout: float | str | None = None,
+        folds: int = 5,
+        epochs: int = 20,
+        metric: str | None = None,
+        test_fraction: float = 0.2,
+        seed: int = 0,
+        threads: int | None = None,
+        device: str = "auto",
+        out: str | Path | None = None,
+    ):
+        self.space = space
+        self.trials = trials
+        self.timeout = timeout
+        self.folds = folds
+        self.epochs = epochs
+        self.metric = metric
+        self.test_fraction = test_fraction
+        self.seed = seed
+        self.threads = threads
+        self.device = device
+        self.out = out
+
+    def _search(self, data: Mapping[str, Any]) -> Self:
+        settings = self.get_params(deep=False)
+        out = settings.pop("out")
+        self._folder = tempfile.TemporaryDirectory(prefix="automl-") if out is None else None
+        try:
+            folder = out or Path(self._folder.name, "run")  # type: ignore[union-attr]
+            self.run_: Run = search(data, out=folder, report=out is not None, task=self.task, **settings)
+        except BadInput as error:  # for scikit-learn, whatever is wrong with arguments or data is a ValueError
+            raise ValueError(str(error)) from error
+        self.model_: Model = self.run_.model
+        return self
+
+    def _samples(self, X: ArrayLike) -> NDArray[Any]:
+        check_is_fitted(self)
+        samples: NDArray[Any] = validate_data(self, X, reset=False, allow_nd=True)
+        return samples
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the temporary folder, and with the model as the bytes of its two files."""
+        state: dict[str, Any] = super().__getstate__() | {"_folder": None}
+        if "model_" in state:
+            with tempfile.TemporaryDirectory() as name:
+                folder = save_model(state.pop("model_"), Path(name))
+                state["_files"] = {file: (folder / file).read_bytes() for file in (WEIGHTS, DESCRIPTION)}
+        return state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """The model is loaded as from its folder, checks included. The run's own folder may be gone by now."""
+        files = state.get("_files")
+        super().__setstate__({name: value for name, value in state.items() if name != "_files"})
+        if files is not None:
+            with tempfile.TemporaryDirectory() as name:
+                for file, content in files.items():
+                    Path(name, file).write_bytes(content)
+                self.model_ = load_model(name)
+
+
+class SearchClassifier(ClassifierMixin, _Search):  # type: ignore[misc]
+    """A search for a network that classifies: `X` [n, features], or images as `automl.search` takes them; `y` [n].
+
+    `classes_` are the classes in the order of `predict_proba`'s columns.
+    """
+
+    __doc__ = f"{__doc__}\n{_Search.__doc__}"
+    task = "classification"
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Searches, fits the winner, tests it once. Raises ValueError for data or settings that cannot be used."""
+        samples, answers = validate_data(self, X, y, allow_nd=True, ensure_min_samples=2)
+        check_classification_targets(answers)
+        self.classes_, labels = np.unique(answers, return_inverse=True)
+        return self._search({"x": samples, "y": labels, "classes": [str(name) for name in self.classes_]})
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """[n, classes]: the probability of each class."""
+        probabilities = self.model_.predict_proba(self._samples(X)).astype(float)
+        shares: NDArray[np.float64] = probabilities / probabilities.sum(axis=1, keepdims=True)  # to the last bits
+        return shares
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """[n]: the likeliest class."""
+        labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
+
+
+class SearchRegressor(RegressorMixin, _Search):  # type: ignore[misc]
+    """A search for a network that predicts numbers: `X` as for `SearchClassifier`, `y` [n] or [n, outputs]."""
+
+    __doc__ = f"{__doc__}\n{_Search.__doc__}"
+    task = "regression"
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Searches, fits the winner, tests it once. Raises ValueError for data or settings that cannot be used."""
+        samples, answers = validate_data(
+            self, X, y, allow_nd=True, ensure_min_samples=2, multi_output=True, y_numeric=True
+        )
+        self._flat = answers.ndim == 1
+        return self._search({"x": samples, "y": answers.astype(float)})
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """[n], or [n, outputs] where `y` was so."""
+        predicted = self.model_.predict(self._samples(X)).astype(float)
+        return predicted if self._flat or predicted.ndim == 2 else predicted[:, None]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
