@@ -130,7 +130,8 @@ class SearchClassifier(ClassifierMixin, _Search):  # type: ignore[misc]
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """[n, classes]: the probability of each class."""
-        probabilities = self.model_.predict_proba(self._samples(X)).astype(float)
+        samples = self._samples(X)
+        probabilities = self.model_.predict_proba(samples).astype(float)
         shares: NDArray[np.float64] = probabilities / probabilities.sum(axis=1, keepdims=True)  # to the last bits
         return shares
 
@@ -156,7 +157,8 @@ class SearchRegressor(RegressorMixin, _Search):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """[n], or [n, outputs] where `y` was so."""
-        predicted = self.model_.predict(self._samples(X)).astype(float)
+        samples = self._samples(X)
+        predicted = self.model_.predict(samples).astype(float)
         return predicted if self._flat or predicted.ndim == 2 else predicted[:, None]
 
     def __sklearn_tags__(self) -> Any:
