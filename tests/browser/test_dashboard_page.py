@@ -34,7 +34,7 @@ def test_the_page_shows_the_study_and_its_note_and_loads_nothing_from_elsewhere(
         assert "mid &lt;b&gt;" in note  # a class name is text, not an element
         assert "automl resume" in re.sub(r"<[^>]+>", "", note)
         server.send_signal(signal.SIGINT)
-        assert server.wait(30) == 0
+        assert server.wait(90) == 0
     finally:
         server.kill()
         server.communicate()

@@ -30,7 +30,8 @@ def learning_curves(material: Material) -> Html:
         return ""
     limits = loss_limits([material.curves[row["number"]] for row in [*first, *overfitted]])
     body = paragraph(
-        "The mean over the folds; the band reaches from the lowest fold to the highest. All have the same axes."
+        "The mean over the folds; the band reaches from the lowest fold to the highest. A thin line goes on where some "
+        "folds were trained further. All have the same axes."
     )
     title = "The finalists" if finalists else "The trials that came furthest"
     body += subsection(title, _pictures(material, first, limits))
