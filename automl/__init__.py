@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.api import load_model, open_run, resume, search
+    from automl.api import fit, load_model, open_run, resume, search
     from automl.data.policy import Policy
     from automl.errors import AutomlError, BadInput, Infeasible
     from automl.hooks.declarations import (
@@ -34,6 +34,7 @@ __version__ = "0.1.0"
 _HOME = {
     "search": "automl.api",
     "resume": "automl.api",
+    "fit": "automl.api",
     "load_model": "automl.api",
     "open_run": "automl.api",
     "Run": "automl.run",
@@ -78,6 +79,7 @@ __all__ = [
     "augmentation",
     "build_network",
     "dataset",
+    "fit",
     "hookimpl",
     "load_model",
     "open_run",

@@ -13,9 +13,11 @@ import torch
 
 from automl.data.given import Given, take
 from automl.data.splits import load_splits, save_splits
-from automl.errors import RunError, SettingsError
+from automl.errors import BadInput, RunError, SettingsError
 from automl.results.dashboard import serve
-from automl.results.model import load_model
+from automl.results.final import fit_later
+from automl.results.fitting import FINAL_KINDS
+from automl.results.model import load_model, save_model
 from automl.results.replay import Replay, replay_trial
 from automl.run import Run, open_run
 from automl.session import MakeWatcher, go_on
@@ -26,7 +28,7 @@ from automl.study.record import check_unchanged, make_record, settings_of, stora
 from automl.study.samplers import make_sampler
 from automl.study.storage import PASSWORD_VARIABLE, create_study, load_study, open_storage, redact, storage_errors
 
-__all__ = ["MakeWatcher", "Run", "load_model", "open_run", "replay", "resume", "search", "serve_dashboard"]
+__all__ = ["MakeWatcher", "Run", "fit", "load_model", "open_run", "replay", "resume", "search", "serve_dashboard"]
 
 
 def search(
@@ -165,12 +167,55 @@ def replay(run: str | Path, trial: int, *, device: str | None = None, data: Any 
     """
     found = open_run(run)
     row = found.trial(trial)
+    return replay_trial(_as_searched(found, device, data), found.folder, row, found.record)
+
+
+def fit(
+    run: str | Path,
+    *,
+    trial: int | None = None,
+    final: str | None = None,
+    out: str | Path | None = None,
+    device: str | None = None,
+    data: Any = None,
+) -> Path:
+    """Fits a final model of a run that was searched before; returns its folder, for `load_model`.
+
+    Args:
+        run: the run's folder, which keeps its own model and test scores. The test set is not touched.
+        trial: whose config; default that of the run's own model.
+        final: `refit`, one network on the whole training part, or `ensemble`, the networks of its folds averaged;
+            default as the run was set.
+        out: where to; default `models/trial-N-FINAL` in the run's folder.
+        device: another one than the run's.
+        data: as in `resume`.
+
+    Raises:
+        RunError: there is no such trial, it has no score, or data or search space have changed.
+        BadInput: `final` is neither, or `out` is the run's own model.
+    """
+    found = open_run(run)
+    kind = final or found.record["settings"].get("final", "refit")
+    if kind not in FINAL_KINDS:
+        raise SettingsError(f"--final {kind}: must be {' or '.join(FINAL_KINDS)}")
+    if out is not None and Path(out).absolute() == found.folder.model:
+        raise BadInput(f"--out {out}: this is the model that was tested; choose another folder")
+    prepared = _as_searched(found, device, data)
+    storage = open_storage(storage_url_of(found.record), found.folder.journal)
+    study = load_study(storage, found.record["study"], optuna.samplers.RandomSampler())
+    model = fit_later(prepared, study, found.folder, found.record, trial, kind)
+    place = Path(out) if out is not None else found.path / "models" / f"trial-{model.about['trial']}-{kind}"
+    with storage_errors():
+        return save_model(model, place)
+
+
+def _as_searched(found: Run, device: str | None, data: Any) -> Prepared:
+    """The ingredients of a run on its splits and in its precision; raises as `_prepare_again` does."""
     prepared = _prepare_again(found.folder, found.record, {"device": device}, data)
     precision = getattr(torch, found.record["precision"])
-    prepared = replace(prepared, splits=load_splits(found.folder.splits), precision=precision)
     if prepared.settings.threads:
         torch.set_num_threads(prepared.settings.threads)
-    return replay_trial(prepared, found.folder, row, found.record)
+    return replace(prepared, splits=load_splits(found.folder.splits), precision=precision)
 
 
 def serve_dashboard(

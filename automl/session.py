@@ -1,4 +1,4 @@
-"""One session of a search, new or resumed: race on, fit the final model, write the report."""
+"""One session of a search, new or resumed: race on, conclude, write the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from automl.errors import MachineFailed
 from automl.racing.race import Race
 from automl.results.dashboard import annotate_study, annotate_trials
-from automl.results.final import Winner, choose_winner, finish
+from automl.results.final import conclude
 from automl.results.leaderboard import make_row, summarise
 from automl.results.report import write_report
 from automl.run import Run
@@ -89,22 +89,13 @@ def go_on(
         if settings.workers == 1:
             work.run()
         work.prune_waiting()
-        winner = choose_winner(study, folder, prepared.objective)
-        if not _is_fitted(record, winner):  # the test set is touched once
-            watcher.fitting(winner.trial.number, winner.epochs)
-            record["final"] = finish(prepared, winner, work.resident, budget, folder)
+        record["final"] = conclude(prepared, work, budget, watcher, record.get("final"))
     except MachineFailed:
         raise  # a report could not be written either
     except BaseException:
         close()
         raise
     return close()
-
-
-def _is_fitted(record: Mapping[str, Any], winner: Winner) -> bool:
-    """Whether the final model of an earlier session is this winner's."""
-    final = record.get("final")
-    return final is not None and final["trial"] == winner.trial.number and not final["cut_short"]
 
 
 class _Events(Watcher):

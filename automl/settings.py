@@ -58,7 +58,7 @@ class Settings(BaseModel):
 
     `data` and the four fields after it say what to learn from; `space`, `architectures`, `overrides` and `weights` what
     to search; `trials` and `timeout` (seconds) how long; `folds`, `epochs`, `metric`, `ladder`, `finalists`, `patience`
-    and `tolerance` define the race; the rest is about the machine and the records.
+    and `tolerance` define the race, `repeats` and `final` what follows; the rest is about the machine and the records.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +90,8 @@ class Settings(BaseModel):
     metric: str | None = None
     ladder: str | None = None
     finalists: Positive = 3
+    repeats: Positive = 2
+    final: Literal["refit", "ensemble"] = "refit"
     patience: Positive | None = None
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
 

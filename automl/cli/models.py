@@ -1,4 +1,4 @@
-"""`automl evaluate`, `automl predict` and `automl export`: what a saved model is for."""
+"""`automl fit`, `automl evaluate`, `automl predict` and `automl export`: a model, and what it is for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,36 @@ ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The run's 
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="The architecture's plugin file; repeatable.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable image files out.")]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Allow links out of the folder.")]
+
+
+def fit(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    trial: Annotated[
+        int | None, typer.Option("--trial", min=0, help="Whose config [that of the run's own model].")
+    ] = None,
+    final: Annotated[
+        str | None,
+        typer.Option("--final", help="refit (one network) or ensemble (its folds, averaged) [as the run was set]."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The model's folder [RUN/models/...].")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N [that of the run].")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Fit another final model of a run; its own model and the test set are left alone."""
+    from automl import api
+    from automl.study.logs import set_up_logging
+
+    set_up_logging()
+    folder = api.fit(run, trial=trial, final=final, out=out, device=device)
+    about = api.load_model(folder).about
+    if as_json:
+        names = ("trial", "final", "members", "epochs", "architecture", "parameters")
+        typer.echo(json.dumps({"model": str(folder), **{name: about[name] for name in names}}))
+        return
+    what = f"the {about['members']} folds, averaged" if about["members"] else "on the whole training part"
+    typer.echo(f"trial     {about['trial']}, {about['architecture']}: {what}, {about['epochs']} epochs")
+    typer.echo(f"model     {folder}")
+    typer.echo("The test set was not touched; `automl evaluate` measures the model on other data.")
 
 
 def evaluate(
@@ -85,13 +115,21 @@ def export(
     difference = write(loaded, format, path, real_samples(loaded, real) if real else None)
     typer.echo(f"{path}: the largest difference from the model is {difference:.2g}, on {real or 'random'} samples")
     if format == "state-dict":
-        typer.echo(_HOW_TO_LOAD.format(path=path))
+        text = _HOW_TO_LOAD_MEMBERS if loaded.about.get("members") else _HOW_TO_LOAD
+        typer.echo(text.format(path=path))
 
 
 _HOW_TO_LOAD = """load it with
   weights = safetensors.torch.load_file("{path}")
   network.load_state_dict({{k[8:]: v for k, v in weights.items() if k.startswith("network.")}})
   output = network((x - weights["mean"]) / weights["std"]) * weights["y_std"] + weights["y_mean"]"""
+
+
+_HOW_TO_LOAD_MEMBERS = """load member 0, 1, ... with
+  weights = {{k[10:]: v for k, v in safetensors.torch.load_file("{path}").items() if k.startswith("members.0.")}}
+  network.load_state_dict({{k[8:]: v for k, v in weights.items() if k.startswith("network.")}})
+  output = network((x - weights["mean"]) / weights["std"]) * weights["y_std"] + weights["y_mean"]
+and average the members' probabilities, or predictions"""
 
 
 def _print_classes(rows: list[dict[str, Any]]) -> None:

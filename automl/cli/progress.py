@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -72,6 +72,10 @@ class _Counting(Watcher):
         """A trial is complete, pruned or failed."""
         self.tally.ended(trial)
 
+    def rescoring(self, trial: int, repeat: int, folds: Sequence[int]) -> None:
+        """A finalist is scored again on fresh folds."""
+        self.tally.rescoring(trial, repeat, folds)
+
     def fitting(self, trial: int, epochs: int) -> None:
         """The final model is fitted with the config of this trial."""
         self.tally.fitting(trial, epochs)
@@ -114,6 +118,12 @@ class PlainProgress(_Counting):
             words.append(f"{row.epochs}x{row.folds}")
         line = ", ".join(word for word in words if word)
         self._print(trial.number, f"{line} ({known['detail']})" if known.get("detail") else line)
+
+    def rescoring(self, trial: int, repeat: int, folds: Sequence[int]) -> None:
+        """Prints once for each repeat that a trial is scored again."""
+        super().rescoring(trial, repeat, folds)
+        if folds[0] == 0:
+            self._print(trial, f"scored again on fresh folds, repeat {repeat}")
 
     def fitting(self, trial: int, epochs: int) -> None:
         """Prints that the final model is fitted."""

@@ -105,13 +105,11 @@ def print_answer(run: Run) -> None:
     objective = summary["objective"]
     if final:
         row = next(row for row in summary["trials"] if row["number"] == final["trial"])
-        spread = f" ± {row['score_std']:.4f}" if row["score_std"] is not None else ""
-        how = f"{row['folds']}-fold cross-validation"
-        if final["stand_in"]:
-            how = f"{row['folds']} fold(s) and {row['epochs']} epochs only, no trial was completed"
-        typer.echo(
-            f"best      trial {row['number']}, {row['architecture']}: {objective} {row['score']:.4f}{spread} ({how})"
-        )
+        named = f"trial {row['number']}, {row['architecture']}"
+        typer.echo(f"best      {named}: {objective} {_cross_validated(row, final)}")
+        choice = final.get("choice") or {}
+        for words in filter(None, (choice.get("words"), choice.get("rescoring"))):
+            typer.echo(f"          {words}")
         details = summary["test_details"] or {"intervals": {}, "gap": None}
         typer.echo("test      " + ", ".join(_tested(summary["test"], details["intervals"])))
         if details["gap"]:
@@ -126,9 +124,23 @@ def print_answer(run: Run) -> None:
     if totals["fold_epochs"]:
         saved = f", {without / totals['fold_epochs']:.1f}x less than without the race ({without})"
         typer.echo(f"cost      {totals['fold_epochs']} fold-epochs{saved}, {totals['seconds']:.0f} s")
+        if again := totals["fold_epochs_rescoring"]:
+            typer.echo(f"          and {again} fold-epochs on fresh folds, to choose among the finalists")
     if final:
         typer.echo(f"model     {final['model']}")
     typer.echo(f"report    {run.folder.report}")
+
+
+def _cross_validated(row: Mapping[str, Any], final: Mapping[str, Any]) -> str:
+    """The winner's score, its spread, and on what: `0.0331 ± 0.0051 (5-fold cross-validation, 2 times)`."""
+    score, spread, how = row["score"], row["score_std"], f"{row['folds']}-fold cross-validation"
+    if again := row["rescored"]:
+        score, spread, fresh = again["mean"], again["std"], again["folds"] - row["folds"]
+        whole = again["folds"] == again["repeats"] * row["folds"]
+        how += f", {again['repeats']} times" if whole else f" and {fresh} fresh fold{'s' * (fresh > 1)}"
+    if final["stand_in"]:
+        how = f"{row['folds']} fold(s) and {row['epochs']} epochs only, no trial was completed"
+    return f"{score:.4f}{f' ± {spread:.4f}' if spread is not None else ''} ({how})"
 
 
 def _tested(scores: Mapping[str, float], intervals: Mapping[str, Sequence[float]]) -> list[str]:

@@ -108,6 +108,13 @@ def search(
     finalists: Annotated[
         int | None, _option("--finalists", help="Trials to complete on all folds [3].", panel=RACE)
     ] = None,
+    repeats: Annotated[
+        int | None, _option("--repeats", help="Cross-validations of a finalist in all, on fresh folds [2].", panel=RACE)
+    ] = None,
+    final: Annotated[
+        str | None,
+        _option("--final", help="The final model: refit (one network) or ensemble (its folds) [refit].", panel=RACE),
+    ] = None,
     patience: Annotated[
         int | None,
         _option(
@@ -148,7 +155,8 @@ def search(
         "max_params": max_params,
         "sampler": sampler, "trials": trials, "timeout": timeout, "folds": folds, "epochs": epochs, "metric": metric,
         "ladder": ladder,
-        "finalists": finalists, "patience": patience, "tolerance": tolerance, "seed": seed, "device": device,
+        "finalists": finalists, "repeats": repeats, "final": final, "patience": patience, "tolerance": tolerance,
+        "seed": seed, "device": device,
         "precision": precision, "executor": executor, "threads": threads, "workers": workers, "storage": storage,
         "study": study,
         "architectures": tuple(architecture or ()), "overrides": tuple(overrides or ()),

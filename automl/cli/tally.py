@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,11 @@ class Tally:
             folds=known.get("folds", 0),
             fold_epochs=known.get("fold_epochs", before.fold_epochs),
         )
+
+    def rescoring(self, trial: int, repeat: int, folds: Sequence[int]) -> None:
+        """The race is over, and the finalists are scored again."""
+        numbers = " and ".join(filter(None, (", ".join(str(fold + 1) for fold in folds[:-1]), str(folds[-1] + 1))))
+        self.now = f"trial {trial} is scored again: repeat {repeat}, fold{'s' * (len(folds) > 1)} {numbers}"
 
     def fitting(self, trial: int, epochs: int) -> None:
         """The race is over."""

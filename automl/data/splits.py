@@ -20,6 +20,8 @@ from automl.errors import DataError, RunError, SettingsError
 
 Indices = NDArray[np.int64]
 
+ATTEMPTS = 10  # at dealing groups out anew
+
 
 @dataclass(frozen=True, eq=False)
 class Splits:
@@ -72,13 +74,35 @@ def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, see
     else:
         in_test = dataset.test
         _check_given_cut(dataset)
+    return _deal_training_part(dataset, np.flatnonzero(~in_test), units, folds, rng)
+
+
+def deal_again(dataset: Dataset, splits: Splits, *, seed: int) -> Splits:
+    """Fresh folds of the same training part, for repeated cross-validation; the test set stays what it is.
+
+    As many folds as before, and the same rules. Raises `DataError` when the groups can hardly be dealt otherwise.
+    """
+    rng = np.random.default_rng(seed)
+    units = _units(dataset)
+    for attempt in range(ATTEMPTS):
+        try:
+            # Strictly by size, groups of different sizes would fall as they fell before.
+            return _deal_training_part(dataset, splits.training_part, units, splits.folds, rng, shuffled=0.5)
+        except DataError:
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+def _deal_training_part(
+    dataset: Dataset, training: Indices, units: Indices, folds: int, rng: np.random.Generator, shuffled: float = 0.0
+) -> Splits:
     fold = np.full(len(dataset), -1, dtype=np.int64)
-    training = np.flatnonzero(~in_test)
     # Renumbered from 0 over the training part: images with a copy in a given test set stay where the source put them.
     _, inner = np.unique(units[training], return_inverse=True)
-    inner_counts = _counts(dataset, inner, training)
-    _check_size(dataset, inner_counts, folds)
-    fold[training] = _deal(dataset, inner_counts, folds, rng)[inner]
+    counts = _counts(dataset, inner, training)
+    _check_size(dataset, counts, folds)
+    fold[training] = _deal(dataset, counts, folds, rng, shuffled)[inner]
     _check_folds(dataset, fold, folds)
     return Splits(fold)
 
@@ -175,10 +199,10 @@ def _cut(dataset: Dataset, counts: Indices, folds: int, fraction: float, rng: np
     return chosen
 
 
-def _deal(dataset: Dataset, counts: Indices, folds: int, rng: np.random.Generator) -> Indices:
+def _deal(dataset: Dataset, counts: Indices, folds: int, rng: np.random.Generator, shuffled: float = 0.0) -> Indices:
     """int64 [units]: the fold of each unit."""
     if dataset.groups is not None:
-        return _assign(counts, np.full(folds, 1 / folds), rng)
+        return _assign(counts, np.full(folds, 1 / folds), rng, shuffled=shuffled)
     from sklearn.model_selection import KFold, StratifiedKFold
 
     splitter: Any = KFold if dataset.task == "regression" else StratifiedKFold
@@ -190,13 +214,17 @@ def _deal(dataset: Dataset, counts: Indices, folds: int, rng: np.random.Generato
     return fold
 
 
-def _assign(counts: Indices, shares: NDArray[np.float64], rng: np.random.Generator, keep: int = 0) -> Indices:
+def _assign(
+    counts: Indices, shares: NDArray[np.float64], rng: np.random.Generator, keep: int = 0, shuffled: float = 0.0
+) -> Indices:
     """int64 [units]: the part that each unit goes to, so that part p gets about `shares[p]` of every class.
 
-    Part 0 ends with at least `keep` units of each class. Greedy, largest unit first, ties in random order.
+    Part 0 ends with at least `keep` units of each class. Greedy, largest unit first, ties in random order; each size
+    counts for less by a random share of at most `shuffled`.
     """
     order = rng.permutation(len(counts))
-    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    sizes = counts[order].sum(axis=1) * (1 - shuffled * rng.random(len(counts)) if shuffled else 1)
+    order = order[np.argsort(-sizes, kind="stable")]
     weight = 1.0 / np.maximum(counts.sum(axis=0), 1)  # a rare class counts as much as a common one
     target = shares[:, None] * np.ones(counts.shape[1])
     filled = np.zeros_like(target)

@@ -1,131 +1,78 @@
-"""The final model: the winner's config fitted on the whole training part, then tested once on the test set."""
+"""The end of a search: the finalists are scored again, the winner is fitted, and tested once."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import optuna
-import torch
-from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.resident import Resident
-from automl.errors import NoTrialSucceeded
-from automl.racing.curves import VALIDATION_LOSS, Curves
-from automl.racing.objective import Objective
-from automl.results.leaderboard import full_config
+from automl.results.fitting import fit_final
 from automl.results.mistakes import save_mistakes
-from automl.results.model import Model, Standardised, save_model
+from automl.results.model import Model, save_model
+from automl.results.rescoring import Rescoring
 from automl.results.tested import describe_test, predict_test, save_tested, test_scores
-from automl.study.budget import Budget, OutOfTime
+from automl.results.winner import Winner, as_finalist, choose, find_finalists
+from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
-from automl.study.records import describe, load_curves
+from automl.study.search import Search
 from automl.study.storage import storage_errors
-from automl.training.network import rebuild_config
-from automl.training.recipe import Recipe
-from automl.training.run import TrialRun
-from automl.training.seeds import derive_seed
-
-log = logging.getLogger("automl.final")
+from automl.study.watcher import Watcher
 
 
-@dataclass(frozen=True)
-class Winner:
-    """The trial whose config becomes the model; `stand_in` when no trial is COMPLETE and the best pruned one serves."""
+def conclude(
+    prepared: Prepared, work: Search, budget: Budget, watcher: Watcher, earlier: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What `run.yaml` keeps of the end of a search. `earlier` is what it has of an earlier session: where the winner is
+    the same, it stands, and the test set is not touched again.
 
-    trial: FrozenTrial
-    curves: Curves
-    stand_in: bool
-
-    @property
-    def epochs(self) -> int:
-        """The score's epoch: for so many epochs the final model is trained."""
-        return self.curves.best_epoch()
-
-
-def choose_winner(study: optuna.Study, folder: RunFolder, objective: Objective) -> Winner:
-    """The COMPLETE trial with the best score; without any, the pruned one that climbed furthest with the best score.
-
-    Raises `NoTrialSucceeded` when no trial has a finite score.
+    Raises `NoTrialSucceeded`, `Interrupted` and `MachineFailed`; the rest of a deadline is shared out.
     """
-    candidates = []
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-        curves = load_curves(folder, trial.number, objective)
-        if curves is not None and curves.best_epoch():
-            complete = trial.state == TrialState.COMPLETE
-            score = objective.cost(trial.value) if complete and trial.value is not None else curves.score()
-            candidates.append(((not complete, -curves.folds, score, trial.number), trial, curves))
-    if not candidates:
-        reasons = [t.user_attrs.get("detail") or t.user_attrs.get("reason") for t in study.get_trials(deepcopy=False)]
-        raise NoTrialSucceeded(
-            f"no trial succeeded out of {len(reasons)}" + (f"; the last one: {reasons[-1]}" if reasons else "")
-        )
-    _, trial, curves = min(candidates, key=lambda candidate: candidate[0])
-    return Winner(trial, curves, stand_in=trial.state != TrialState.COMPLETE)
+    timeout, forecast = budget.timeout, work.forecast
+    finalists = find_finalists(work.study, work.folder, prepared.objective, prepared.settings.finalists)
+    budget.reserve = forecast.final_fit(timeout)
+    rescoring = Rescoring(prepared, work.study, work.resident, budget, forecast.rates, watcher)
+    racing, left_out = rescoring.run(finalists)
+    winner = choose(racing, prepared.objective, dropped=len(finalists) - len(racing))
+    choice = {"words": winner.words, "folds": winner.folds, "rescoring": left_out}
+    if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final):
+        return {**earlier, "choice": choice}
+    watcher.fitting(winner.finalist.number, winner.finalist.epochs)
+    found = _fit_and_test(prepared, winner, work.resident, budget, work)
+    touched = (earlier or {}).get("test_details", {}).get("touched", 0)
+    found["test_details"]["touched"] = touched + 1
+    return {**found, "choice": choice}
 
 
-def fit_final(prepared: Prepared, winner: Winner, resident: Resident, budget: Budget) -> Model:
-    """Fits the winner's config on the whole training part for the score's epoch.
+def fit_later(
+    prepared: Prepared, study: optuna.Study, folder: RunFolder, record: Mapping[str, Any], trial: int | None, kind: str
+) -> Model:
+    """The final model of `kind` of a run that has ended, for this trial or the winner. The test set is not touched.
 
-    A deadline that passes meanwhile ends the fit within a batch; the model is what was learnt until then, and says so.
+    Raises `RunError` for a trial that cannot be fitted, `NoTrialSucceeded` where there is no winner.
     """
-    settings, dataset = prepared.settings, prepared.dataset
-    config = full_config(winner.trial, prepared.space)
-    recipe = Recipe.from_config(config, prepared.host, settings.epochs)
-    run = TrialRun(
-        recipe,
-        resident,
-        [(prepared.splits.training_part, np.empty(0, dtype=np.int64))],
-        seed=derive_seed(settings.seed, "final", winner.trial.number),
-        precision=prepared.precision,
-        tick=budget.check_deadline,
-        # One fold's, so that the learning rate falls when it fell there. The mean over the folds is smoother, and the
-        # rate may never fall with it (on cifar10-6k: test loss 1.22 where cross-validation had said 1.04).
-        plateau_losses=[float(v) for v in winner.curves.values[0, : winner.curves.epochs(1), VALIDATION_LOSS]],
-    )
-    cut_short = False
-    try:
-        for _ in run.advance(winner.epochs, 1):
-            pass
-    except OutOfTime:
-        cut_short = True
-        log.warning("the deadline cut the final fit short at epoch %d of %d", run.folds[0].epochs, winner.epochs)
-    fold = run.folds[0]
-    norm = fold.normalisation
-    about = {
-        "name": dataset.name,
-        "task": dataset.task,
-        "kind": dataset.kind,
-        "classes": list(dataset.classes),
-        "columns": [[column.name, column.category] for column in dataset.columns],
-        "input_shape": list(dataset.input_shape),
-        "num_outputs": dataset.num_outputs,
-        "architecture": recipe.architecture.name,
-        "architecture_config": rebuild_config(fold.network, recipe.architecture_config),
-        "config": config,
-        "plugins": [str(file) for file in settings.plugins],
-        "trial": winner.trial.number,
-        "epochs": fold.epochs,
-        "cut_short": cut_short,
-        "parameters": run.parameters,
-    }
-    module = Standardised(fold.deployed, norm.mean, norm.std, norm.y_mean, norm.y_std)
-    # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
-    return Model(module.to(memory_format=torch.contiguous_format).eval(), about)
+    objective = prepared.objective
+    number = trial if trial is not None else (record.get("final") or {}).get("trial")
+    if number is None:
+        finalist = find_finalists(study, folder, objective, 1)[0]
+    else:
+        finalist = as_finalist(study, folder, objective, number)
+    return fit_final(prepared, finalist, prepared.resident(), Budget(trials=0), kind, folder)
 
 
-def cross_validated(winner: Winner, objective: Objective) -> dict[str, float]:
-    """The winner's fold means at the score's epoch: of the objective and of what stands beside it."""
-    known = describe(winner.curves)
-    return {name: float(known[key]) for name, key in ((objective.name, "score"), (objective.beside, objective.beside))}
+def _is_fitted(final: Mapping[str, Any], winner: Winner, kind: str) -> bool:
+    """Whether the final model of an earlier session is this winner's."""
+    same = final["trial"] == winner.finalist.number and final.get("kind", "refit") == kind
+    return same and not final["cut_short"]
 
 
-def finish(prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, folder: RunFolder) -> dict[str, Any]:
-    """Fits, saves and tests the final model; returns what `run.yaml` keeps of it."""
-    model = fit_final(prepared, winner, resident, budget)
+def _fit_and_test(
+    prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, work: Search
+) -> dict[str, Any]:
+    folder, finalist, kind = work.folder, winner.finalist, prepared.settings.final
+    model = fit_final(prepared, finalist, resident, budget, kind, folder)
     with storage_errors():
         path = save_model(model, folder.model)
     tested = predict_test(model, prepared.dataset, prepared.splits.test)
@@ -134,13 +81,12 @@ def finish(prepared: Prepared, winner: Winner, resident: Resident, budget: Budge
         save_mistakes(folder, tested, prepared.dataset, prepared.settings.data, prepared.settings.follow_links)
     return {
         "model": str(path),
-        "trial": winner.trial.number,
+        "kind": kind,
+        "trial": finalist.number,
         "architecture": model.about["architecture"],
         "epochs": model.about["epochs"],
         "cut_short": model.about["cut_short"],
-        "stand_in": winner.stand_in,
+        "stand_in": finalist.stand_in,
         "test": test_scores(tested),
-        "test_details": describe_test(
-            tested, prepared.dataset.classes, prepared.objective, cross_validated(winner, prepared.objective)
-        ),
+        "test_details": describe_test(tested, prepared.dataset.classes, prepared.objective, winner.cross_validated),
     }

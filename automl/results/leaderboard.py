@@ -15,6 +15,9 @@ from automl.study.folder import RunFolder
 
 Row = dict[str, Any]
 
+RESCORED = "rescored:"
+"""A study's attribute of this name and a trial's number: what the trial came to on fresh folds."""
+
 
 def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any]) -> dict[str, Any]:
     """The whole run: its best score, model, test scores, trials (best first) and totals.
@@ -23,7 +26,12 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
     """
     space = Space.from_json(record["space"], str(folder.record_path))
     objective = Objective.named(record["objective"], record["metric"])
-    rows = [make_row(trial, objective, space) for trial in study.get_trials(deepcopy=False)]
+    rescored = {
+        key.removeprefix(RESCORED): known for key, known in study.user_attrs.items() if key.startswith(RESCORED)
+    }
+    rows = [
+        make_row(trial, objective, space, rescored.get(str(trial.number))) for trial in study.get_trials(deepcopy=False)
+    ]
     rows.sort(key=lambda row: _rank(row, objective))
     complete = [row for row in rows if row["state"] == "COMPLETE"]
     final = record.get("final") or {}
@@ -32,17 +40,25 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
         "objective": objective.name,
         "direction": objective.direction,
         "best": complete[0]["number"] if complete else None,
+        "winner": final.get("trial"),
         "best_by_architecture": _best_by_architecture(rows),
         "model": final.get("model"),
         "test": final.get("test", {}),
         "test_details": final.get("test_details"),
         "trials": rows,
-        "totals": _totals(rows, record),
+        "choice": final.get("choice"),
+        "totals": {
+            **_totals(rows, record),
+            "fold_epochs_rescoring": sum(known["fold_epochs"] for known in rescored.values()),
+        },
     }
 
 
-def make_row(trial: FrozenTrial, objective: Objective, space: Space) -> Row:
-    """One trial as the leaderboard shows it; `waiting` is the reason of a trial that still races."""
+def make_row(trial: FrozenTrial, objective: Objective, space: Space, rescored: Mapping[str, Any] | None = None) -> Row:
+    """One trial as the leaderboard shows it; `waiting` is the reason of a trial that still races.
+
+    `rescored` is what the study knows of the trial on fresh folds.
+    """
     known = trial.user_attrs
     score = trial.value if trial.state == TrialState.COMPLETE else known.get("score")
     if score is None and trial.intermediate_values:
@@ -58,6 +74,7 @@ def make_row(trial: FrozenTrial, objective: Objective, space: Space) -> Row:
         "config": config,
         "score": score if score is not None and math.isfinite(score) else None,
         "score_std": known.get("score_std"),
+        "rescored": rescored and {name: rescored[name] for name in ("mean", "std", "folds", "repeats")},
         "metrics": {objective.beside: known[objective.beside]} if objective.beside in known else {},
         "epochs": known.get("epochs", 0),
         "best_epoch": known.get("best_epoch"),

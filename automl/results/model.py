@@ -25,42 +25,18 @@ from automl.data.given import is_frame, table_of
 from automl.data.tables import encode
 from automl.errors import BadInput, DataError, RunError
 from automl.hooks.host import load_plugins
+from automl.results.modules import TENSORS, Ensemble, Standardised
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 BATCH = 512
 
 
-class Standardised(nn.Module):
-    """A network with its preprocessing: raw samples in, logits or predictions in the targets' units out.
-
-    Images are [b, c, h, w] with values 0..255, tables [b, features].
-    """
-
-    mean: Tensor
-    std: Tensor
-    y_mean: Tensor
-    y_std: Tensor
-
-    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor, y_mean: Tensor | None, y_std: Tensor | None):
-        super().__init__()
-        self.network = network
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-        self.register_buffer("y_mean", torch.zeros(()) if y_mean is None else y_mean)
-        self.register_buffer("y_std", torch.ones(()) if y_std is None else y_std)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[b, outputs] in float32."""
-        output: Tensor = self.network((x.to(torch.float32) - self.mean) / self.std)
-        return output.float() * self.y_std + self.y_mean
-
-
 @dataclass
 class Model:
     """A trained model. `module` is the `nn.Module` (preprocessing included), `about` what `model.json` says."""
 
-    module: Standardised
+    module: Standardised | Ensemble
     about: Mapping[str, Any]
 
     @property
@@ -148,13 +124,22 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
         folder = folder / "model"
     about, weights = _read(folder)
     try:
-        network = build_network(about, plugins=plugins)
-        empty = {name: torch.zeros_like(weights[name]) for name in ("mean", "std", "y_mean", "y_std")}
-        module = Standardised(network, **empty)
+        module = _build(about, weights, plugins)
         module.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"{folder}: the weights do not fit the architecture ({error})") from error
     return Model(module.eval(), about)
+
+
+def _build(
+    about: Mapping[str, Any], weights: Mapping[str, Tensor], plugins: Sequence[str | Path]
+) -> Standardised | Ensemble:
+    """The module that `about` describes, with random weights; `weights` give the shapes of the preprocessing."""
+    members = []
+    for prefix in [f"members.{number}." for number in range(about.get("members", 0))] or [""]:
+        empty = {name: torch.zeros_like(weights[prefix + name]) for name in TENSORS}
+        members.append(Standardised(build_network(about, plugins=plugins), **empty))
+    return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
 
 
 def build_network(about: Mapping[str, Any], *, plugins: Sequence[str | Path] = ()) -> nn.Module:

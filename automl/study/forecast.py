@@ -12,13 +12,19 @@ MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no fas
 CARRYING_SHARE = 0.3  # for carrying waiting trials to the top
 FIRST_SHARE = 0.5  # for carrying the first of them
 FINAL_SHARE = 0.3  # for the final fit
+RESCORING_SHARE = 0.2  # for scoring the finalists again; where that does not suffice for two of them, nothing is kept
 
 
 class Forecast:
-    """Seconds per fold-epoch of each trial, learnt from what it took so far."""
+    """Seconds per fold-epoch of each trial, learnt from what it took so far.
 
-    def __init__(self, race: Race):
+    `repeats` and `final` are the settings: how often the finalists are cross-validated, and what the final model is.
+    """
+
+    def __init__(self, race: Race, repeats: int = 1, final: str = "refit"):
         self.race = race
+        self.repeats = repeats
+        self.final = final
         self.rates: dict[int, float] = {}
 
     def learn(self, trial: int, seconds: float, curves: Curves) -> None:
@@ -32,13 +38,32 @@ class Forecast:
             if trial.user_attrs.get("fold_epochs") and trial.user_attrs.get("seconds"):
                 self.rates[trial.number] = trial.user_attrs["seconds"] / trial.user_attrs["fold_epochs"]
 
+    def finish(self, timeout: float | None) -> float:
+        """Seconds for all that follows the race."""
+        return self.final_fit(timeout) + self.rescoring(timeout)
+
     def final_fit(self, timeout: float | None) -> float:
-        """Seconds to fit the best trial so far on the whole training part, which is K / (K - 1) of a fold's."""
+        """Seconds to fit the best trial so far: on the whole training part, which is K / (K - 1) of a fold's.
+
+        For an ensemble on each fold again.
+        """
         top = self.race.ladder[self.race.top]
-        share = top.folds / max(1, top.folds - 1)
+        share = top.folds if self.final == "ensemble" else top.folds / max(1, top.folds - 1)
         candidates = self._candidates()[: self.race.finalists]
         seconds = max((self.rates.get(trial, 0.0) for trial in candidates), default=0.0) * top.epochs * share * MARGIN
         return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
+
+    def rescoring(self, timeout: float | None) -> float:
+        """Seconds to score the finalists again; 0 where it does not pay to wait for it."""
+        top = self.race.ladder[self.race.top]
+        fold_epochs = (self.repeats - 1) * top.epochs * top.folds
+        seconds = [
+            self.rates.get(trial, 0.0) * fold_epochs * MARGIN for trial in self._candidates()[: self.race.finalists]
+        ]
+        if timeout is None:
+            return sum(seconds)
+        share = RESCORING_SHARE * timeout
+        return min(sum(seconds), share) if sum(seconds[:2]) <= share else 0.0
 
     def carrying(self, timeout: float | None) -> float:
         """Seconds to carry the best waiting trials to the top, until there are enough finalists.

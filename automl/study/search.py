@@ -67,7 +67,7 @@ class Search:
         self.rule = OverfittingRule(settings.patience or default_patience(settings.epochs), settings.tolerance)
         self.resident: Resident = prepared.resident()
         self.timing = prepared.timing()
-        self.forecast = Forecast(race)
+        self.forecast = Forecast(race, settings.repeats, settings.final)
         self.leases = leases or Alone()
         self.turns = Turns(study, race, budget, self.forecast, self.leases)
         self.stopped: dict[int, Curves] = {}  # the curves of a climb that was stopped in its midst

@@ -69,7 +69,7 @@ class Turns:
         """
         while True:
             self._read()
-            self.budget.reserve = self.forecast.final_fit(self.budget.timeout)
+            self.budget.reserve = self.forecast.finish(self.budget.timeout)
             self.budget.check()
             if self.alone:
                 return self._choose()

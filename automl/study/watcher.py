@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -25,6 +25,9 @@ class Watcher:
 
     def ended(self, trial: FrozenTrial, race: Race) -> None:
         """A trial is complete, pruned or failed; its attributes say what it came to."""
+
+    def rescoring(self, trial: int, repeat: int, folds: Sequence[int]) -> None:
+        """A finalist is scored again on fresh folds, numbered from 0, of this repeat, from 2."""
 
     def fitting(self, trial: int, epochs: int) -> None:
         """The final model is fitted with the config of this trial."""
@@ -55,6 +58,11 @@ class Watchers(Watcher):
         """A trial is complete, pruned or failed; its attributes say what it came to."""
         for watcher in self.watchers:
             watcher.ended(trial, race)
+
+    def rescoring(self, trial: int, repeat: int, folds: Sequence[int]) -> None:
+        """A finalist is scored again on fresh folds."""
+        for watcher in self.watchers:
+            watcher.rescoring(trial, repeat, folds)
 
     def fitting(self, trial: int, epochs: int) -> None:
         """The final model is fitted with the config of this trial."""

@@ -17,8 +17,9 @@ from automl.data.resident import Resident
 from automl.errors import BadInput, DataError, RunError
 from automl.racing.curves import Curves, FoldEpoch
 from automl.results import tested
-from automl.results.final import Winner, fit_final
+from automl.results.fitting import refit
 from automl.results.model import load_model, save_model
+from automl.results.winner import Finalist
 from automl.settings import make_settings
 from automl.study.budget import Budget
 from automl.study.prepare import prepare
@@ -39,9 +40,8 @@ def fitted(dataset, architecture, budget=None, **given):
     prepared.space.suggest(trial)
     curves = Curves(2, 2)
     curves.add(FoldEpoch(fold, epoch, 1.0, 0.0, 1.0 / epoch, 0.0) for fold in range(2) for epoch in (1, 2))
-    winner = Winner(study.trials[0], curves, stand_in=False)
     resident = Resident(prepared.dataset, torch.device("cpu"))
-    return fit_final(prepared, winner, resident, budget or Budget(1)), prepared
+    return refit(prepared, Finalist(study.trials[0], curves), resident, budget or Budget(1)), prepared
 
 
 @pytest.fixture(scope="module")

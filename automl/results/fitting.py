@@ -1,0 +1,145 @@
+"""The final model: the winner's config fitted on the whole training part, or the models of its folds, averaged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from automl.data.resident import Resident
+from automl.errors import RunError
+from automl.racing.curves import VALIDATION_LOSS
+from automl.results.leaderboard import full_config
+from automl.results.model import Model
+from automl.results.modules import Ensemble, Standardised
+from automl.results.winner import Finalist
+from automl.study.budget import Budget, OutOfTime
+from automl.study.folder import RunFolder
+from automl.study.prepare import Prepared
+from automl.training.fold import Fold
+from automl.training.network import rebuild_config
+from automl.training.recipe import Recipe
+from automl.training.run import TrialRun
+from automl.training.seeds import derive_seed
+
+log = logging.getLogger("automl.final")
+
+FINAL_KINDS = ("refit", "ensemble")
+
+
+def fit_final(
+    prepared: Prepared, finalist: Finalist, resident: Resident, budget: Budget, kind: str, folder: RunFolder
+) -> Model:
+    """The final model of `kind` refit or ensemble, for the score's epoch.
+
+    A deadline that passes meanwhile ends the fit within a batch; the model is what was learnt until then, and says so.
+    """
+    if kind == "ensemble":
+        return fit_ensemble(prepared, finalist, resident, budget, folder)
+    return refit(prepared, finalist, resident, budget)
+
+
+def refit(prepared: Prepared, finalist: Finalist, resident: Resident, budget: Budget) -> Model:
+    """One network, trained on the whole training part."""
+    run = TrialRun(
+        Recipe.from_config(full_config(finalist.trial, prepared.space), prepared.host, prepared.settings.epochs),
+        resident,
+        [(prepared.splits.training_part, np.empty(0, dtype=np.int64))],
+        seed=derive_seed(prepared.settings.seed, "final", finalist.number),
+        precision=prepared.precision,
+        tick=budget.check_deadline,
+        # One fold's, so that the learning rate falls when it fell there. The mean over the folds is smoother, and the
+        # rate may never fall with it (on cifar10-6k: test loss 1.22 where cross-validation had said 1.04).
+        plateau_losses=[float(v) for v in finalist.curves.values[0, : finalist.curves.epochs(1), VALIDATION_LOSS]],
+    )
+    cut_short = _train(run, finalist.epochs, 1)
+    return _model(prepared, finalist, run, cut_short, "refit")
+
+
+def fit_ensemble(
+    prepared: Prepared, finalist: Finalist, resident: Resident, budget: Budget, folder: RunFolder
+) -> Model:
+    """The K networks of the trial's folds, averaged: from its checkpoint when that is at the score's epoch, else they
+    are trained again from their seeds, which makes the same ones.
+    """
+    run = prepared.trial_run(
+        full_config(finalist.trial, prepared.space),
+        finalist.number,
+        resident,
+        stacked=finalist.stacked,
+        tick=budget.check_deadline,
+    )
+    cut_short = False
+    if not _restored(run, finalist, folder):
+        cut_short = _train(run, finalist.epochs, prepared.splits.folds)
+    return _model(prepared, finalist, run, cut_short, "ensemble")
+
+
+def _restored(run: TrialRun, finalist: Finalist, folder: RunFolder) -> bool:
+    """Whether the trial's checkpoint holds every fold at the score's epoch."""
+    path = folder.checkpoint(finalist.number)
+    if not path.exists():
+        return False
+    try:
+        run.restore(path)
+    except RunError as error:
+        log.warning("the folds of trial %d are trained again: %s", finalist.number, error)
+        run.release()
+        return False
+    if len(run.folds) == len(run.samples) and {fold.epochs for fold in run.folds} == {finalist.epochs}:
+        return True
+    run.release()
+    return False
+
+
+def _train(run: TrialRun, epochs: int, folds: int) -> bool:
+    """Trains the folds; whether the deadline cut it short."""
+    try:
+        for _ in run.advance(epochs, folds):
+            pass
+    except OutOfTime:
+        log.warning("the deadline cut the final fit short at epoch %d of %d", run.folds[0].epochs, epochs)
+        return True
+    return False
+
+
+def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> Model:
+    members = [_standardised(fold) for fold in run.folds]
+    classification = prepared.dataset.task == "classification"
+    module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
+    # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
+    module = module.to(memory_format=torch.contiguous_format).eval()
+    return Model(module, _about(prepared, finalist, run, cut_short, kind))
+
+
+def _standardised(fold: Fold) -> Standardised:
+    norm = fold.normalisation
+    return Standardised(fold.deployed, norm.mean, norm.std, norm.y_mean, norm.y_std)
+
+
+def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> dict[str, Any]:
+    """What `model.json` says."""
+    settings, dataset, folds = prepared.settings, prepared.dataset, run.folds
+    members: Sequence[Fold] = folds if kind == "ensemble" else ()
+    return {
+        "name": dataset.name,
+        "task": dataset.task,
+        "kind": dataset.kind,
+        "classes": list(dataset.classes),
+        "columns": [[column.name, column.category] for column in dataset.columns],
+        "input_shape": list(dataset.input_shape),
+        "num_outputs": dataset.num_outputs,
+        "architecture": run.recipe.architecture.name,
+        "architecture_config": rebuild_config(folds[0].network, run.recipe.architecture_config),
+        "config": full_config(finalist.trial, prepared.space),
+        "plugins": [str(file) for file in settings.plugins],
+        "trial": finalist.number,
+        "final": kind,
+        "members": len(members),
+        "epochs": min(fold.epochs for fold in folds),
+        "cut_short": cut_short,
+        "parameters": run.parameters * max(1, len(members)),
+    }

@@ -1,0 +1,87 @@
+"""What a saved model computes: a network with its preprocessing, or several of them averaged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+TENSORS = ("mean", "std", "y_mean", "y_std")
+"""The preprocessing of a `Standardised`, as its weights name it."""
+
+
+class Standardised(nn.Module):
+    """A network with its preprocessing: raw samples in, logits or predictions in the targets' units out.
+
+    Images are [b, c, h, w] with values 0..255, tables [b, features].
+    """
+
+    mean: Tensor
+    std: Tensor
+    y_mean: Tensor
+    y_std: Tensor
+
+    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor, y_mean: Tensor | None, y_std: Tensor | None):
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        self.register_buffer("y_mean", torch.zeros(()) if y_mean is None else y_mean)
+        self.register_buffer("y_std", torch.ones(()) if y_std is None else y_std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, outputs] in float32."""
+        output: Tensor = self.network((x.to(torch.float32) - self.mean) / self.std)
+        return output.float() * self.y_std + self.y_mean
+
+
+class Ensemble(nn.Module):
+    """The average of several networks, each with its own preprocessing: of their probabilities, or their predictions.
+
+    Its output is what a single network's would be: logits, which are the logarithms of the mean probabilities, or
+    predictions in the targets' units. `network` and the preprocessing are those of the first member.
+    """
+
+    def __init__(self, members: Iterable[Standardised], *, classification: bool):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.classification = classification
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, outputs] in float32."""
+        outputs = torch.stack([member(x) for member in self.members])
+        if not self.classification:
+            return outputs.mean(0)
+        return outputs.log_softmax(-1).logsumexp(0) - math.log(len(self.members))
+
+    @property
+    def _first(self) -> Standardised:
+        return cast(Standardised, self.members[0])
+
+    @property
+    def network(self) -> nn.Module:
+        """The first member's."""
+        return self._first.network
+
+    @property
+    def mean(self) -> Tensor:
+        """The first member's."""
+        return self._first.mean
+
+    @property
+    def std(self) -> Tensor:
+        """The first member's."""
+        return self._first.std
+
+    @property
+    def y_mean(self) -> Tensor:
+        """The first member's."""
+        return self._first.y_mean
+
+    @property
+    def y_std(self) -> Tensor:
+        """The first member's."""
+        return self._first.y_std

@@ -1,0 +1,183 @@
+"""Rescoring: the finalists are scored again on fresh folds before one of them wins.
+
+The best of many scores is partly luck with its folds: whoever was lucky looks best (the winner's curse). On fresh folds
+of the same training part nobody was picked yet. This is repeated cross-validation of the few that can still win.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import optuna
+
+from automl.data.resident import Resident
+from automl.data.splits import Splits, deal_again
+from automl.errors import DataError, MachineFailed
+from automl.racing.curves import VALIDATION_LOSS
+from automl.results.leaderboard import RESCORED, full_config
+from automl.results.winner import Finalist, FoldScore, compare
+from automl.study.budget import Budget, OutOfTime, Stop
+from automl.study.forecast import MARGIN
+from automl.study.prepare import Prepared
+from automl.study.storage import storage_errors
+from automl.study.watcher import Watcher
+from automl.training.recipe import Recipe
+from automl.training.run import TrialRun
+from automl.training.seeds import derive_seed
+
+log = logging.getLogger("automl.final")
+
+BEHIND = 2.0  # standard errors behind the best: nobody so far behind is scored on further folds
+
+
+@dataclass(frozen=True)
+class Round:
+    """Folds that all who may still win are scored on before anybody is dropped: one, or all of a repeat if stacked."""
+
+    repeat: int
+    folds: tuple[int, ...]
+
+
+class Rescoring:
+    """The rescoring of a run's finalists.
+
+    Args:
+        prepared: the ingredients of the search.
+        study: remembers each fold's score, so that a resumed run does not train it again.
+        resident: the data on their device.
+        budget: its reserve is kept for the final fit.
+        rates: seconds per fold-epoch by trial.
+        watcher: is told what happens.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        study: optuna.Study,
+        resident: Resident,
+        budget: Budget,
+        rates: Mapping[int, float],
+        watcher: Watcher,
+    ):
+        self.prepared = prepared
+        self.study = study
+        self.resident = resident
+        self.budget = budget
+        self.rates = rates
+        self.watcher = watcher
+        self.failed: dict[int, str] = {}
+        self._splits: dict[int, Splits] = {}
+
+    def run(self, finalists: Sequence[Finalist]) -> tuple[list[Finalist], str]:
+        """Those that may still win, with their scores on fresh folds, and in words what was left out.
+
+        After each round those far behind the best are dropped; the best itself is scored on every fold. Raises
+        `Interrupted` and `MachineFailed`; a deadline only ends the rescoring.
+        """
+        racing = [self._recall(finalist) for finalist in finalists]
+        rounds = self._rounds() if not racing[0].stand_in else []
+        known = {finalist.number: finalist for finalist in racing}
+        done, total = 0, sum(len(each.folds) for each in rounds)
+        try:
+            for each in rounds:
+                racing = self._still_in(racing, done)
+                self._check_time(racing, done, each)
+                racing = [scored for finalist in racing if (scored := self._score(finalist, done, each)) is not None]
+                if not racing:
+                    causes = "; ".join(f"trial {number}: {cause}" for number, cause in self.failed.items())
+                    return [known[finalists[0].number]], f"every finalist failed on fresh folds ({causes})"
+                known |= {finalist.number: finalist for finalist in racing}
+                done += len(each.folds)
+        except OutOfTime:
+            racing = [known[finalist.number] for finalist in racing]
+            left = f"for {done} of the {total} fresh folds" if done else "to score the finalists again"
+            return racing, f"the deadline left {'only ' if done else 'no '}time {left}"
+        except DataError as error:
+            return racing, f"the finalists could not be scored again: {error}"
+        return self._still_in(racing, done), ""
+
+    def _rounds(self) -> list[Round]:
+        folds, repeats = self.prepared.settings.folds, range(2, self.prepared.settings.repeats + 1)
+        if self.prepared.stacked:
+            return [Round(repeat, tuple(range(folds))) for repeat in repeats]
+        return [Round(repeat, (fold,)) for repeat in repeats for fold in range(folds)]
+
+    def _still_in(self, racing: Sequence[Finalist], done: int) -> list[Finalist]:
+        """Those that are not far behind the best on all folds so far."""
+        folds = self.prepared.settings.folds + done
+        _, behind = compare(racing, self.prepared.objective, folds)
+        return [finalist for finalist, errors in zip(racing, behind, strict=True) if errors <= BEHIND]
+
+    def _check_time(self, racing: Sequence[Finalist], done: int, each: Round) -> None:
+        """Raises `OutOfTime` when the round would not end before the time of the final fit begins."""
+        missing = [f for f in racing if len(f.fresh) < done + len(each.folds)]
+        seconds = sum(self.rates.get(f.number, 0.0) * f.epochs for f in missing) * len(each.folds) * MARGIN
+        if seconds > self.budget.left - self.budget.reserve:
+            raise OutOfTime
+
+    def _score(self, finalist: Finalist, done: int, each: Round) -> Finalist | None:
+        """The finalist with the scores of this round; None when it cannot be trained on these folds."""
+        if len(finalist.fresh) >= done + len(each.folds):
+            return finalist  # by an earlier session
+        self.watcher.rescoring(finalist.number, each.repeat, each.folds)
+        try:
+            scores = self._train(finalist, each)
+        except (Stop, MachineFailed):
+            raise
+        except Exception as error:  # a plugin's code, a loss that is no number: it was good on the other folds only
+            log.warning("trial %d failed on fresh folds: %s: %s", finalist.number, type(error).__name__, error)
+            self.failed[finalist.number] = f"{type(error).__name__}: {error}"
+            return None
+        scored = replace(finalist, fresh=(*finalist.fresh[:done], *scores))
+        remember(self.study, scored, self.prepared.settings.folds)
+        return scored
+
+    def _train(self, finalist: Finalist, each: Round) -> list[FoldScore]:
+        settings, objective = self.prepared.settings, self.prepared.objective
+        splits = self._fresh_splits(each.repeat)
+        run = TrialRun(
+            Recipe.from_config(full_config(finalist.trial, self.prepared.space), self.prepared.host, settings.epochs),
+            self.resident,
+            [(splits.train(fold), splits.validation(fold)) for fold in each.folds],
+            seed=derive_seed(settings.seed, "rescored", finalist.number, each.repeat, each.folds[0]),
+            precision=self.prepared.precision,
+            objective=objective,
+            stacked=finalist.stacked,
+            tick=self.budget.check,
+        )
+        try:
+            *_, last = run.advance(finalist.epochs, len(each.folds))
+        finally:
+            run.release()
+        pairs = [(result.validation_loss, result.validation_metric) for result in last]
+        return pairs if objective.column == VALIDATION_LOSS else [(metric, loss) for loss, metric in pairs]
+
+    def _fresh_splits(self, repeat: int) -> Splits:
+        """The folds of a repeat, from 2: the search's own are the first."""
+        if repeat not in self._splits:
+            seed = derive_seed(self.prepared.settings.seed, "repeat", repeat)
+            self._splits[repeat] = deal_again(self.prepared.dataset, self.prepared.splits, seed=seed)
+        return self._splits[repeat]
+
+    def _recall(self, finalist: Finalist) -> Finalist:
+        known: dict[str, Any] = self.study.user_attrs.get(f"{RESCORED}{finalist.number}", {})
+        return replace(finalist, fresh=tuple((score, beside) for score, beside in known.get("fresh", ())))
+
+
+def remember(study: optuna.Study, finalist: Finalist, folds: int) -> None:
+    """Writes down a finalist's fresh scores. With the study, for the attributes of an ended trial are closed."""
+    scores = finalist.scores()[:, 0]
+    facts = {
+        "mean": float(scores.mean()),
+        "std": float(scores.std(ddof=1)),
+        "folds": len(scores),
+        "repeats": 1 + int(np.ceil(len(finalist.fresh) / folds)),
+        "fold_epochs": len(finalist.fresh) * finalist.epochs,
+        "fresh": [list(pair) for pair in finalist.fresh],
+    }
+    with storage_errors():
+        study.set_user_attr(f"{RESCORED}{finalist.number}", facts)

@@ -1,0 +1,158 @@
+"""The winner: chosen among the finalists by all the folds that they were scored on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.errors import NoTrialSucceeded, RunError
+from automl.racing.curves import Curves
+from automl.racing.objective import Objective
+from automl.study.folder import RunFolder
+from automl.study.records import load_curves
+
+FoldScore = tuple[float, float]
+"""(the score, what stands beside it) of one fold at the score's epoch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finalist:
+    """A trial that may win. `fresh` are its scores on the fresh folds that it was scored on again, in their order.
+
+    `stand_in`: no trial is COMPLETE, and the best pruned one serves.
+    """
+
+    trial: FrozenTrial
+    curves: Curves
+    fresh: tuple[FoldScore, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.trial.number
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether the trial is not COMPLETE."""
+        return self.trial.state != TrialState.COMPLETE
+
+    @property
+    def epochs(self) -> int:
+        """The score's epoch: for so many epochs it is scored again, and the final model is trained."""
+        return self.curves.best_epoch()
+
+    @property
+    def stacked(self) -> bool:
+        """Whether its folds were trained as one stacked model."""
+        return bool(self.trial.user_attrs.get("executor") == "fused")
+
+    @property
+    def parameters(self) -> int:
+        """Of its network; where that is unknown, more than any."""
+        return int(self.trial.user_attrs.get("parameters", 2**63))
+
+    def scores(self, folds: int | None = None) -> NDArray[np.float64]:
+        """[fold, 2]: the score and what stands beside it, first of its own folds, then of the fresh ones.
+
+        `folds`: only so many, from the first.
+        """
+        objective = self.curves.objective
+        columns = [objective.column, objective.beside_column]
+        own = self.curves.values[: self.curves.folds, self.epochs - 1][:, columns]
+        together: NDArray[np.float64] = np.concatenate([own, np.array(self.fresh).reshape(-1, 2)])
+        return together[:folds]
+
+
+@dataclass(frozen=True, eq=False)
+class Winner:
+    """The finalist whose config becomes the model, by its first `folds` folds; `words` say how it came to win."""
+
+    finalist: Finalist
+    folds: int
+    words: str
+
+    @property
+    def cross_validated(self) -> dict[str, float]:
+        """Its mean score and what stands beside it, by name, over the folds that decided."""
+        objective = self.finalist.curves.objective
+        score, beside = self.finalist.scores(self.folds).mean(axis=0)
+        return {objective.name: float(score), objective.beside: float(beside)}
+
+
+def find_finalists(study: optuna.Study, folder: RunFolder, objective: Objective, count: int) -> list[Finalist]:
+    """The `count` COMPLETE trials with the best score, best first.
+
+    Without any, the pruned one that climbed furthest with the best score. Raises `NoTrialSucceeded` when no trial has a
+    finite score.
+    """
+    candidates = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+        curves = load_curves(folder, trial.number, objective)
+        if curves is not None and curves.best_epoch():
+            complete = trial.state == TrialState.COMPLETE
+            score = objective.cost(trial.value) if complete and trial.value is not None else curves.score()
+            candidates.append(((not complete, -curves.folds, score, trial.number), Finalist(trial, curves)))
+    if not candidates:
+        reasons = [t.user_attrs.get("detail") or t.user_attrs.get("reason") for t in study.get_trials(deepcopy=False)]
+        raise NoTrialSucceeded(
+            f"no trial succeeded out of {len(reasons)}" + (f"; the last one: {reasons[-1]}" if reasons else "")
+        )
+    ranked = [finalist for _, finalist in sorted(candidates, key=lambda candidate: candidate[0])]
+    return [finalist for finalist in ranked if not finalist.stand_in][:count] or ranked[:1]
+
+
+def as_finalist(study: optuna.Study, folder: RunFolder, objective: Objective, number: int) -> Finalist:
+    """The trial of this number. Raises `RunError` when there is none, or it was not trained."""
+    trials = study.get_trials(deepcopy=False)
+    if not 0 <= number < len(trials):
+        raise RunError(f"{folder.path} has no trial {number}; it has: 0 to {len(trials) - 1}")
+    curves = load_curves(folder, number, objective)
+    if curves is None or not curves.best_epoch():
+        reason = trials[number].user_attrs.get("reason") or trials[number].state.name.lower()
+        raise RunError(f"trial {number} has no score to fit a model for ({reason}); choose another one")
+    return Finalist(trials[number], curves)
+
+
+def compare(finalists: Sequence[Finalist], objective: Objective, folds: int) -> tuple[int, list[float]]:
+    """The position of the one with the best mean over the first `folds` folds, and how far each lies behind it.
+
+    That is the mean difference in standard errors. The finalists were scored on the same folds, so the differences are
+    taken fold by fold: what makes a fold hard for all of them cancels.
+    """
+    costs = objective.cost(1.0) * np.array([finalist.scores(folds)[:, 0] for finalist in finalists])
+    leader = int(costs.mean(axis=1).argmin())
+    differences = costs - costs[leader]
+    behind = []
+    for difference in differences:
+        error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
+        mean = float(difference.mean())
+        behind.append(mean / float(error) if error > 0 else (0.0 if mean == 0 else float("inf")))
+    return leader, behind
+
+
+def choose(finalists: Sequence[Finalist], objective: Objective, dropped: int = 0) -> Winner:
+    """The one with the best mean over the folds that all were scored on; of those within one standard error of it, the
+    smallest network (the rule of one standard error of Breiman et al., 1984, 'Classification and regression trees').
+
+    `dropped` finalists more were far behind, which is only said.
+    """
+    folds = min(len(finalist.scores()) for finalist in finalists)
+    leader, behind = compare(finalists, objective, folds)
+    best = finalists[leader]
+    tied = [finalist for finalist, errors in zip(finalists, behind, strict=True) if errors <= 1]
+    winner = min(tied, key=lambda finalist: (finalist.parameters, finalist is not best))
+    if len(finalists) == 1:
+        words = "the other finalists lie more than two standard errors behind" if dropped else ""
+    elif winner is not best:
+        words = (
+            f"trial {best.number} has the better mean, but by less than one standard error over {folds} folds, and the "
+            f"network of trial {winner.number} is smaller"
+        )
+    else:
+        words = f"the best mean over {folds} folds of {len(finalists)} finalists"
+    return Winner(winner, folds, words)
