@@ -40,6 +40,7 @@ class Round:
 
     repeat: int
     folds: tuple[int, ...]
+    splits: Splits
 
 
 class Rescoring:
@@ -70,7 +71,6 @@ class Rescoring:
         self.rates = rates
         self.watcher = watcher
         self.failed: dict[int, str] = {}
-        self._splits: dict[int, Splits] = {}
 
     def run(self, finalists: Sequence[Finalist]) -> tuple[list[Finalist], str]:
         """Those that may still win, with their scores on fresh folds, and in words what was left out.
@@ -79,7 +79,10 @@ class Rescoring:
         `Interrupted` and `MachineFailed`; a deadline only ends the rescoring.
         """
         racing = [self._recall(finalist) for finalist in finalists]
-        rounds = self._rounds() if not racing[0].stand_in else []
+        try:
+            rounds = self._rounds() if not racing[0].stand_in else []
+        except DataError as error:
+            return racing, f"the finalists could not be scored again: {error}"
         known = {finalist.number: finalist for finalist in racing}
         done, total = 0, sum(len(each.folds) for each in rounds)
         try:
@@ -96,15 +99,18 @@ class Rescoring:
             racing = [known[finalist.number] for finalist in racing]
             left = f"for {done} of the {total} fresh folds" if done else "to score the finalists again"
             return racing, f"the deadline left {'only ' if done else 'no '}time {left}"
-        except DataError as error:
-            return racing, f"the finalists could not be scored again: {error}"
         return self._still_in(racing, done), ""
 
     def _rounds(self) -> list[Round]:
-        folds, repeats = self.prepared.settings.folds, range(2, self.prepared.settings.repeats + 1)
-        if self.prepared.stacked:
-            return [Round(repeat, tuple(range(folds))) for repeat in repeats]
-        return [Round(repeat, (fold,)) for repeat in repeats for fold in range(folds)]
+        """All rounds; the search's own folds are the first repeat. Raises `DataError`."""
+        settings, rounds = self.prepared.settings, []
+        for repeat in range(2, settings.repeats + 1):
+            seed = derive_seed(settings.seed, "repeat", repeat)
+            splits = deal_again(self.prepared.dataset, self.prepared.splits, seed=seed)
+            numbers = tuple(range(settings.folds))
+            parts = [numbers] if self.prepared.stacked else [(number,) for number in numbers]
+            rounds += [Round(repeat, part, splits) for part in parts]
+        return rounds
 
     def _still_in(self, racing: Sequence[Finalist], done: int) -> list[Finalist]:
         """Those that are not far behind the best on all folds so far."""
@@ -138,11 +144,10 @@ class Rescoring:
 
     def _train(self, finalist: Finalist, each: Round) -> list[FoldScore]:
         settings, objective = self.prepared.settings, self.prepared.objective
-        splits = self._fresh_splits(each.repeat)
         run = TrialRun(
             Recipe.from_config(full_config(finalist.trial, self.prepared.space), self.prepared.host, settings.epochs),
             self.resident,
-            [(splits.train(fold), splits.validation(fold)) for fold in each.folds],
+            [(each.splits.train(fold), each.splits.validation(fold)) for fold in each.folds],
             seed=derive_seed(settings.seed, "rescored", finalist.number, each.repeat, each.folds[0]),
             precision=self.prepared.precision,
             objective=objective,
@@ -155,13 +160,6 @@ class Rescoring:
             run.release()
         pairs = [(result.validation_loss, result.validation_metric) for result in last]
         return pairs if objective.column == VALIDATION_LOSS else [(metric, loss) for loss, metric in pairs]
-
-    def _fresh_splits(self, repeat: int) -> Splits:
-        """The folds of a repeat, from 2: the search's own are the first."""
-        if repeat not in self._splits:
-            seed = derive_seed(self.prepared.settings.seed, "repeat", repeat)
-            self._splits[repeat] = deal_again(self.prepared.dataset, self.prepared.splits, seed=seed)
-        return self._splits[repeat]
 
     def _recall(self, finalist: Finalist) -> Finalist:
         known: dict[str, Any] = self.study.user_attrs.get(f"{RESCORED}{finalist.number}", {})

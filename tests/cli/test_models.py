@@ -87,3 +87,32 @@ def test_each_export_is_written_and_agrees_with_the_model(finished_run, format, 
 def test_an_unknown_format_lists_those_there_are(finished_run, tmp_path):
     with pytest.raises(BadInput, match="torch-export, onnx, state-dict"):
         call("export", finished_run.path, "--format", "pickle", "-o", tmp_path / "m")
+
+
+def test_fit_makes_another_model_and_says_where(finished_run, tmp_path):
+    printed = call("fit", finished_run.path, "--final", "ensemble", "-o", tmp_path / "e")
+    assert "2 folds, averaged" in printed
+    assert str(tmp_path / "e") in printed
+    assert "not touched" in printed
+    found = json.loads(call("fit", finished_run.path, "--final", "refit", "-o", tmp_path / "r", "--json"))
+    assert found["model"] == str(tmp_path / "r")
+    assert (found["trial"], found["members"]) == (finished_run.summary["winner"], 0)
+
+
+def test_the_export_of_an_ensembles_weights_says_how_to_load_a_member(finished_run, tmp_path):
+    import safetensors.torch
+    import torch
+
+    call("fit", finished_run.path, "--final", "ensemble", "-o", tmp_path / "e")
+    printed = call("export", tmp_path / "e", "--format", "state-dict", "-o", tmp_path / "w.safetensors")
+    assert "members.0." in printed
+    file = safetensors.torch.load_file(tmp_path / "w.safetensors")
+    weights = {k[10:]: v for k, v in file.items() if k.startswith("members.0.")}
+    from automl import load_model
+
+    member = load_model(tmp_path / "e").module.members[0]
+    network = member.network
+    x = torch.zeros(1, 1, 8, 8)
+    network.load_state_dict({k[8:]: v for k, v in weights.items() if k.startswith("network.")})
+    output = network((x - weights["mean"]) / weights["std"]) * weights["y_std"] + weights["y_mean"]
+    assert torch.equal(output, member(x))

@@ -127,12 +127,15 @@ def test_plain_progress_prints_a_line_per_rung_and_end_and_none_per_epoch(race):
     progress.ended(ended(0, value=0.125, accuracy=0.9, epochs=20, folds=5), race)
     progress.ended(ended(1, TrialState.PRUNED, reason="outpaced", score=0.5), race)
     progress.ended(ended(2, TrialState.FAIL, reason="non-finite at fold 1, epoch 2 (loss)"), race)
+    for fold in range(3):
+        progress.rescoring(0, 2, [fold])
     progress.fitting(0, 14)
     assert progress.stream.getvalue().splitlines() == [
         "trial 0 (resnet): rung 1 of 5 (1x1), log_loss 0.25, accuracy 0.75",
         "trial 0 (resnet): complete, log_loss 0.125, accuracy 0.9, 20x5",
         "trial 1: pruned, outpaced, log_loss 0.5",
         "trial 2: failed, non-finite at fold 1, epoch 2 (loss)",
+        "trial 0 (resnet): scored again on fresh folds, repeat 2",
         "trial 0 (resnet): its config is fitted as the final model, 14 epochs",
     ]
 

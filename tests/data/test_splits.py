@@ -8,7 +8,7 @@ import pytest
 
 from automl.data.arrays import from_arrays
 from automl.data.dataset import Dataset
-from automl.data.splits import Splits, load_splits, make_splits, save_splits
+from automl.data.splits import Splits, deal_again, load_splits, make_splits, save_splits
 from automl.errors import DataError, RunError, SettingsError
 
 
@@ -212,3 +212,39 @@ def test_many_groups_are_dealt_out_evenly() -> None:
     splits = make_splits(dataset, folds=5, seed=0)
     sizes = [len(splits.validation(fold)) for fold in range(5)]
     assert max(sizes) - min(sizes) <= 20
+
+
+class TestDealingAgain:
+    def test_the_test_set_stays_and_the_folds_are_others_of_the_same_kind(self) -> None:
+        dataset = images(np.repeat([0, 1], [150, 50]))
+        splits = make_splits(dataset, folds=4, seed=0)
+        fresh = deal_again(dataset, splits, seed=1)
+        assert (fresh.test == splits.test).all()
+        assert (fresh.fold != splits.fold).any()
+        assert (fresh.fold == deal_again(dataset, splits, seed=1).fold).all()
+        for fold in range(4):
+            assert np.allclose(shares(dataset, fresh.validation(fold)), [0.75, 0.25], atol=0.02)
+
+    def test_groups_and_twins_stay_together(self) -> None:
+        rng = np.random.default_rng(0)
+        groups = rng.integers(0, 30, 120)
+        pixels = rng.integers(0, 256, (120, 4, 4), dtype=np.uint8)
+        pixels[5] = pixels[90]
+        for given in (groups, None):
+            dataset = images(np.arange(120) % 2, x=pixels, groups=given)
+            fresh = deal_again(dataset, make_splits(dataset, folds=3, seed=0), seed=1)
+            assert fresh.fold[5] == fresh.fold[90]
+            if given is not None:
+                assert all(len(set(fresh.fold[groups == group])) == 1 for group in set(groups))
+
+    def test_groups_that_all_differ_in_size_are_dealt_otherwise_too(self) -> None:
+        groups = np.repeat(np.arange(20), np.arange(5, 25))
+        dataset = images(np.arange(len(groups)) % 2, groups=groups)
+        splits = make_splits(dataset, folds=3, seed=0)
+        partitions = set()
+        for seed in range(4):
+            fresh = deal_again(dataset, splits, seed=seed)
+            partitions.add(frozenset(tuple(np.unique(groups[fresh.validation(fold)])) for fold in range(3)))
+            sizes = [len(fresh.validation(fold)) for fold in range(3)]
+            assert max(sizes) < 1.3 * min(sizes)
+        assert len(partitions) == 4

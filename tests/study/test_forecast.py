@@ -8,7 +8,7 @@ import pytest
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.ladder import make_ladder
 from automl.racing.race import Race
-from automl.study.forecast import CARRYING_SHARE, FINAL_SHARE, FIRST_SHARE, MARGIN, Forecast
+from automl.study.forecast import CARRYING_SHARE, FINAL_SHARE, FIRST_SHARE, MARGIN, RESCORING_SHARE, Forecast
 
 LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
 
@@ -83,3 +83,28 @@ def test_trials_of_earlier_sessions_count(race):
     forecast = Forecast(race)
     forecast.recall(study.trials)
     assert forecast.rates == {0: 10.0, 2: 7.0}
+
+
+class TestRescoring:
+    def test_the_finalists_are_trained_once_more_for_each_repeat(self, forecast):
+        assert forecast.rescoring(None) == 0.0  # `repeats` 1 is the search's own
+        forecast.repeats = 3
+        assert forecast.rescoring(None) == pytest.approx((10 + 1) * 2 * 45 * MARGIN)
+        assert forecast.finish(None) == pytest.approx(forecast.final_fit(None) + forecast.rescoring(None))
+
+    def test_nothing_is_kept_for_it_where_the_share_of_the_timeout_would_not_do_for_two(self, forecast):
+        forecast.repeats = 2
+        needed = (10 + 1) * 45 * MARGIN
+        assert forecast.rescoring(needed / RESCORING_SHARE * 1.01) == pytest.approx(needed)
+        assert forecast.rescoring(needed / RESCORING_SHARE * 0.99) == 0.0
+
+    def test_a_third_finalist_gets_what_is_left_of_the_share(self, forecast, race):
+        forecast.repeats, race.finalists = 2, 3
+        two = (10 + 1) * 45 * MARGIN
+        timeout = two / RESCORING_SHARE * 1.5
+        assert forecast.rescoring(timeout) == pytest.approx(RESCORING_SHARE * timeout)
+
+
+def test_an_ensemble_may_need_every_fold_again(forecast):
+    forecast.final = "ensemble"
+    assert forecast.final_fit(None) == pytest.approx(10 * 9 * 5 * MARGIN)

@@ -1,0 +1,114 @@
+"""Does it help to score the finalists again on fresh folds? Overtuning with and without it.
+
+    python benchmarks/overtuning.py --seeds 10
+
+For each seed one short search on digits, half of the data as the test set. Then every finalist is fitted and tested,
+which a search never does. `by score` is the finalist with the best score on the search's own folds, `rescored` the one
+that the search chose after its rescoring. Relative overtuning is (L - best) / (worst - best), with L the test log loss
+of the chosen one, best and worst those of the finalists: 0 is the best choice, 1 the worst (after Schneider, Bischl and
+Feurer, 2025, 'Overtuning in hyperparameter optimization', among finalists instead of a search's incumbents).
+
+Prints a table in Markdown. A seed's result is kept in `--out`; called again with it, only missing seeds are run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import automl
+from automl.data.sources import load
+from automl.data.splits import load_splits
+from automl.results.tested import predict_test, test_scores
+from automl.run import Run
+
+COLUMNS = ("by score", "rescored")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--finalists", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="where the results of the seeds are kept [a folder that is removed]")
+    args = parser.parse_args()
+    budget = {name: getattr(args, name) for name in ("trials", "epochs", "folds", "finalists", "repeats")}
+    print(f"{describe_machine()}; seeds 0 to {args.seeds - 1}; {budget}\n", flush=True)
+    print("| seed | finalists | best test | worst test | by score | rescored | fold-epochs | and fresh |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        found = [remembered(seed, budget, args.out or Path(temporary)) for seed in range(args.seeds)]
+    print()
+    print_summary(found)
+
+
+def remembered(seed: int, budget: dict[str, int], folder: Path) -> dict[str, Any]:
+    """A seed's result, run now or read from the folder; prints its line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"seed-{seed}.json"
+    if not path.exists():
+        with tempfile.TemporaryDirectory() as place:
+            path.write_text(json.dumps(one(seed, budget, Path(place))))
+    result: dict[str, Any] = json.loads(path.read_text())
+    tests = list(result["tests"].values())
+    numbers = [min(tests), max(tests), *(result["tests"][result[name]] for name in COLUMNS)]
+    shown = [str(seed), str(len(tests)), *(f"{n:.4f}" for n in numbers), *map(str, result["cost"])]
+    print(f"| {' | '.join(shown)} |", flush=True)
+    return result
+
+
+def one(seed: int, budget: dict[str, int], place: Path) -> dict[str, Any]:
+    """One search; the test log loss of every finalist, by its number, and which of them was chosen."""
+    run = automl.search(
+        "digits", out=place / "run", space="smoke", seed=seed, test_fraction=0.5, device="cpu", threads=1, **budget
+    )
+    complete = [row["number"] for row in run.leaderboard() if row["state"] == "COMPLETE"][: budget["finalists"]]
+    totals = run.summary["totals"]
+    return {
+        "tests": {number: test_loss(run, number, place) for number in complete},
+        "by score": str(complete[0]),
+        "rescored": str(run.summary["winner"]),
+        "cost": [totals["fold_epochs"], totals["fold_epochs_rescoring"]],
+    }
+
+
+def test_loss(run: Run, trial: int, place: Path) -> float:
+    """The test log loss of a trial's config, fitted on the whole training part as the final model is."""
+    model = automl.load_model(automl.fit(run.path, trial=trial, final="refit", out=place / str(trial)))
+    return test_scores(predict_test(model, load("digits"), load_splits(run.folder.splits).test))["log_loss"]
+
+
+def print_summary(found: list[dict[str, Any]]) -> None:
+    print("| choice | relative overtuning, mean | worse than the best finalist | mean test log loss |")
+    print("|---|---|---|---|")
+    for name in COLUMNS:
+        relative, missed, losses = [], 0, []
+        for result in found:
+            tests = list(result["tests"].values())
+            loss, best, worst = result["tests"][result[name]], min(tests), max(tests)
+            relative.append((loss - best) / (worst - best) if worst > best else 0.0)
+            missed += loss > best
+            losses.append(loss)
+        share = f"{missed} of {len(found)}"
+        print(f"| {name} | {statistics.mean(relative):.2f} | {share} | {statistics.mean(losses):.4f} |")
+    best = statistics.mean(min(result["tests"].values()) for result in found)
+    print(f"| the best finalist | 0 | 0 of {len(found)} | {best:.4f} |")
+
+
+def describe_machine() -> str:
+    name = platform.processor() or platform.machine()
+    return f"{name}, torch {torch.__version__}, Python {platform.python_version()}, automl {automl.__version__}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Who wins, and why."""
+
+from __future__ import annotations
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from automl.errors import NoTrialSucceeded, RunError
+from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.objective import Objective
+from automl.results.winner import Finalist, as_finalist, choose, compare, find_finalists
+from automl.study.folder import RunFolder
+from automl.study.records import remember_result
+
+LOSS = Objective()
+
+
+def curves_of(own, objective=LOSS) -> Curves:
+    """One epoch, in which the folds have these losses; the metric is 1 - loss."""
+    curves = Curves(len(own), 1, objective)
+    curves.add(FoldEpoch(fold, 1, 0.0, 0.0, loss, 1 - loss) for fold, loss in enumerate(own))
+    return curves
+
+
+def finalist(number, own, fresh=(), parameters=100, objective=LOSS) -> Finalist:
+    trial = create_trial(value=1.0, user_attrs={"parameters": parameters})
+    trial.number = number
+    pairs = [(loss, 1 - loss) if objective is LOSS else (1 - loss, loss) for loss in fresh]
+    return Finalist(trial, curves_of(own, objective), tuple(pairs))
+
+
+def test_all_folds_decide_and_not_the_searchs_own_alone():
+    lucky = finalist(0, [0.10, 0.12, 0.11], [0.30, 0.32, 0.31])
+    steady = finalist(1, [0.15, 0.16, 0.17], [0.15, 0.16, 0.17])
+    assert choose([finalist(0, [0.10, 0.12, 0.11]), finalist(1, [0.15, 0.16, 0.17])], LOSS).finalist.number == 0
+    winner = choose([lucky, steady], LOSS)
+    assert winner.finalist is steady
+    assert winner.folds == 6
+    assert winner.cross_validated == pytest.approx({"log_loss": 0.16, "accuracy": 0.84})
+
+
+def test_where_greater_is_better_the_greater_mean_wins():
+    accuracy = Objective.of("classification", "accuracy")
+    worse, better = (finalist(n, own, own, objective=accuracy) for n, own in ((0, [0.3, 0.31]), (1, [0.1, 0.12])))
+    assert choose([worse, better], accuracy).finalist is better
+
+
+def test_a_tie_within_one_standard_error_goes_to_the_smaller_network():
+    best = finalist(0, [0.10, 0.20, 0.15, 0.11], parameters=1000)
+    tied = finalist(1, [0.12, 0.19, 0.16, 0.10], parameters=10)
+    larger = finalist(2, [0.12, 0.19, 0.16, 0.10], parameters=2000)
+    winner = choose([best, larger, tied], LOSS)
+    assert winner.finalist is tied
+    assert "smaller" in winner.words
+    assert "trial 0" in winner.words
+    assert choose([best, larger], LOSS).finalist is best
+
+
+def test_a_small_difference_that_every_fold_shows_is_no_tie():
+    # The folds differ by far more than the finalists do.
+    best = finalist(0, [0.10, 0.50, 0.90], parameters=1000)
+    behind = finalist(1, [0.11, 0.51, 0.912], parameters=10)
+    assert choose([best, behind], LOSS).finalist is best
+    leader, errors = compare([best, behind], LOSS, 3)
+    difference = np.array([0.01, 0.01, 0.012])
+    assert (leader, errors[0]) == (0, 0)
+    assert errors[1] == pytest.approx(difference.mean() / (difference.std(ddof=1) / np.sqrt(3)))
+
+
+def test_only_folds_that_all_were_scored_on_are_compared():
+    winner = choose([finalist(0, [0.1, 0.2], [0.1, 9.0]), finalist(1, [0.3, 0.5], [0.3])], LOSS)
+    assert winner.folds == 3
+    assert winner.finalist.number == 0
+
+
+class TestFinalists:
+    @pytest.fixture
+    def study(self, tmp_path):
+        """Trials 0, 1, 2 complete with 0.3, 0.1, 0.2; 3 pruned on one fold; 4 failed."""
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        (tmp_path / "artifacts").mkdir()
+        for own in ([0.3, 0.3], [0.1, 0.1], [0.2, 0.2], [0.01]):
+            trial = study.ask()
+            remember_result(trial, RunFolder(tmp_path), curves_of(own), {})
+            state = TrialState.COMPLETE if len(own) == 2 else TrialState.PRUNED
+            study.tell(trial, own[0] if state == TrialState.COMPLETE else None, state=state)
+        study.tell(study.ask(), state=TrialState.FAIL)
+        return study
+
+    def test_they_are_the_best_complete_trials(self, study, tmp_path):
+        found = find_finalists(study, RunFolder(tmp_path), LOSS, 2)
+        assert [finalist.number for finalist in found] == [1, 2]
+        assert not any(finalist.stand_in for finalist in found)
+
+    def test_without_a_complete_trial_the_best_pruned_one_stands_in(self, study, tmp_path):
+        for number in range(3):
+            RunFolder(tmp_path).curves(number).unlink()
+        (found,) = find_finalists(study, RunFolder(tmp_path), LOSS, 2)
+        assert found.number == 3
+        assert found.stand_in
+        RunFolder(tmp_path).curves(3).unlink()
+        with pytest.raises(NoTrialSucceeded, match="out of 5"):
+            find_finalists(study, RunFolder(tmp_path), LOSS, 2)
+
+    def test_any_trained_trial_can_be_asked_for(self, study, tmp_path):
+        assert as_finalist(study, RunFolder(tmp_path), LOSS, 0).epochs == 1
+        for number, law in ((4, "no score"), (5, "0 to 4")):
+            with pytest.raises(RunError, match=law):
+                as_finalist(study, RunFolder(tmp_path), LOSS, number)
