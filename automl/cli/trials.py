@@ -73,6 +73,10 @@ def _print_row(row: Mapping[str, Any]) -> None:
 
     table = Table(show_header=False, box=None, title=f"trial {row['number']}", title_justify="left")
     shown = {k: v for k, v in row.items() if k not in ("number", "config", "metrics") and v not in ("", None)}
+    if again := row["rescored"]:
+        shown["rescored"] = (
+            f"{again['mean']:.4g} ± {again['std']:.2g} on {again['folds']} folds, {again['repeats']} repeats"
+        )
     for name, value in [*shown.items(), *row["metrics"].items(), *row["config"].items()]:
         table.add_row(name, Text(as_text(value)))  # not markup: a reason may hold [brackets]
     Console().print(table)

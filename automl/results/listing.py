@@ -36,9 +36,14 @@ def keep(
 
 
 def value_of(row: Row, name: str, objective: str) -> Any:
-    """A row's column, metric or config value by its `name`; `objective` is the score. None when it has none."""
+    """A row's column, metric or config value by its `name`; `objective` is the score. None when it has none.
+
+    Of `rescored`, which is a mapping, the mean.
+    """
     if name == objective:
         name = "score"
+    if name == "rescored":
+        return (row.get(name) or {}).get("mean")
     for values in (row, row["metrics"], row["config"]):
         if name in values:
             return values[name]
@@ -57,7 +62,7 @@ def sort(rows: Sequence[Row], by: str, summary: Mapping[str, Any]) -> list[Row]:
         raise SettingsError(
             f"--by {by}: no trial has a column, metric or parameter of this name{did_you_mean(by, names)}"
         )
-    metric = objective if by == "score" else by
+    metric = objective if by in ("score", "rescored") else by
     sign = -1.0 if metric in GREATER_IS_BETTER else 1.0
 
     def key(row: Row) -> tuple[int, float, str]:
@@ -78,7 +83,7 @@ def to_csv(rows: Sequence[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, *metrics, *config])
     for row in rows:
-        found = (*(row[n] for n in columns), *(row["metrics"].get(n) for n in metrics))
+        found = (*(value_of(row, n, "") for n in columns), *(row["metrics"].get(n) for n in metrics))
         writer.writerow([*found, *(row["config"].get(n) for n in config)])
     return text.getvalue()
 

@@ -106,3 +106,11 @@ def test_csv_quotes_what_needs_it_and_may_be_empty(summary):
     summary["trials"][0]["reason"] = 'a "b", c\nd'
     assert next(csv.DictReader(io.StringIO(to_csv(summary["trials"]))))["reason"] == 'a "b", c\nd'
     assert to_csv([]) == "\n"
+
+
+def test_what_finalists_came_to_on_fresh_folds_sorts_and_prints_by_its_mean(summary):
+    for row, mean in zip(summary["trials"], (0.3, 0.2, None, None, None), strict=True):
+        row["rescored"] = mean and {"mean": mean, "std": 0.1, "folds": 10, "repeats": 2}
+    assert numbers(sort(summary["trials"], "rescored", summary)) == [0, 3, 2, 1, 4]
+    lines = list(csv.DictReader(io.StringIO(to_csv(summary["trials"]))))
+    assert [line["rescored"] for line in lines] == ["0.3", "0.2", "", "", ""]
