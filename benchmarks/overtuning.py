@@ -100,7 +100,7 @@ def print_summary(found: list[dict[str, Any]]) -> None:
             missed += loss > best
             losses.append(loss)
         share = f"{missed} of {len(found)}"
-        print(f"| {name} | {statistics.mean(relative):.2f} | {share} | {statistics.mean(losses):.4f} |")
+        print(f"| {name} | {statistics.mean(relative):.3f} | {share} | {statistics.mean(losses):.4f} |")
     best = statistics.mean(min(result["tests"].values()) for result in found)
     print(f"| the best finalist | 0 | 0 of {len(found)} | {best:.4f} |")
 
