@@ -31,6 +31,7 @@ def automl_search_started(run: Facts) -> None:
     # A server that does not answer must not hold the search up for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    import_module("mlflow")  # which sets the level of its log
     for library in ("mlflow", "alembic"):  # both announce the making of a database
         logging.getLogger(library).setLevel(logging.WARNING)
     client, remembered = _client(run), _remembered(run)
