@@ -25,7 +25,7 @@ GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601: the luma of red, green and blue
 
 
 class Transfer(nn.Module):
-    """`backbone`, which has nothing in the place of its last dense layer `end`, and a new head.
+    """`backbone`, which has nothing in the place of the modules of its own head `end`, and a new head.
 
     [batch, channels, h, w] -> [batch, num_outputs]. Images are resized to `size`; one channel is repeated to the
     `channels` of the backbone, three are made grey for a backbone of one. `load_weights` fills the backbone `name`
@@ -37,9 +37,10 @@ class Transfer(nn.Module):
     pixel_std: list[float]
     rebuild_config: dict[str, Any]
 
-    def __init__(self, name: str, weights: str, backbone: nn.Module, end: str, head: nn.Module):
+    def __init__(self, name: str, weights: str, backbone: nn.Module, end: tuple[str, ...], head: nn.Module):
         super().__init__()
-        backbone.set_submodule(end, nn.Identity())
+        for module_name in end:
+            backbone.set_submodule(module_name, nn.Identity())
         self.backbone, self.head = backbone, head
         self.name, self.weights, self.end = name, weights, end
         self.channels, self.size = 3, (224, 224)
@@ -115,9 +116,9 @@ def transfer(
         if weights in ("DEFAULT", RANDOM):
             raise Infeasible(f"transfer: backbone '{SAVED}' needs the folder of a run as its weights: --weights RUN")
         saved = describe_saved(weights)
-    end, last = find_parts(backbone, saved)
+    end, features, last = find_parts(backbone, saved)
     network = build_backbone(backbone, saved)
-    head = nn.Linear(network.get_submodule(end).in_features, num_outputs)  # type: ignore[arg-type]
+    head = nn.Linear(features, num_outputs)
     whole = Transfer(backbone, weights, network, end, nn.Sequential(nn.Dropout(dropout), head))
     given, height, width = input_shape
     scale = size / min(height, width)

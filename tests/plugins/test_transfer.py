@@ -108,8 +108,12 @@ class TestWeights:
         network = transfer.build((1, 8, 8), 5, backbone="saved", weights=str(earlier.path), tuning="all", dropout=0.0)
         network.load_weights()
         saved = automl.load_model(earlier.path).module
-        for key, value in bodies(saved.network, end=network.end).items():
-            assert torch.equal(network.backbone.state_dict()[key], value)
+        kept = network.backbone.state_dict()
+        assert len(kept) == 4
+        assert all(torch.equal(saved.network.state_dict()[key], value) for key, value in kept.items())
+        assert not any(isinstance(module, nn.Linear) for module in network.backbone.modules())
+        convolutions = [m for m in saved.network.modules() if isinstance(m, nn.Conv2d)]
+        assert len([m for m in network.backbone.modules() if isinstance(m, nn.Conv2d)]) == len(convolutions)
         assert network.pixel_mean == saved.mean.flatten().tolist()
         assert network.pixel_std == saved.std.flatten().tolist()
         assert not hasattr(network, "lr_ratios")
