@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from optuna.samplers import RandomSampler
 
 import automl
-from automl.api import fit
+from automl.api import fit, open_run
 from automl.errors import BadInput, RunError, SettingsError
+from automl.racing.curves import Curves, FoldEpoch
 from automl.results.export import export
+from automl.results.fitting import refit
 from automl.results.model import load_model
 from automl.results.modules import Ensemble, Standardised
+from automl.results.winner import as_finalist
+from automl.study.budget import Budget
+from automl.study.folder import RunFolder
+from automl.study.prepare import prepare
+from automl.study.record import settings_of
+from automl.study.storage import load_study, open_storage
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +35,20 @@ def copied(finished_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def ensemble(copied):
     return fit(copied, final="ensemble")
+
+
+@pytest.mark.parametrize(("loss", "more"), [(9.0, 0), (0.0, 2)])
+def test_a_refit_worse_on_what_it_saw_than_the_folds_on_what_they_had_not_seen_goes_on(loss, more, copied, images):
+    prepared = prepare(settings_of(open_run(copied).record, {}), images)
+    assert prepared.settings.epochs == 3
+    curves = Curves(2, 3)
+    curves.add(FoldEpoch(fold, 1, loss, 0.5, loss, 0.5) for fold in range(2))
+    curves.add(FoldEpoch(fold, 2, loss, 0.5, loss + 1, 0.5) for fold in range(2))
+    storage = open_storage(None, RunFolder(copied).journal)
+    study = load_study(storage, open_run(copied).record["study"], RandomSampler())
+    finalist = as_finalist(study, RunFolder(copied), prepared.objective, open_run(copied).best["number"])
+    model = refit(prepared, replace(finalist, curves=curves), prepared.resident(), Budget(trials=0))
+    assert model.about["epochs"] == 1 + more
 
 
 def test_the_ensembles_probabilities_are_the_mean_of_its_folds(ensemble, images):
