@@ -164,3 +164,28 @@ class TestStudies:
         with pytest.raises((MachineFailed, SettingsError), match="not a database") as caught:
             open_storage(f"sqlite:///{tmp_path}/study.db", tmp_path / "journal.log")
         assert "\n" not in str(caught.value)
+
+
+def test_a_journal_is_synced_where_a_trial_begins_has_its_config_and_ends_and_not_for_every_record(
+    tmp_path, monkeypatch
+):
+    journal = tmp_path / "journal.log"
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda handle: synced.append(journal.read_bytes().count(b"\n")))
+    storage = open_storage(None, journal)
+    study = create_study(storage, "s", Objective.of("classification"), RANDOM)
+    synced.clear()
+    trial = study.ask()
+    for name in "abcdef":
+        trial.suggest_float(name, 0, 1)
+    with_config = journal.read_bytes().count(b"\n") + 1
+    trial.report(0.5, 1)
+    assert synced[-1] == with_config  # before the first checkpoint
+    for epoch in range(2, 9):
+        trial.report(0.5, epoch)
+    trial.set_user_attr("seconds", 1.0)
+    study.tell(trial, 0.5)
+    assert len(synced) == 3
+    assert synced[-1] == journal.read_bytes().count(b"\n")
+    again = load_study(open_storage(None, journal), "s", RANDOM).trials[0]
+    assert (again.value, again.user_attrs, len(again.intermediate_values)) == (0.5, {"seconds": 1.0}, 8)
