@@ -17,6 +17,7 @@ from automl.data.policy import BOUNDS, Policy
 from automl.errors import Infeasible, TrialFailed
 from automl.hooks.declarations import Architecture, Augmentation, Declaration, Optimizer, Schedule
 from automl.hooks.host import PluginHost
+from automl.training.batch_norm import BatchNormShapes
 from automl.training.losses import split_auxiliary
 from automl.training.network import parameters_by_ratio
 from automl.training.techniques import Techniques
@@ -139,7 +140,8 @@ def check_on_meta(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int
         if max_params is not None and parameters > max_params:
             raise Infeasible(f"{parameters:,} parameters are more than --max-params {max_params:,}")
         try:
-            output = network(torch.empty(2, *input_shape))
+            with BatchNormShapes():
+                output = network(torch.empty(2, *input_shape))
         except NotImplementedError:
             return parameters  # an operation without a meta kernel: the first real batch will tell
         except RuntimeError as error:
