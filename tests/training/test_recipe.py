@@ -199,12 +199,12 @@ class TestFromConfig:
         assert recipe.optimizer_config == {"momentum": 0.9, "nesterov": True}
         assert recipe.schedule_config == {"drops": 2, "gamma": 0.1}
         assert (recipe.lr, recipe.batch_size, recipe.epochs) == (0.01, 32, 7)
-        assert recipe.build_augmentation() == BatchAugmentation(Policy(horizontal_flip=0.5, shift=0.1))
+        assert recipe.build_augmentation() == BatchAugmentation(Policy(horizontal_flip=0.5, shift=0.07))
 
     def test_parts_of_an_augmentation_replace_those_of_the_policy(self, host):
         config = {**self.CONFIG, "train.horizontal_flip": 0.0, "train.rotation": 20, "train.mixup": 0.3}
         augmentation = Recipe.from_config(config, host, epochs=7).build_augmentation()
-        assert augmentation == BatchAugmentation(Policy(shift=0.1, rotation=20, mixup=0.3))
+        assert augmentation == BatchAugmentation(Policy(shift=0.07, rotation=20, mixup=0.3))
 
     def test_a_missing_plugin_is_named(self, host):
         with pytest.raises(BadInput, match="unknown architecture 'lineal'; did you mean 'linear'"):
