@@ -1,7 +1,7 @@
 """Ray Tune with ASHA and Optuna on one split, in the same time on the same cores: an optional comparison.
 
-    python -m venv /tmp/peers; /tmp/peers/bin/python -m pip install "ray[tune]" --editable .   # never into .venv
-    /tmp/peers/bin/python benchmarks/peers.py DATA [--minutes 10] [--epochs 20] [--seed 0] [--threads 2]
+    python -m venv ../peers; ../peers/bin/python -m pip install "ray[tune]" --editable .   # never into .venv
+    ../peers/bin/python benchmarks/peers.py DATA [--minutes 10] [--epochs 20] [--seed 0] [--threads 2]
 
 Space, networks, fold and test set, training loop and final fit are those of benchmarks/recipe.py; what differs is who
 decides: as many trials at once as there are threads, each on one, stopped by ASHA. The winner is scored on all folds

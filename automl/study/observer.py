@@ -8,7 +8,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 from automl.racing.race import Race
 from automl.study.leases import SharedLeases
 from automl.study.prepare import Prepared
-from automl.study.records import STANDING, recall_facts, recall_standing
+from automl.study.records import recall_facts, recall_standing, standing_mark
 from automl.study.watcher import Watcher
 
 
@@ -25,7 +25,7 @@ class Observer:
         self.leases = leases
         self.watcher = watcher
         trials = study.get_trials(deepcopy=False)
-        self._seen = {trial.number: _state(trial) for trial in trials}
+        self._seen = {trial.number: standing_mark(trial) for trial in trials}
         self._climbs: dict[int, int] = {}
         for trial in trials:
             race.standings[trial.number] = recall_standing(trial)
@@ -40,9 +40,9 @@ class Observer:
         self.leases.sync()
         for trial in self.study.get_trials(deepcopy=False):
             self._announce(trial)
-            if self._seen.get(trial.number) == _state(trial):
+            if self._seen.get(trial.number) == standing_mark(trial):
                 continue
-            self._seen[trial.number] = _state(trial)
+            self._seen[trial.number] = standing_mark(trial)
             self.race.standings[trial.number] = recall_standing(trial)
             if trial.state.is_finished():
                 self.watcher.ended(trial, self.race)
@@ -60,7 +60,3 @@ class Observer:
             return  # not all of its parameters are there yet
         self._climbs[trial.number] = lease.version
         self.watcher.climbing(trial.number, lease.rung, config)
-
-
-def _state(trial: FrozenTrial) -> tuple[TrialState, str]:
-    return trial.state, trial.user_attrs.get(STANDING, "")

@@ -49,6 +49,11 @@ def recall_facts(trial: FrozenTrial, objective: Objective) -> dict[str, Any]:
     return {objective.beside: known.get("beside"), "fold_epochs": trial.user_attrs.get("fold_epochs", 0)}
 
 
+def standing_mark(trial: FrozenTrial) -> tuple[TrialState, str]:
+    """What changes whenever a trial rests or ends: to be compared with an earlier look."""
+    return trial.state, trial.user_attrs.get(STANDING, "")
+
+
 def recall_standing(trial: FrozenTrial) -> Standing:
     """Where a trial stands by what was remembered of it."""
     known = json.loads(trial.user_attrs.get(STANDING, "{}"))

@@ -12,7 +12,7 @@ from automl.racing.race import Race
 from automl.study.budget import Budget
 from automl.study.forecast import Forecast
 from automl.study.leases import GRACE, Alone, Leases
-from automl.study.records import recall_race, recall_standing
+from automl.study.records import recall_race, recall_standing, standing_mark
 from automl.study.storage import storage_errors
 
 RETRIES = 2  # of a climb whose worker died
@@ -112,16 +112,13 @@ class Turns:
         if stuck and self.asked > len(self._seen):  # a worker died between taking a place and asking for its trial
             return self._ask(len(self._seen))
         for number, standing in self.race.standings.items():
-            lease = self.leases.held.get(f"trial {number}")
-            if not standing.climbing:
-                continue
-            if lease is None and stuck:  # its worker died between asking for it and taking the lease
-                turn = Turn(number, 0)
-            elif lease is not None and self.leases.is_dead(lease.worker):
-                turn = Turn(number, lease.rung, lease.attempt + 1)
-            else:
-                continue
-            return turn
+            if standing.climbing:
+                lease = self.leases.held.get(f"trial {number}")
+                if lease is not None and self.leases.is_dead(lease.worker):
+                    return Turn(number, lease.rung, lease.attempt + 1)
+                # Its worker died between asking for it and taking the lease, or searched alone in an earlier session.
+                if lease is None and (stuck or (number, 0) in self.broken_off):
+                    return Turn(number, 0)
         return None
 
     def _busy(self) -> bool:
@@ -147,9 +144,8 @@ class Turns:
         while f"slot {self.asked}" in self.leases.held:  # asked for, though the trial may not be there yet
             self.asked += 1
         for trial in trials:
-            known = trial.state, trial.user_attrs.get("race_standing", "")
-            if self._seen.get(trial.number) != known:
-                self._seen[trial.number] = known
+            if self._seen.get(trial.number) != standing_mark(trial):
+                self._seen[trial.number] = standing_mark(trial)
                 self.race.standings[trial.number] = recall_standing(trial)
                 self.forecast.recall([trial])
             self._mark_climbing(trial)

@@ -127,7 +127,9 @@ def test_every_other_python_example_runs(block: Block, run_folder: Path, monkeyp
     write_files(block.page, run_folder)
     monkeypatch.chdir(run_folder)
     monkeypatch.syspath_prepend(str(run_folder))
-    exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
+    names = {"__name__": "example"}
+    exec(compile(block.text, str(block), "exec"), names)
+    assert names.keys() > {"__name__", "__builtins__"}, "it imports and defines nothing"
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)

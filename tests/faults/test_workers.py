@@ -76,7 +76,7 @@ def test_parent_death_no_worker_lives_ten_seconds_longer(start, tmp_path):
     workers = wait_for(lambda: len(found := children(search.pid)) == 2 and found)
     search.kill()
     search.communicate()
-    wait_for(lambda: not any(is_alive(worker) for worker in workers), seconds=10)
+    assert wait_for(lambda: not any(is_alive(worker) for worker in workers), seconds=10)
 
 
 def test_signals_stop_all_workers_and_the_run_can_be_resumed_by_another_number_of_them(automl, start, tmp_path):
@@ -128,3 +128,18 @@ def test_poison_trial_a_config_that_kills_its_workers_fails_after_the_retries(au
     assert {trial["state"] for trial in deadly} == {"FAIL"}
     assert all("3 workers died of it" in trial["reason"] for trial in deadly)
     assert {trial["state"] for trial in trials if trial not in deadly} <= {"COMPLETE", "PRUNED"}
+
+
+def test_a_trial_that_a_search_without_workers_had_begun_is_gone_on_with_by_workers(automl, start, tmp_path):
+    run = tmp_path / "run"
+    alone = [*SMALL[: SMALL.index("--workers")], "--quiet"]
+    search = start("search", "digits", "--out", run, "--trials", "500", *alone)
+    wait_for(lambda: len(list((run / "checkpoints").glob("*"))) >= 2 if run.exists() else False)
+    search.kill()
+    search.communicate()
+    asked = len(board(automl, run)["trials"])
+    answer = automl("resume", run, "--trials", asked + 2, "--workers", "2", "--quiet")
+    assert answer.code == 0, answer.err
+    trials = board(automl, run)["trials"]
+    assert sorted(trial["number"] for trial in trials) == list(range(asked + 2))
+    assert all(trial["fold_epochs"] for trial in trials)  # the one that was broken off as well

@@ -34,10 +34,11 @@ def test_a_step_never_waits_for_the_device(stacked, make_recipe, make_cuda_run):
     run = make_cuda_run(make_recipe("lenet", lr=0.01), stacked=stacked)
     for _ in run.advance(1, 5):
         pass
-    ticks = []
+    ticks, watched = [], []
 
     def tick() -> None:
         torch.cuda.set_sync_debug_mode("error" if ticks else "default")
+        watched.extend(ticks[:1])
         ticks.append(1)
 
     run.executor.tick = tick
@@ -50,10 +51,11 @@ def test_a_step_never_waits_for_the_device(stacked, make_recipe, make_cuda_run):
 
     run.loss.score = score
     try:
-        for _ in run.advance(2, 5):
+        for _ in run.advance(2, 5):  # raises where the device was waited for
             pass
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert len(watched) > 10
 
 
 def test_out_of_memory_is_infeasible_and_the_memory_comes_back(make_recipe, make_cuda_run):

@@ -91,7 +91,9 @@ def test_names_of_architectures_are_text_in_a_picture():
 
 def test_predictions_are_drawn_against_the_truth():
     svg = draw_truth(np.arange(5.0), np.arange(5.0) + 0.1, "target")
-    ET.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
+    picture = ET.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
+    assert "target" in "".join(picture.itertext())
+    assert sum(element.tag.endswith("use") for element in picture.iter()) >= 5  # a mark for each sample
 
 
 def test_a_few_diverged_trials_do_not_stretch_the_axis():
