@@ -39,13 +39,15 @@ def go_on(
     folder: RunFolder,
     storage: optuna.storages.BaseStorage,
     storage_url: str | None,
+    workers: int,
     watch: MakeWatcher | None,
     interrupted: Callable[[], bool],
     report: bool = True,
 ) -> Run:
     """Races on, fits the final model, writes the report; with a new run and with an old one.
 
-    `storage_url` is where workers find the storage; None for the run's journal. Without `report`, nothing is drawn.
+    `storage_url` is where the `workers` find the storage; None for the run's journal. Without `report`, nothing is
+    drawn.
     """
     settings = prepared.settings
     record = folder.read_record()
@@ -80,13 +82,13 @@ def go_on(
         return run
 
     try:
-        if settings.workers > 1:
+        if workers > 1:
             observed = Race(prepared.ladder, finalists=settings.finalists)
             leases = SharedLeases(study._storage, study.study_name, "observer")
             observer = Observer(prepared, study, observed, leases, watcher)
-            Workers(prepared, study, storage_url, folder, budget, observer).run()
+            Workers(prepared, workers, study, storage_url, folder, budget, observer).run()
         work = Search(prepared, study, folder, budget, watcher, race)
-        if settings.workers == 1:
+        if workers == 1:
             work.run()
         work.prune_waiting()
         record["final"] = conclude(prepared, work, budget, watcher, record.get("final"))

@@ -99,7 +99,7 @@ class Settings(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     executor: Literal["auto", "serial", "fused"] = "auto"
     threads: Positive | None = None
-    workers: Positive = 1
+    workers: Positive | Literal["auto"] = "auto"
     storage: str | None = None
     study: str | None = None
     log_to: tuple[Literal["tensorboard", "mlflow"], ...] = ()
@@ -108,6 +108,14 @@ class Settings(BaseModel):
     @classmethod
     def _written_out(cls, value: Any) -> Any:
         return write_space(value) if isinstance(value, Mapping) else value
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _number_or_auto(cls, value: Any) -> Any:
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if number != "auto" and not (isinstance(number, int) and not isinstance(number, bool) and number >= 1):
+            raise ValueError("must be auto or a whole number from 1")
+        return number
 
     @field_validator("timeout", mode="before")
     @classmethod

@@ -30,7 +30,9 @@ Timeout = Annotated[
 ]
 Device = Annotated[str | None, _option("--device", help="auto, cpu, cuda or cuda:N.", panel=MACHINE)]
 Threads = Annotated[int | None, _option("--threads", help="CPU threads, of all workers together.", panel=MACHINE)]
-Workers = Annotated[int | None, _option("--workers", help="Processes that search side by side [1].", panel=MACHINE)]
+Workers = Annotated[
+    str | None, _option("--workers", metavar="N", help="Processes that search side by side [auto].", panel=MACHINE)
+]
 Storage = Annotated[
     str | None,
     _option("--storage", help="Optuna storage URL instead of the run's journal (also $AUTOML_STORAGE).", panel=MACHINE),

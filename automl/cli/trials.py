@@ -107,6 +107,6 @@ def _print_replay(result: Replay) -> None:
         typer.echo("now:      " + ", ".join(result.changed))
     elif not result.equal:
         typer.echo(
-            f"the same {executor} training, device and versions now: a plugin's code, the number of threads or the "
-            "processor may be another"
+            f"the same {executor} training, device, threads and versions now: a plugin's code or the processor may be "
+            "another"
         )

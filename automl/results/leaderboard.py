@@ -83,6 +83,7 @@ def make_row(trial: FrozenTrial, objective: Objective, space: Space, rescored: M
         "parameters": known.get("parameters"),
         "seconds": known.get("seconds", 0.0),
         "executor": known.get("executor"),
+        "threads": known.get("threads"),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from automl.errors import RunError
 from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
@@ -24,7 +25,7 @@ TOLERANCE = 1e-6
 @dataclass(frozen=True)
 class Replay:
     """A trial's curves as recorded and as trained again. `then` and `now` say where: device, precision, executor,
-    versions."""
+    threads, versions."""
 
     trial: int
     recorded: Curves
@@ -80,7 +81,9 @@ def replay_trial(prepared: Prepared, folder: RunFolder, row: Mapping[str, Any], 
     if recorded is None or not recorded.fold_epochs:
         why = f" ({row['reason']})" if row["reason"] else ""
         raise RunError(f"trial {number} has no curves{why}: no epoch of it is on record that a replay could repeat")
-    # As the search trained it; a difference would show as one in the curves.
+    # As the search trained it; a difference would show as one in the curves. Sums over other threads end in other bits.
+    if row["threads"]:
+        torch.set_num_threads(row["threads"])
     run = prepared.trial_run(row["config"], number, prepared.resident(), stacked=row["executor"] == "fused")
     replayed = Curves.of(np.full_like(recorded.values, np.nan), prepared.objective)
     try:
@@ -93,8 +96,8 @@ def replay_trial(prepared: Prepared, folder: RunFolder, row: Mapping[str, Any], 
         number,
         recorded,
         replayed,
-        then=_circumstances(record["device"], record["precision"], row["executor"], record["versions"]),
-        now=_circumstances(str(prepared.device), precision, run.executor.name, versions()),
+        then=_circumstances(record["device"], record["precision"], row["executor"], row["threads"], record["versions"]),
+        now=_circumstances(str(prepared.device), precision, run.executor.name, torch.get_num_threads(), versions()),
     )
 
 
@@ -129,5 +132,7 @@ def _advance_as_recorded(run: TrialRun, recorded: Curves, ladder: Ladder) -> Ite
             yield from run.advance(int(lengths[folds - 1]), folds)
 
 
-def _circumstances(device: str, precision: str, executor: str, numbers: Mapping[str, str]) -> dict[str, Any]:
-    return {"device": device, "precision": precision, "executor": executor, **numbers}
+def _circumstances(
+    device: str, precision: str, executor: str, threads: int | None, numbers: Mapping[str, str]
+) -> dict[str, Any]:
+    return {"device": device, "precision": precision, "executor": executor, "threads": threads, **numbers}

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import optuna
+import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.resident import Resident
@@ -286,6 +287,7 @@ def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
         "fold_epochs": curves.fold_epochs,
         "peak_memory": run.peak_memory,
         "executor": run.executor.name,
+        "threads": torch.get_num_threads(),
     }
     if run.executor.reason not in ("", NOT_ASKED):
         costs["executor_reason"] = run.executor.reason
