@@ -12,6 +12,7 @@ from typing import Any
 
 from automl.errors import SpaceError, did_you_mean
 from automl.spaces.domains import Domain, fit_domain
+from automl.spaces.first import fit_first, read_first
 from automl.spaces.parameters import Parameter, Text
 from automl.spaces.space import GROUPS, NAMED, Catalogue, Group, Space
 from automl.spaces.training import KNOWN, LIMITS, TECHNIQUES, TRAINING
@@ -19,7 +20,7 @@ from automl.spaces.yaml_file import Document, kind_of, parse_value, shortened
 
 At = Callable[..., str]
 
-TOP_LEVEL = ("architectures", "training", "description")
+TOP_LEVEL = ("architectures", "training", "first", "description")
 CHOICES = ("architecture", *(f"train.{key}" for key in NAMED))
 
 
@@ -50,13 +51,14 @@ def merge(
     # the choices of names first: an override of `train.sgd.momentum` may come before `train.optimizer=sgd`
     for name in sorted(values, key=lambda name: name not in CHOICES):
         _override(name, values[name], sections, catalogue)
-    return Space(**sections)
+    return Space(**sections | {"first": fit_first(sections["first"], Space(**sections).parameters())})
 
 
 def _defaults(catalogue: Catalogue) -> dict[str, Any]:
     """All that the plugins declare, but no augmentation: only a space that names one has it."""
     sections = _everything(catalogue)
     augmentations = sections["augmentations"]
+    sections["first"] = ()
     return sections | {"augmentations": {"none": augmentations["none"]} if "none" in augmentations else augmentations}
 
 
@@ -83,11 +85,16 @@ def _read_document(document: Document, catalogue: Catalogue) -> dict[str, Any]:
             sections[key] = _names(value, catalogue.architectures, "architecture", lambda *k: at("architectures", *k))
         elif key == "training":
             sections |= _read_training(value, catalogue, lambda *k: at("training", *k))
+        elif key == "first":
+            continue  # when all domains are known
         elif key == "description":
             if not isinstance(value, str):
                 raise SpaceError(at(key), f"must be a text, not {kind_of(value)}")
         else:
             raise SpaceError(at(key), f"unknown key '{shortened(key)}'{did_you_mean(key, TOP_LEVEL)}")
+    if "first" in document.value:
+        domains, known = Space(**sections).parameters(), Space(**_everything(catalogue)).parameters()
+        sections["first"] = read_first(document.value["first"], domains, known, lambda *k: at("first", *k))
     return sections
 
 

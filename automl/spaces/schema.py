@@ -40,6 +40,11 @@ def json_schema(catalogue: Catalogue) -> Schema:
                 "The architectures to choose from; left out: all but those with a text parameter.",
             ),
             "training": _object(training, "How every trial is trained."),
+            "first": {
+                "description": "Configs to try before any is drawn, by full names; what they leave out is drawn.",
+                "type": "array",
+                "items": {"type": "object", "additionalProperties": _ANY_SCALAR, "required": ["architecture"]},
+            },
         },
         "additionalProperties": False,
     }

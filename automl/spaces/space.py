@@ -52,7 +52,8 @@ class Space:
     """A search space: the architectures, optimizers, schedules and augmentations to choose from, with their domains.
 
     `training` holds the domains of `train.lr` and the like; those of `train.optimizer`, `train.schedule` and
-    `train.augmentation` follow from `optimizers`, `schedules` and `augmentations`. Raises `SpaceError` when there is
+    `train.augmentation` follow from `optimizers`, `schedules` and `augmentations`. `first` are configs to begin with,
+    by full names; what they leave out is drawn. Raises `SpaceError` when there is
     nothing to choose from or two names collide.
     """
 
@@ -61,6 +62,7 @@ class Space:
     optimizers: Mapping[str, Group]
     schedules: Mapping[str, Group]
     augmentations: Mapping[str, Group]
+    first: tuple[Config, ...] = ()
 
     def __post_init__(self) -> None:
         for kind in GROUPS:
@@ -95,22 +97,25 @@ class Space:
     def to_json(self) -> dict[str, Any]:
         """The space as a JSON value, each domain as in YAML; `from_json` gives an equal space back."""
         groups = {kind: {name: _write(group) for name, group in getattr(self, kind).items()} for kind in GROUPS}
-        return groups | {"training": _write(self.training)}
+        first = {"first": [dict(config) for config in self.first]} if self.first else {}
+        return groups | {"training": _write(self.training)} | first
 
     @classmethod
     def from_json(cls, value: Any, place: str = "search space") -> Space:
         """The space that `to_json` wrote, also when the keys were sorted since. Raises `SpaceError` at `place`."""
         try:
             groups = {kind: {name: _read(group) for name, group in value[kind].items()} for kind in GROUPS}
-            return cls(training=_read(value["training"], before=NAMED), **groups)
+            first = tuple(dict(config) for config in value.get("first", ()))
+            return cls(training=_read(value["training"], before=NAMED), first=first, **groups)
         except SpaceError as error:
             raise SpaceError(place, f"is damaged: {error}") from error
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SpaceError(place, f"is damaged: {type(error).__name__}: {error}") from error
 
     def fingerprint(self) -> str:
-        """The SHA-256 of the space's canonical JSON, in hexadecimal: equal spaces have the same one."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """The SHA-256 of the domains' canonical JSON, in hexadecimal: equal domains have the same one."""
+        domains = {key: value for key, value in self.to_json().items() if key != "first"}
+        canonical = json.dumps(domains, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def difference(self, other: Space) -> list[str]:

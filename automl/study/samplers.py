@@ -50,7 +50,7 @@ def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, s
     """
     number = derive_seed(seed, "sampler", worker, trials) % 2**32
     families = sorted(space.architectures)
-    startup = max(STARTUP, EACH_FIRST * len(families))
+    startup = max(STARTUP, len(space.first) + EACH_FIRST * len(families))
     if name == "random":
         return optuna.samplers.RandomSampler(seed=number)
     if name == "grid":
@@ -58,7 +58,7 @@ def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, s
     if name == "gp":
         # A Gaussian process looks at COMPLETE trials only.
         gp = optuna.samplers.GPSampler(seed=number, n_startup_trials=startup)
-        return WatchingSampler(gp, standings, families, seen_as=TrialState.COMPLETE)
+        return WatchingSampler(gp, standings, families, space.first, seen_as=TrialState.COMPLETE)
     if name == "cmaes":
         try:
             import cmaes  # noqa: F401
@@ -67,7 +67,7 @@ def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, s
         return optuna.samplers.CmaEsSampler(seed=number, warn_independent_sampling=False)
     with quiet_optuna():
         tpe = optuna.samplers.TPESampler(multivariate=True, group=True, seed=number, n_startup_trials=startup)
-    return WatchingSampler(tpe, standings, families)
+    return WatchingSampler(tpe, standings, families, space.first)
 
 
 def make_grid(space: Space) -> dict[str, list[Any]]:
@@ -117,7 +117,8 @@ class WatchingSampler(BaseSampler):
     For Optuna a trial that waits for its promotion is RUNNING, and samplers do not learn from running trials. In a race
     nearly all trials wait until the end, so a sampler without this view would draw at random all along.
 
-    At first each of the `families` (architectures) gets its turns: what was never drawn is never learnt about.
+    The trials of the lowest numbers have the values of `first`, as far as it names any. Then each of the `families`
+    (architectures) gets its turns: what was never drawn is never learnt about.
     """
 
     def __init__(
@@ -125,11 +126,13 @@ class WatchingSampler(BaseSampler):
         inner: BaseSampler,
         standings: Standings,
         families: Sequence[str] = (),
+        first: Sequence[Mapping[str, Any]] = (),
         seen_as: TrialState = TrialState.PRUNED,
     ):
         self.inner = inner
         self.standings = standings
         self.families = families
+        self.first = first
         self.seen_as = seen_as
 
     def _view(self, study: optuna.Study) -> optuna.Study:
@@ -148,7 +151,10 @@ class WatchingSampler(BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """As Optuna's, but for the architecture of the first trials."""
+        """As Optuna's, but for the first trials."""
+        known = self.first[trial.number] if trial.number < len(self.first) else {}
+        if param_name in known:
+            return known[param_name]
         if param_name == "architecture" and self.families:
             drawn = Counter(t.params.get(param_name) for t in study.get_trials(deepcopy=False))
             least = min(self.families, key=lambda family: drawn[family])
