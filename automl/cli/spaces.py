@@ -43,7 +43,7 @@ def check(
 ) -> None:
     """Merge a search space with the plugins; print every parameter with its domain, and the fingerprint.
 
-    Exit code 2: the file is wrong; the message says where.
+    The configs that a search begins with are printed too. Exit code 2: the file is wrong; the message says where.
     """
     from automl.spaces.domains import domain_text
     from automl.spaces.library import find_space
@@ -55,10 +55,13 @@ def check(
     merged = merge(document, host.catalogue(), architectures=architecture or (), overrides=overrides or ())
     parameters = {name: domain_text(domain) for name, domain in merged.parameters().items()}
     if as_json:
-        shown = {"space": file, "fingerprint": merged.fingerprint(), "parameters": parameters}
+        first = [dict(config) for config in merged.first]
+        shown = {"space": file, "fingerprint": merged.fingerprint(), "parameters": parameters, "first": first}
         typer.echo(json.dumps(shown, indent=2))
     else:
         _print_table(("parameter", "domain"), list(parameters.items()))
+        for config in merged.first:
+            typer.echo("first " + ", ".join(f"{name}={json.dumps(value)}" for name, value in config.items()))
         typer.echo(f"fingerprint {merged.fingerprint()}")
 
 

@@ -76,6 +76,10 @@ def test_check_takes_a_built_in_name_overrides_and_architectures():
     assert changed["parameters"]["architecture"] == "lenet"
     assert changed["parameters"]["train.lr"] == "0.01"
     assert changed["fingerprint"] != plain["fingerprint"]
+    assert {config["architecture"] for config in plain["first"]} == {"lenet", "resnet"}
+    assert {config["architecture"] for config in changed["first"]} == {"lenet"}
+    assert all("train.lr" not in config for config in changed["first"])
+    assert 'first architecture="lenet", lenet.width=2' in run("space", "check", "images").stdout
 
 
 def test_check_names_the_line_and_the_nearest_name_of_a_mistake(file):
