@@ -9,8 +9,10 @@ augmentation. Each has the same time. Prints a table in Markdown: CV log loss, t
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import automl
@@ -42,10 +44,15 @@ def main() -> None:
                 )
                 score = run.best["score"] if run.best is not None else float("nan")
                 found[kind].append((score, run.test["log_loss"], run.test["accuracy"]))
-            print(f"| {seed} | {kind} | " + " | ".join(f"{value:.3f}" for value in found[kind][-1]) + " |", flush=True)
+            print(line(seed, kind, found[kind][-1]), flush=True)
     for kind, rows in found.items():
         means = [statistics.mean(column) for column in zip(*rows, strict=True)]
-        print(f"| mean | {kind} | " + " | ".join(f"{value:.3f}" for value in means) + " |")
+        print(line("mean", kind, means))
+
+
+def line(seed: int | str, kind: str, values: Iterable[float]) -> str:
+    """A row of the table; `-` where no trial was complete, so that there is no cross-validated score."""
+    return f"| {seed} | {kind} | " + " | ".join("-" if math.isnan(v) else f"{v:.3f}" for v in values) + " |"
 
 
 if __name__ == "__main__":
