@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import torch
 
+from automl.data.atomic import remove_abandoned
 from automl.data.given import Given, take
 from automl.data.splits import load_splits, save_splits
 from automl.errors import BadInput, RunError, SettingsError
@@ -139,19 +140,23 @@ def resume(
     """Goes on with a run that was interrupted, or with a larger budget (`trials=`, `timeout=`).
 
     `data` are the arrays that the run was begun with, needed only where they were too large for its folder.
-    Other settings may be changed only where they do not change what is searched: `device`, `threads`, `storage` (with
-    its password). Raises `RunError` when the data or the search space have changed, and what `search` raises.
+    Other settings may be changed only where they do not change what is searched: `device`, `threads`, `trial_timeout`,
+    `storage` (with its password). Raises `RunError` when the data or the search space have changed, and what `search`
+    raises.
     """
     folder = RunFolder(run)
     record = folder.read_record()
     prepared = _prepare_again(folder, record, changes, data)
     with folder.lock():
-        if not folder.splits.exists():  # killed before they were written: the seed makes the same ones
-            with storage_errors():
+        with storage_errors():
+            remove_abandoned(folder.path)
+            if not folder.splits.exists():  # killed before they were written: the seed makes the same ones
                 save_splits(prepared.splits, folder.splits)
         prepared = Prepared(**{**prepared.__dict__, "splits": load_splits(folder.splits)})
-        record = {**folder.read_record(), "settings": {**record["settings"], "trials": prepared.settings.trials}}
-        folder.write_record(record)
+        changed = {name: getattr(prepared.settings, name) for name in ("trials", "trial_timeout")}
+        record = {**folder.read_record(), "settings": {**record["settings"], **changed}}
+        with storage_errors():
+            folder.write_record(record)
         storage_url = storage_url_of(record, prepared.settings.storage)
         workers = count_workers(prepared, storage_url)
         storage = open_storage(storage_url, folder.journal)

@@ -81,14 +81,16 @@ def go_on(
         prepared.host.notify("automl_search_finished", run=facts, summary=run.summary)
         return run
 
+    # What hangs can be killed in a process of its own only.
+    supervised = workers > 1 or settings.trial_timeout is not None
     try:
-        if workers > 1:
+        if supervised:
             observed = Race(prepared.ladder, finalists=settings.finalists)
             leases = SharedLeases(study._storage, study.study_name, "observer")
             observer = Observer(prepared, study, observed, leases, watcher)
             Workers(prepared, workers, study, storage_url, folder, budget, observer).run()
         work = Search(prepared, study, folder, budget, watcher, race)
-        if workers == 1:
+        if not supervised:
             work.run()
         work.prune_waiting()
         record["final"] = conclude(prepared, work, budget, watcher, record.get("final"))

@@ -57,8 +57,9 @@ class Settings(BaseModel):
     """What a user decides about a search. The field's name is the option's name on the command line.
 
     `data` and the four fields after it say what to learn from; `space`, `architectures`, `overrides` and `weights` what
-    to search; `trials` and `timeout` (seconds) how long; `folds`, `epochs`, `metric`, `ladder`, `finalists`, `patience`
-    and `tolerance` define the race, `repeats` and `final` what follows; the rest is about the machine and the records.
+    to search; `trials`, `timeout` and `trial_timeout` (seconds) how long; `folds`, `epochs`, `metric`, `ladder`,
+    `finalists`, `patience` and `tolerance` define the race, `repeats` and `final` what follows; the rest is about the
+    machine and the records.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +83,7 @@ class Settings(BaseModel):
 
     trials: Positive = 50
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    trial_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     sampler: Literal["tpe", "random", "grid", "gp", "cmaes"] = "tpe"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -117,7 +119,7 @@ class Settings(BaseModel):
             raise ValueError("must be auto or a whole number from 1")
         return number
 
-    @field_validator("timeout", mode="before")
+    @field_validator("timeout", "trial_timeout", mode="before")
     @classmethod
     def _duration(cls, value: Any) -> Any:
         return parse_duration(value) if isinstance(value, str) else value

@@ -28,6 +28,10 @@ Trials = Annotated[int | None, _option("--trials", help="How many configs to try
 Timeout = Annotated[
     str | None, _option("--timeout", metavar="10m", help="Hard deadline, e.g. 90s, 10m, 1h30m.", panel=RACE)
 ]
+TrialTimeout = Annotated[
+    str | None,
+    _option("--trial-timeout", metavar="10m", help="A trial that takes longer in all fails.", panel=RACE),
+]
 Device = Annotated[str | None, _option("--device", help="auto, cpu, cuda or cuda:N.", panel=MACHINE)]
 Threads = Annotated[int | None, _option("--threads", help="CPU threads, of all workers together.", panel=MACHINE)]
 Workers = Annotated[
@@ -97,6 +101,7 @@ def search(
     ] = None,
     trials: Trials = None,
     timeout: Timeout = None,
+    trial_timeout: TrialTimeout = None,
     folds: Annotated[int | None, _option("--folds", help="K of the cross-validation [5].", panel=RACE)] = None,
     epochs: Annotated[int | None, _option("--epochs", help="Epochs of a full training [20].", panel=RACE)] = None,
     metric: Annotated[
@@ -155,7 +160,8 @@ def search(
         "target": target, "task": task, "groups": groups, "image_size": image_size, "skip_bad": skip_bad,
         "follow_links": follow_links, "test_fraction": test_fraction, "space": space, "weights": weights,
         "max_params": max_params,
-        "sampler": sampler, "trials": trials, "timeout": timeout, "folds": folds, "epochs": epochs, "metric": metric,
+        "sampler": sampler, "trials": trials, "timeout": timeout,
+        "trial_timeout": trial_timeout, "folds": folds, "epochs": epochs, "metric": metric,
         "ladder": ladder,
         "finalists": finalists, "repeats": repeats, "final": final, "patience": patience, "tolerance": tolerance,
         "seed": seed, "device": device,
@@ -177,6 +183,7 @@ def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     trials: Trials = None,
     timeout: Timeout = None,
+    trial_timeout: TrialTimeout = None,
     device: Device = None,
     threads: Threads = None,
     workers: Workers = None,
@@ -196,6 +203,7 @@ def resume(
             run,
             trials=trials,
             timeout=timeout,
+            trial_timeout=trial_timeout,
             device=device,
             threads=threads,
             workers=workers,

@@ -8,9 +8,11 @@ from typing import Any
 import optuna
 
 from automl.data.resident import Resident
+from automl.errors import RunError
+from automl.failpoints import passing
 from automl.results.fitting import fit_final
 from automl.results.mistakes import save_mistakes
-from automl.results.model import Model, save_model
+from automl.results.model import Model, read_about, save_model
 from automl.results.rescoring import Rescoring
 from automl.results.tested import describe_test, predict_test, save_tested, test_scores
 from automl.results.winner import Winner, as_finalist, choose, find_finalists
@@ -37,7 +39,7 @@ def conclude(
     racing, left_out = rescoring.run(finalists)
     winner = choose(racing, prepared.objective, dropped=len(finalists) - len(racing))
     choice = {"words": winner.words, "folds": winner.folds, "rescoring": left_out}
-    if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final):
+    if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final, work.folder):
         return {**earlier, "choice": choice}
     watcher.fitting(winner.finalist.number, winner.finalist.epochs)
     found = _fit_and_test(prepared, winner, work.resident, budget, work)
@@ -62,16 +64,25 @@ def fit_later(
     return fit_final(prepared, finalist, prepared.resident(), Budget(trials=0), kind, folder)
 
 
-def _is_fitted(final: Mapping[str, Any], winner: Winner, kind: str) -> bool:
-    """Whether the final model of an earlier session is this winner's."""
-    same = final["trial"] == winner.finalist.number and final.get("kind", "refit") == kind
-    return same and not final["cut_short"]
+def _is_fitted(final: Mapping[str, Any], winner: Winner, kind: str, folder: RunFolder) -> bool:
+    """Whether the final model of an earlier session is this winner's, and is there: a session may have died since,
+    after it had replaced the model and before it could say so.
+    """
+    wanted = winner.finalist.number, kind
+    if (final["trial"], final.get("kind", "refit")) != wanted or final["cut_short"]:
+        return False
+    try:
+        about = read_about(folder.model)
+    except RunError:
+        return False
+    return (about["trial"], about.get("final", "refit")) == wanted
 
 
 def _fit_and_test(
     prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, work: Search
 ) -> dict[str, Any]:
     folder, finalist, kind = work.folder, winner.finalist, prepared.settings.final
+    passing("final")
     model = fit_final(prepared, finalist, resident, budget, kind, folder)
     with storage_errors():
         path = save_model(model, folder.model)

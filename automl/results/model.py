@@ -19,7 +19,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from automl.data.atomic import write_atomic
+from automl.data.atomic import write_together
 from automl.data.dataset import Column
 from automl.data.given import is_frame, table_of
 from automl.data.tables import encode
@@ -96,17 +96,27 @@ def _as_samples(x: ArrayLike | Tensor, shape: tuple[int, ...]) -> Tensor:
 def save_model(model: Model, folder: Path) -> Path:
     """Writes the model into `folder`, whole or not at all; returns the folder.
 
-    The description is written last and carries the SHA-256 of the weights, so that a half-written model is noticed.
+    The description carries the SHA-256 of the weights, so that a model that was replaced by half is noticed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # contiguous() in the default layout: channels-last is a matter of training.
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in model.module.state_dict().items()}
     weights = safetensors.torch.save(tensors)
     description = {**model.about, "format": FORMAT, "sha256": hashlib.sha256(weights).hexdigest()}
-    write_atomic(folder / WEIGHTS, lambda file: file.write(weights))
     text = json.dumps(description, indent=2, ensure_ascii=False)
-    write_atomic(folder / DESCRIPTION, lambda file: file.write(text.encode()))
+    # On a full disk the model that was there before stays whole.
+    write_together(
+        {
+            folder / WEIGHTS: lambda file: file.write(weights),
+            folder / DESCRIPTION: lambda file: file.write(text.encode()),
+        }
+    )
     return folder
+
+
+def read_about(folder: Path) -> Mapping[str, Any]:
+    """What `model.json` says. Raises `RunError` when there is no model, or its files do not belong together."""
+    return _read(folder)[0]
 
 
 def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from automl.data.atomic import write_atomic
-from automl.errors import RunError, did_you_mean
+from automl.errors import MachineFailed, RunError, did_you_mean
 
 
 class RunFolder:
@@ -77,21 +77,25 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Holds the run for this process; the kernel gives it back when the process dies, however it dies.
 
-        Raises `RunError` naming the process that holds it.
+        Raises `RunError` naming the process that holds it, and `MachineFailed`.
         """
-        with (self.path / "run.lock").open("a+") as file:
+        path = self.path / "run.lock"
+        try:
+            file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise MachineFailed(f"the disk failed: {error.strerror} ({path})") from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.seek(0)
-                process = file.read().strip() or "?"
+                process = file.read().decode(errors="replace").strip() or "?"
                 raise RunError(
                     f"{self.path}: process {process} is searching here; wait for it, or choose another --out"
                 ) from None
-            file.seek(0)
-            file.truncate()
-            file.write(str(os.getpid()))
-            file.flush()
+            with suppress(OSError):  # on a full disk nobody is told who holds it
+                file.truncate(0)
+                file.write(str(os.getpid()).encode())
             yield
 
 

@@ -10,6 +10,7 @@ the worker's climbs free for others; what it comes with afterwards is an older v
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -19,7 +20,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-GRACE = 30.0  # seconds
+GRACE = float(os.environ.get("AUTOML_GRACE", "30"))  # seconds; tests wait for less
 BEATS = 6  # in a grace period
 GONE = -1  # the counter of a worker that is known to have ended
 
@@ -38,7 +39,9 @@ class Lease(NamedTuple):
 
 
 class Leases(Protocol):
-    """What a search knows of the other workers."""
+    """What a search knows of the other workers; `grace` is how long, in seconds, one may show no life."""
+
+    grace: float
 
     def sync(self) -> None:
         """Reads what the others have claimed."""
@@ -65,6 +68,7 @@ class Alone:
     """The leases of a search that no other process takes part in: nothing is written."""
 
     held: dict[str, Lease] = {}  # noqa: RUF012  (never changed)
+    grace = GRACE
 
     def sync(self) -> None:
         """Nobody claims anything."""
@@ -107,6 +111,7 @@ class SharedLeases:
         self._clock = clock
         self._study = open_leases(storage, study)
         self.held: dict[str, Lease] = {}
+        self.newest: dict[str, tuple[str, int]] = {}  # of each worker: what it claimed last, and the version
         self._read = 0
         self._counter = 0
         self._seen: dict[str, tuple[int | None, float]] = {}
@@ -122,9 +127,10 @@ class SharedLeases:
                 again = before is not None and before.rung == known["rung"]
                 attempt = before.attempt + 1 if again and before is not None else 1
                 self.held[thing] = Lease(known["worker"], known["rung"], version, attempt)
+                self.newest[known["worker"]] = thing, version
         self._read = len(claims)
         counters = self.storage.get_study_user_attrs(self._study)
-        for worker in {lease.worker for lease in self.held.values()}:
+        for worker in self.newest:
             counter = counters.get(_counter_of(worker))
             if worker not in self._seen or self._seen[worker][0] != counter:
                 self._seen[worker] = counter, self._clock()

@@ -15,6 +15,8 @@ def set_up_logging() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    # A trial that was killed between two checkpoints reports some epochs twice.
+    warnings.filterwarnings("ignore", message="The reported value is ignored")
     logging.basicConfig(level=logging.WARNING, format="automl: %(message)s", stream=sys.stderr)
 
 

@@ -27,13 +27,9 @@ class Observer:
         trials = study.get_trials(deepcopy=False)
         self._seen = {trial.number: standing_mark(trial) for trial in trials}
         self._climbs: dict[int, int] = {}
+        self.told = 0  # how many trials have come to something, a rung or an end
         for trial in trials:
             race.standings[trial.number] = recall_standing(trial)
-
-    @property
-    def ended(self) -> int:
-        """How many trials are complete, pruned or failed."""
-        return sum(state.is_finished() for state, _ in self._seen.values())
 
     def look(self) -> None:
         """Tells what is new since the last time."""
@@ -45,8 +41,10 @@ class Observer:
             self._seen[trial.number] = standing_mark(trial)
             self.race.standings[trial.number] = recall_standing(trial)
             if trial.state.is_finished():
+                self.told += 1
                 self.watcher.ended(trial, self.race)
             elif self.race.standings[trial.number].waiting:
+                self.told += 1
                 self.watcher.waiting(trial.number, self.race, recall_facts(trial, self.prepared.objective))
 
     def _announce(self, trial: FrozenTrial) -> None:

@@ -82,7 +82,7 @@ def check_unchanged(prepared: Prepared, record: Mapping[str, Any]) -> None:
         )
 
 
-CHANGEABLE = {"trials", "timeout", "device", "threads", "workers", "storage"}
+CHANGEABLE = {"trials", "timeout", "trial_timeout", "device", "threads", "workers", "storage"}
 
 
 def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:

@@ -1,18 +1,21 @@
-"""The search: ask, climb, tell. A trial's whole life stands in `Search._climb`."""
+"""The search: ask, climb, tell. A trial's whole life stands in `Search._attempt`."""
 
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from typing import Any
 
 import optuna
 import torch
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.resident import Resident
 from automl.errors import Infeasible, MachineFailed, NoTrialSucceeded, RunError, TrialFailed
+from automl.failpoints import passing
 from automl.racing.climb import Outcome, climb
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule, default_patience
@@ -21,6 +24,7 @@ from automl.study.budget import Budget, OutOfTime, Stop
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
 from automl.study.leases import Alone, LeaseLost, Leases
+from automl.study.overtime import seconds_so_far, too_long
 from automl.study.prepare import Prepared
 from automl.study.records import describe, remember_result, remember_standing
 from automl.study.storage import storage_errors
@@ -71,6 +75,7 @@ class Search:
         self.forecast = Forecast(race, settings.repeats, settings.final)
         self.leases = leases or Alone()
         self.turns = Turns(study, race, budget, self.forecast, self.leases)
+        self.until = math.inf  # when the present trial has taken too long, on the monotonic clock
         self.stopped: dict[int, Curves] = {}  # the curves of a climb that was stopped in its midst
         self.failures: list[str] = []
 
@@ -89,11 +94,22 @@ class Search:
             log.info("time is up after %.0f s", self.budget.elapsed)
 
     def _climb(self, turn: Turn) -> None:
-        """Takes a trial to a rung: build or restore, train, classify what went wrong, record, tell."""
+        """Takes a trial to a rung, unless another worker has taken it over meanwhile: then only its result counts."""
+        try:
+            self._attempt(turn)
+        except (LeaseLost, UpdateFinishedTrialError):
+            log.warning("trial %d was taken over by another worker; what this one found is dropped", turn.trial)
+            self.stopped.pop(turn.trial, None)
+            self.turns.forget(turn.trial)
+
+    def _attempt(self, turn: Turn) -> None:
+        """A trial's whole climb: build or restore, train, classify what went wrong, record, tell."""
         number, rung = turn.trial, turn.rung
         with storage_errors():
             trial = optuna.Trial(self.study, self._trial_id(number))
             config = self.prepared.space.suggest(trial)
+        if (limit := self.prepared.settings.trial_timeout) is not None:
+            self.until = time.monotonic() + limit - seconds_so_far(trial)
         self.race.standings[number].family = str(config["architecture"])
         self.watcher.climbing(number, rung, config)
         curves = self._no_curves()
@@ -108,9 +124,7 @@ class Search:
         except Stop:
             self.stopped[number] = curves
             raise
-        except LeaseLost:
-            log.warning("trial %d was taken over by another worker; what this one found is dropped", number)
-        except MachineFailed:
+        except (LeaseLost, UpdateFinishedTrialError, MachineFailed):
             raise
         except Infeasible as error:
             self._end(trial, run, curves, TrialState.PRUNED, "infeasible", str(error))
@@ -131,8 +145,14 @@ class Search:
             self.resident,
             stacked=self.prepared.stacked,
             timing=self.timing,
-            tick=self.budget.check,
+            tick=self._tick,
         )
+
+    def _tick(self) -> None:
+        """Before each batch: whether there is time left, for the search and for the trial."""
+        self.budget.check()
+        if time.monotonic() > self.until:
+            raise TrialFailed(too_long(self.prepared.settings.trial_timeout or math.inf))
 
     def _restore(self, run: TrialRun, number: int, fresh: Curves) -> Curves:
         """The curves of the trial's checkpoint; a trial without a readable one starts again."""
@@ -156,7 +176,9 @@ class Search:
             except StopIteration as ended:
                 outcome: Outcome = ended.value
                 return outcome
+            passing("epoch")
             self._report(trial, curves, results)
+            passing("report")
             self.watcher.epoch(trial.number, rung, curves)
             if time.monotonic() - saved > SAVE_EVERY:
                 self._check_lease(trial.number)
@@ -178,12 +200,14 @@ class Search:
                 raise LeaseLost
 
     def _save(self, run: TrialRun, number: int, curves: Curves) -> None:
+        passing("checkpoint")
         with storage_errors():
             run.save(self.folder.checkpoint(number), curves)
 
     def _record(self, trial: optuna.Trial, run: TrialRun, curves: Curves, outcome: Outcome) -> None:
         """After a climb that went well: the trial waits, is complete, or is pruned as overfitting."""
         standing = self.race.standings[trial.number]
+        self.failures.clear()
         self.forecast.learn(trial.number, run.seconds, curves)
         if standing.complete:
             self._save(run, trial.number, curves)
@@ -210,7 +234,8 @@ class Search:
         detail: str = "",
         outcome: Outcome | None = None,
     ) -> None:
-        """Tells Optuna how a trial ended and writes down what it came to."""
+        """Tells Optuna how a trial ended and writes down what it came to; raises `LeaseLost` if others have it."""
+        self._check_lease(trial.number)
         facts: dict[str, Any] = {"reason": reason}
         if detail:
             facts["detail"] = detail
@@ -232,7 +257,11 @@ class Search:
             remember_standing(trial, self.race.standings[trial.number])
             remember_result(trial, self.folder, curves, facts)
             value = curves.objective.value(outcome.score) if state == TrialState.COMPLETE and outcome else None
+            passing("tell")
+            if self._frozen(trial.number).state.is_finished():
+                raise LeaseLost
             self.study.tell(trial.number, value, state=state)
+        passing("told")
         if state != TrialState.COMPLETE:
             self.race.leave(trial.number)
             self.folder.checkpoint(trial.number).unlink(missing_ok=True)

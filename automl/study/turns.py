@@ -8,10 +8,11 @@ from typing import NamedTuple
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automl.failpoints import passing
 from automl.racing.race import Race
 from automl.study.budget import Budget
 from automl.study.forecast import Forecast
-from automl.study.leases import GRACE, Alone, Leases
+from automl.study.leases import Alone, Leases
 from automl.study.records import recall_race, recall_standing, standing_mark
 from automl.study.storage import storage_errors
 
@@ -54,6 +55,7 @@ class Turns:
         forecast.recall(trials)
         self.asked = len(trials)
         self._seen: dict[int, tuple[TrialState, str]] = {}
+        self._resting: set[int] = set()  # trials that reached their rung, by what their workers wrote down
         self._unchanged: tuple[object, float] = (None, 0.0)
 
     @property
@@ -81,6 +83,10 @@ class Turns:
             elif self._claim(turn):
                 return turn
 
+    def forget(self, trial: int) -> None:
+        """Where the trial stands is read anew: what this worker believed of it does not count."""
+        self._seen.pop(trial, None)
+
     def _choose(self) -> Turn | None:
         if self.alone and self.broken_off:
             return Turn(*self.broken_off.pop(0))
@@ -99,7 +105,9 @@ class Turns:
         with storage_errors():
             if not self.leases.claim(f"slot {slot}"):
                 return None
+            passing("slot")
             trial = self.study.ask()
+        passing("ask")
         return Turn(trial.number, self.race.start(trial.number))
 
     def _claim(self, turn: Turn) -> bool:
@@ -108,7 +116,7 @@ class Turns:
 
     def _abandoned(self) -> Turn | None:
         """A climb whose worker is dead, to be taken over."""
-        stuck = self._stuck()
+        stuck, broken_off = self._stuck(), dict(self.broken_off)
         if stuck and self.asked > len(self._seen):  # a worker died between taking a place and asking for its trial
             return self._ask(len(self._seen))
         for number, standing in self.race.standings.items():
@@ -117,8 +125,8 @@ class Turns:
                 if lease is not None and self.leases.is_dead(lease.worker):
                     return Turn(number, lease.rung, lease.attempt + 1)
                 # Its worker died between asking for it and taking the lease, or searched alone in an earlier session.
-                if lease is None and (stuck or (number, 0) in self.broken_off):
-                    return Turn(number, 0)
+                if lease is None and (stuck or number in broken_off):
+                    return Turn(number, broken_off.get(number, 0))
         return None
 
     def _busy(self) -> bool:
@@ -131,7 +139,7 @@ class Turns:
         now = len(self.leases.held), len(self._seen), self.asked
         if self._unchanged[0] != now:
             self._unchanged = now, time.monotonic()
-        return time.monotonic() - self._unchanged[1] > GRACE
+        return time.monotonic() - self._unchanged[1] > self.leases.grace
 
     def _read(self) -> None:
         """Enters what other workers' trials have come to."""
@@ -146,16 +154,17 @@ class Turns:
         for trial in trials:
             if self._seen.get(trial.number) != standing_mark(trial):
                 self._seen[trial.number] = standing_mark(trial)
-                self.race.standings[trial.number] = recall_standing(trial)
+                self.race.standings[trial.number] = standing = recall_standing(trial)
+                (self._resting.add if standing.waiting else self._resting.discard)(trial.number)
                 self.forecast.recall([trial])
             self._mark_climbing(trial)
 
     def _mark_climbing(self, trial: FrozenTrial) -> None:
-        """A trial is on its way when somebody holds a lease of a rung that it has not reached, or has just begun it."""
+        """A trial is on its way unless it rests; also when somebody holds a lease of a rung that it has not reached."""
         standing = self.race.standings[trial.number]
         lease = self.leases.held.get(f"trial {trial.number}")
         standing.climbing = trial.state == TrialState.RUNNING and (
-            lease.rung not in standing.scores if lease is not None else not standing.scores
+            trial.number not in self._resting or (lease is not None and lease.rung not in standing.scores)
         )
         if standing.climbing:
             standing.waiting = False

@@ -21,7 +21,9 @@ from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.leases import GRACE, SharedLeases
 from automl.study.observer import Observer
+from automl.study.overtime import Overtime, too_long
 from automl.study.prepare import Prepared
+from automl.study.search import SAME_FAILURES
 from automl.study.storage import storage_errors
 from automl.study.worker import Order, fresh_name
 
@@ -61,6 +63,7 @@ class Worker:
 
     def __init__(self, folder: RunFolder, order: Order):
         self.order = order
+        self.hung = False
         self.log_path = folder.path / "logs" / f"worker-{order.number}.log"
         self.log_path.parent.mkdir(exist_ok=True)
         with self.log_path.open("ab") as output:
@@ -87,6 +90,12 @@ class Worker:
             return told
         except (IndexError, ValueError):
             return {}
+
+    def kill(self, hung: bool = False) -> None:
+        """Ends the process, whatever it does; `hung`: for its trial took too long."""
+        self.hung = hung
+        self.process.kill()
+        self.process.wait()
 
     def close(self) -> None:
         """Closes the pipes of an ended worker."""
@@ -145,7 +154,13 @@ class Workers:
         )
         self.started = 0
         self.crashes = 0
-        self.ended_before = 0
+        self.told_before = 0
+        self.hung: list[int] = []  # trials whose workers hung, in a row without one that did not
+        self.told_at_last = 0
+        self.overtime = None
+        if settings.trial_timeout is not None:
+            self.overtime = Overtime(prepared, study, folder, self.leases)
+        self.over: float | None = None  # when the first worker found that the race is over
         self.running: list[Worker] = []
         self.dataset = prepared.dataset
 
@@ -166,8 +181,13 @@ class Workers:
                 time.sleep(LOOK_EVERY)
                 with storage_errors():
                     self.observer.look()
+                    self._end_hung()
                 self.budget.check_interrupted()
                 self.running = [next for worker in self.running if (next := self._after(worker)) is not None]
+                if self.running and self.over is not None and time.monotonic() - self.over > self.leases.grace:
+                    names = ", ".join(f"worker {worker.order.number}" for worker in self.running)
+                    log.warning("the race is over, and %s does not end: killed", names)
+                    break
         finally:
             self._stop()
             shutil.rmtree(self.data, ignore_errors=True)
@@ -188,7 +208,10 @@ class Workers:
         worker.close()
         with storage_errors():
             self.leases.bury(worker.order.name)
+        if worker.hung:
+            return self._start()
         if code == 0:
+            self.over = self.over or time.monotonic()
             return None
         if problem.get("error") == NoTrialSucceeded.__name__:
             raise NoTrialSucceeded(problem["message"])
@@ -196,12 +219,30 @@ class Workers:
             raise MachineFailed(problem["message"])
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         log.warning("worker %d ended with %s; see %s", worker.order.number, how, worker.log_path)
-        if self.observer.ended > self.ended_before:
-            self.ended_before, self.crashes = self.observer.ended, 0
+        if self.observer.told > self.told_before:
+            self.told_before, self.crashes = self.observer.told, 0
         self.crashes += 1
         if self.crashes > REPLACEMENTS * self.count:
             raise MachineFailed(f"{self.crashes} workers in a row died, the last with {how}: see {worker.log_path}")
         return self._start()
+
+    def _end_hung(self) -> None:
+        """Kills the workers whose trials take longer than a trial may."""
+        if self.overtime is None:
+            return
+        self.leases.sync()
+        for worker in self.running:
+            trial = self.overtime.hangs_in(worker.order.name)
+            if trial is not None and worker.process.poll() is None:
+                worker.kill(hung=True)
+                self.overtime.fail(worker.order.name, trial)
+                # The failed trial itself is told of once.
+                self.hung = [*self.hung, trial] if self.observer.told <= self.told_at_last + 1 else [trial]
+                self.told_at_last = self.observer.told
+                if len(self.hung) >= SAME_FAILURES:
+                    raise NoTrialSucceeded(
+                        f"{SAME_FAILURES} trials in a row failed for the same cause: {too_long(self.overtime.limit)}"
+                    )
 
     def _stop(self) -> None:
         """Asks all to stop, and kills those that do not."""
@@ -212,7 +253,6 @@ class Workers:
             try:
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
+                worker.kill()
             worker.close()
         self.running = []

@@ -54,16 +54,16 @@ def automl(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """`start(*arguments)` starts the command as a process of its own."""
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """`start(*arguments)` starts the command as a process of its own; `failpoint` says where it is to die."""
 
-    def begin(*arguments: object) -> subprocess.Popen[str]:
+    def begin(*arguments: object, failpoint: str = "") -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "automl", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "AUTOML_FAILPOINT": failpoint},
         )
 
     return begin

@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from automl.errors import MachineFailed, RunError, SettingsError
 from automl.racing.objective import Objective
-from automl.study.storage import create_study, load_study, open_storage, redact, repair_journal
+from automl.study.journal import repair_journal
+from automl.study.storage import create_study, load_study, open_storage, redact
 
 RANDOM = optuna.samplers.RandomSampler(seed=0)
 

@@ -1,0 +1,93 @@
+"""Trials that take longer than `--trial-timeout`, and the workers that hang in them.
+
+A worker looks at the time before each batch and ends its trial by itself. One that is stuck, in a plugin's build or
+step, cannot: who started it sees by its claims how long it has been on its way, and kills it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import optuna
+from optuna.trial import TrialState
+
+from automl.errors import RunError
+from automl.racing.curves import Curves
+from automl.study.folder import RunFolder
+from automl.study.leases import SharedLeases
+from automl.study.prepare import Prepared
+from automl.study.records import recall_standing, remember_result
+from automl.training.run import read_curves
+
+SLACK = 3.0  # seconds in which a worker may end its trial by itself
+
+
+def too_long(limit: float) -> str:
+    """The reason of a trial that took longer than `limit` seconds."""
+    return f"longer than --trial-timeout {limit:g}s"
+
+
+def seconds_so_far(trial: optuna.trial.FrozenTrial | optuna.Trial) -> float:
+    """What the trial took on its way to the rungs that it has reached."""
+    return float(trial.user_attrs.get("seconds", 0.0))
+
+
+class Overtime:
+    """Finds and fails the trials whose workers hang.
+
+    Args:
+        prepared: the ingredients of the search; `trial_timeout` of its settings is set.
+        study: of the search.
+        folder: the run's.
+        leases: the claims of all workers, kept up to date by who asks.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        study: optuna.Study,
+        folder: RunFolder,
+        leases: SharedLeases,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        assert prepared.settings.trial_timeout is not None
+        self.limit = prepared.settings.trial_timeout
+        self.prepared = prepared
+        self.study = study
+        self.folder = folder
+        self.leases = leases
+        self._clock = clock
+        self._since: dict[tuple[str, int], float] = {}
+
+    def hangs_in(self, worker: str) -> int | None:
+        """The trial in which the worker has been for too long, or None."""
+        thing, version = self.leases.newest.get(worker, ("", 0))
+        kind, _, number = thing.partition(" ")
+        if kind != "trial":
+            return None
+        since = self._since.setdefault((thing, version), self._clock())
+        trial = self.study.get_trials(deepcopy=False)[int(number)]
+        if self._clock() - since <= self.limit - seconds_so_far(trial) + SLACK:
+            return None
+        lease = self.leases.held[thing]
+        if lease.version != version:  # taken over: it hangs so that it does not even move its counter
+            return int(number) if self.leases.is_dead(worker) else None
+        ended = trial.state.is_finished() or lease.rung in recall_standing(trial).scores
+        return None if ended else int(number)
+
+    def fail(self, worker: str, number: int) -> None:
+        """Tells Optuna that the trial failed, unless another worker has it; `worker` has been killed."""
+        trial = self.study.get_trials(deepcopy=False)[number]
+        if self.leases.held[f"trial {number}"].worker != worker or trial.state.is_finished():
+            return
+        checkpoint, settings = self.folder.checkpoint(number), self.prepared.settings
+        curves = Curves(settings.folds, settings.epochs, self.prepared.objective)
+        with suppress(RunError, OSError):  # it has none yet
+            curves = read_curves(checkpoint, self.prepared.objective)
+        reason = f"{too_long(self.limit)}: its worker hung and was killed"
+        remember_result(optuna.Trial(self.study, trial._trial_id), self.folder, curves, {"reason": reason})
+        self.study.tell(number, state=TrialState.FAIL)
+        checkpoint.unlink(missing_ok=True)

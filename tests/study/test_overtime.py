@@ -1,0 +1,99 @@
+"""How long a trial has taken, by the claims of its worker."""
+
+from __future__ import annotations
+
+import json
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from automl.settings import make_settings
+from automl.study.folder import RunFolder
+from automl.study.leases import SharedLeases
+from automl.study.overtime import SLACK, Overtime
+from automl.study.prepare import prepare
+from automl.study.records import STANDING
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def watched(images, tmp_path):
+    """An overtime of 60 s, its clock, a running trial, and the leases of workers a and b."""
+    study = optuna.create_study(study_name="s", storage=optuna.storages.InMemoryStorage())
+    clock = Clock()
+    a, b, watching = (SharedLeases(study._storage, "s", name, grace=10, clock=clock) for name in ("a", "b", "w"))
+    prepared = prepare(make_settings(device="cpu", folds=2, trial_timeout="1m"), images)
+    folder = RunFolder(tmp_path / "run")
+    folder.create({})
+    overtime = Overtime(prepared, study, folder, watching, clock)
+
+    def at(seconds: float, worker: str = "a") -> int | None:
+        clock.now = seconds
+        watching.sync()
+        return overtime.hangs_in(worker)
+
+    return overtime, study.ask(), a, b, at
+
+
+def test_a_worker_hangs_when_its_trial_has_taken_longer_than_a_trial_may(watched):
+    _, _, a, _, at = watched
+    assert at(0) is None
+    a.claim("slot 0")
+    assert at(900) is None  # no trial yet
+    a.claim("trial 0")
+    assert at(1000) is None
+    assert at(1060 + SLACK) is None
+    assert at(1061 + SLACK) == 0
+
+
+def test_what_the_trial_took_on_its_way_to_earlier_rungs_counts_too(watched):
+    _, trial, a, _, at = watched
+    trial.set_user_attr("seconds", 50.0)
+    a.claim("trial 0", 1)
+    assert at(0) is None
+    assert at(11 + SLACK) == 0
+
+
+def test_a_worker_whose_trial_rests_or_has_ended_does_not_hang(watched):
+    _, trial, a, _, at = watched
+    a.claim("trial 0")
+    at(0)
+    trial.set_user_attr(STANDING, json.dumps({"scores": {"0": 0.5}, "waiting": True}))
+    assert at(100) is None
+    a.claim("trial 0", 1)
+    at(100)
+    assert at(200) == 0
+    trial.study.tell(trial, 0.5)
+    assert at(200) is None
+
+
+def test_a_worker_that_lost_its_trial_hangs_if_it_shows_no_life(watched):
+    overtime, trial, a, b, at = watched
+    a.beat()
+    a.claim("trial 0")
+    at(0)
+    b.sync()
+    b.claim("trial 0")
+    a.beat()
+    assert at(65) is None
+    assert at(70) is None
+    assert at(80) == 0
+    overtime.fail("a", 0)
+    assert trial.study.trials[0].state == TrialState.RUNNING  # b has it
+
+
+def test_a_hung_trial_fails_with_its_reason(watched):
+    overtime, trial, a, _, at = watched
+    a.claim("trial 0")
+    at(0)
+    overtime.fail("a", 0)
+    failed = trial.study.trials[0]
+    assert failed.state == TrialState.FAIL
+    assert failed.user_attrs["reason"] == "longer than --trial-timeout 60s: its worker hung and was killed"
