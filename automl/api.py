@@ -18,6 +18,7 @@ from automl.errors import BadInput, RunError, SettingsError
 from automl.results.dashboard import serve
 from automl.results.final import fit_later
 from automl.results.fitting import FINAL_KINDS
+from automl.results.listening import HOST, check_host
 from automl.results.model import load_model, save_model
 from automl.results.replay import Replay, replay_trial
 from automl.run import Run, open_run
@@ -227,14 +228,21 @@ def _as_searched(found: Run, device: str | None, data: Any) -> Prepared:
 
 
 def serve_dashboard(
-    run: str | Path, *, port: int | None = None, ready: Callable[[str], None] = lambda url: None
+    run: str | Path,
+    *,
+    port: int | None = None,
+    ready: Callable[[str], None] = lambda url: None,
+    host: str = HOST,
+    no_login_i_know: bool = False,
 ) -> None:
     """Serves the Optuna dashboard of a run on 127.0.0.1 until Ctrl-C; the run may be going on.
 
     `port` None is the first free one from 8080; `ready` is called with the address once it answers. Raises `RunError`
-    when there is no run and `SettingsError` when the port is in use.
+    when there is no run and `SettingsError` when the port is in use, or `host` can be reached by others without
+    `no_login_i_know`.
     """
+    check_host(host, no_login_i_know)
     folder = RunFolder(run)
     record = folder.read_record()
     storage = open_storage(storage_url_of(record), folder.journal)
-    serve(load_study(storage, record["study"], optuna.samplers.RandomSampler()), record, folder, port, ready)
+    serve(load_study(storage, record["study"], optuna.samplers.RandomSampler()), record, folder, port, ready, host)

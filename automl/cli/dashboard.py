@@ -16,9 +16,14 @@ def dashboard(
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="The port; default the first free one from 8080.")
     ] = None,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    no_login_i_know: Annotated[
+        bool,
+        typer.Option("--no-login-i-know", help="Let others reach it; there is no login, and they can delete trials."),
+    ] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
 ) -> None:
-    """Review a run in the Optuna dashboard, on 127.0.0.1, until Ctrl-C. The search may be going on."""
+    """Review a run in the Optuna dashboard, on this machine only, until Ctrl-C. The search may be going on."""
     from automl.api import serve_dashboard
 
     def ready(url: str) -> None:
@@ -30,4 +35,4 @@ def dashboard(
 
             webbrowser.open(url)
 
-    serve_dashboard(run, port=port, ready=ready)
+    serve_dashboard(run, port=port, ready=ready, host=host, no_login_i_know=no_login_i_know)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -101,11 +102,14 @@ def read_npz(path: Path) -> dict[str, Array]:
             raise DataError(f"{path}: this is a single array, not an .npz with 'x' and 'y'; save it with numpy.savez")
         with stored:
             arrays = {}
+            _check_memory(path, stored)
             for name in stored.files:
                 try:
                     arrays[name] = stored[name]
                     if not isinstance(arrays[name], np.ndarray):  # numpy hands out a foreign member as bytes
                         raise ValueError("it is not in numpy's format")
+                    if arrays[name].dtype.kind == "U" and not _is_text(arrays[name]):
+                        raise ValueError("it holds text that is no Unicode")
                 except Exception as error:  # damaged bytes surface as almost anything in zip, zlib and numpy
                     reason = (
                         "it holds Python objects (pickle), which is never loaded" if "pickle" in str(error) else error
@@ -120,6 +124,25 @@ def read_npz(path: Path) -> dict[str, Array]:
     except Exception as error:  # again, damaged bytes
         raise DataError(f"{path}: this is not an .npz file; save it with numpy.savez") from error
     return arrays
+
+
+def _check_memory(path: Path, stored: np.lib.npyio.NpzFile) -> None:
+    """Raises `DataError` where the arrays would not fit: a few megabytes can be packed zeros of a terabyte."""
+    needed = sum(member.file_size for member in stored.zip.infolist()) if stored.zip is not None else 0
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory / 2:
+        raise DataError(
+            f"{path}: its arrays would take {needed / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f} GiB of "
+            "memory"
+        )
+
+
+def _is_text(array: Array) -> bool:
+    """Whether every letter is one: numpy keeps any 32 bits, and Python's str does not take them."""
+    if not array.size or not array.dtype.itemsize:
+        return True
+    letters = np.frombuffer(array.astype(array.dtype.newbyteorder("=")).tobytes(), dtype=np.uint32)
+    return bool(((letters < 0xD800) | ((letters > 0xDFFF) & (letters <= 0x10FFFF))).all())
 
 
 def _check_lengths(source: str, x_name: str, x: Array, y_name: str, y: Array) -> None:

@@ -1,42 +1,32 @@
 """A run in the Optuna dashboard: notes and pictures for its trials, and the server.
 
-The dashboard has no login and lets whoever reaches it delete trials. So it is bound to 127.0.0.1, with no option to
-bind it elsewhere, and answers only requests that name this machine: a page on the internet whose name is made to point
-at 127.0.0.1 gets nothing.
+The dashboard has no login and lets whoever reaches it delete trials; `listening.py` says who does.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import socketserver
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from typing import Any
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.atomic import write_atomic
-from automl.errors import SettingsError
 from automl.racing.objective import Objective
+from automl.results.listening import HOST, PORTS, listen, only_from_here, shown_name
 from automl.results.notes import study_note, trial_note
 from automl.study.folder import RunFolder
 from automl.study.records import load_curves
 from automl.study.storage import storage_errors
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
 log = logging.getLogger("automl.dashboard")
 
-HOST = "127.0.0.1"
-PORTS = range(8080, 8130)  # tried one after the other when none was asked for
 LOOK_EVERY = 5.0  # seconds; a search may be going on meanwhile
 PICTURE = "curves.png"
 
@@ -127,6 +117,7 @@ def serve(
     folder: RunFolder,
     port: int | None = None,
     ready: Callable[[str], None] = lambda url: None,
+    host: str = HOST,
 ) -> None:
     """Serves the dashboard until Ctrl-C. Notes and pictures are made meanwhile, also for trials that end later.
 
@@ -136,16 +127,17 @@ def serve(
         folder: the run's folder.
         port: where; None: the first free one of `PORTS`. 0: any free one.
         ready: is called with the address once it answers.
+        host: the address to listen on; `listening.check_host` has let it pass.
 
-    Raises `SettingsError` when the port cannot be had.
+    Raises `SettingsError` when the port or the address cannot be had.
     """
     from optuna_dashboard import wsgi
 
     # A study's own storage keeps the ended trials in memory; a URL would be read anew for each request.
     app = wsgi(study._storage, FileSystemArtifactStore(folder.artifacts))
-    with _listen([port] if port is not None else PORTS) as server, _annotating(study, record, folder):
-        server.set_app(only_from_here(app))
-        ready(f"http://{HOST}:{server.server_port}/dashboard/studies/{study._study_id}")
+    with listen([port] if port is not None else PORTS, host) as server, _annotating(study, record, folder):
+        server.set_app(only_from_here(app, host))
+        ready(f"http://{shown_name(host)}:{server.server_port}/dashboard/studies/{study._study_id}")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -173,45 +165,3 @@ def _annotating(study: optuna.Study, record: Mapping[str, Any], folder: RunFolde
     finally:
         done.set()
         thread.join()
-
-
-class _Server(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-    def server_bind(self) -> None:
-        # Not the parent's: it asks the network for the name of this machine.
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = HOST, self.server_address[1]
-        self.setup_environ()
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        log.debug(format, *args)
-
-
-def _listen(ports: Iterable[int]) -> _Server:
-    """A server on the first of `ports` that is free."""
-    tried = list(ports)
-    for port in tried:
-        try:
-            return _Server((HOST, port), _Quiet)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise SettingsError(f"--port {port}: {error.strerror}; choose another one") from error
-    if len(tried) == 1:
-        raise SettingsError(f"--port {tried[0]} is in use; choose another one, or leave --port out for a free one")
-    raise SettingsError(f"the ports {tried[0]} to {tried[-1]} are all in use; choose another one with --port")
-
-
-def only_from_here(app: WSGIApplication) -> WSGIApplication:
-    """`app` behind a check that the request names this machine (`Host: 127.0.0.1` or `localhost`, any port)."""
-
-    def checked(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        name = environ.get("HTTP_HOST", "").partition(":")[0].lower()
-        if name not in (HOST, "localhost"):
-            start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
-            return [f"The dashboard answers to http://{HOST} and http://localhost only.\n".encode()]
-        return app(environ, start_response)
-
-    return checked

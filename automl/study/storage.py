@@ -14,45 +14,47 @@ from automl.errors import MachineFailed, RunError, SettingsError
 from automl.racing.objective import Objective
 from automl.study.journal import Journal, repair_journal
 from automl.study.logs import quiet_optuna
+from automl.study.redaction import FORM, check_url, redact, scrub
+
+__all__ = ["redact"]
 
 PASSWORD_VARIABLE = "AUTOML_STORAGE"
-
-
-def redact(url: str) -> str:
-    """A storage URL without its password, for records, logs and messages."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        return "(unreadable storage URL)"
-    # PostgreSQL's drivers take passwords behind the question mark as well.
-    secret = {key: "***" for key in parsed.query if "pass" in key.lower() or "pwd" in key.lower()}
-    return parsed.update_query_dict(secret).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
 
 
 def open_storage(url: str | None, journal: Path) -> BaseStorage:
     """The storage at `url`, or the journal file of the run when there is none.
 
-    Raises `SettingsError` for a URL that no driver takes and `MachineFailed` when the storage does not answer.
+    Raises `SettingsError` for a URL that no driver takes, `MachineFailed` when the storage does not answer, and
+    `RunError` for a journal that is damaged elsewhere than at its end.
     """
     if url is None:
         with storage_errors():
             repair_journal(journal)
-            return JournalStorage(Journal(journal))
-    from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+            return _open_journal(journal)
+    from sqlalchemy.exc import DatabaseError
 
+    check_url(url)
     try:
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    except (ArgumentError, NoSuchModuleError, ImportError, ModuleNotFoundError) as error:
-        reason = str(error).replace(url, redact(url)).partition("\n")[0]
-        raise SettingsError(
-            f"--storage {redact(url)}: {reason}; use sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
-        ) from None
-    except DatabaseError as error:
-        reason = str(error.orig).strip().partition("\n")[0]
+    except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
+        reason = scrub(str(getattr(error, "orig", error)).strip().partition("\n")[0], url)
         raise MachineFailed(f"storage {redact(url)} does not answer: {reason}") from None
+    # No such dialect, no such driver, an option that the driver does not know: each library has its own exceptions.
+    except Exception as error:
+        reason = scrub(str(error).partition("\n")[0] or type(error).__name__, url)
+        raise SettingsError(f"--storage {redact(url)}: {reason}; use {FORM}") from None
+
+
+def _open_journal(path: Path) -> JournalStorage:
+    try:
+        return JournalStorage(Journal(path))
+    except OSError:
+        raise
+    except Exception as error:  # Optuna replays the records as they are; of a damaged one it raises almost anything
+        raise RunError(
+            f"{path}: damaged before its end, which cannot be repaired ({type(error).__name__}: {error}); bring back a "
+            "copy of it"
+        ) from error
 
 
 def create_study(

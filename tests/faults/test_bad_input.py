@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -174,18 +176,39 @@ def test_bad_csv_names_column_and_row(refused, tmp_path):
     [
         ("architectures: {lenet: {}}\narchitectures: {mlp: {}}\n", [":2:", "twice"]),
         ("architecture: {lenet: {}}\n", [":1:", "architectures"]),
-        ("architectures: &a {lenet: {}}\n", [":1:"]),
+        ("\ntraining:\n  lr: 0.1\n  lr: 0.2\n", [":4: training.lr", "twice", "line 3"]),
+        ("training:\n  learning_rate: 0.1\n", [":2: training.learning_rate"]),
+        ("architectures: &a {lenet: {}}\n", [":1:", "anchors"]),
+        ("training:\n  lr: *a\n", [":2:", "aliases"]),
+        ("training:\n  <<: {lr: 0.1}\n", [":2:", "merge keys"]),
+        ("training:\n  lr: !!python/object/apply:os.getcwd []\n", [":2:", "tags"]),
         ("[" * 100_000, [":1:"]),
+        ("training: " + "{a: " * 100_000, [":1:"]),
         ("", ["empty"]),
-        ("training: {lr: fast}\n", [":1:", "lr"]),
-        ("training: {lr: {float: [1, 0.1]}}\n", [":1:", "lr"]),
+        ("# nothing\n", ["empty"]),
+        (b"training:\n  lr: 0.1 # \xe9\n", [":2:", "not UTF-8"]),
+        (b"\xff\xfet\0r\0", [":1:", "not UTF-8"]),
+        (b"training:\n  lr: \x07\n", [":2:"]),
+        ("- lenet\n", [":1:", "must be a mapping"]),
+        ("architectures: 7\n", [":1:", "architectures"]),
+        ("training:\n  lr: fast\n", [":2:", "lr"]),
+        ("training:\n  lr: {float: [1, 0.1]}\n", [":2:", "lr"]),
+        ("training:\n  lr: {int: [1, two]}\n", [":2:", "lr"]),
+        ("training:\n\tlr: 0.1\n", [":2:", "tabs"]),
+        ("training: {lr: .inf}\n" + "# " + "x" * (1 << 20), ["1 MiB"]),
     ],
+    ids=lambda value: repr(value[:24]) if isinstance(value, str | bytes) else "",
 )
-def test_bad_yaml_is_refused_with_the_line(refused, tmp_path, text, words):
+def test_bad_yaml_is_refused_with_the_line_in_less_than_a_second(refused, tmp_path, text, words):
     file = tmp_path / "space.yaml"
-    file.write_text(text)
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    import automl.api  # noqa: F401  (the second is beyond the start of the program)
+
+    started = time.process_time()
     message = refused("digits", "--space", file)
+    assert time.process_time() - started < 1
     assert [word for word in words if word not in message] == []
+    assert len(message) < 500
 
 
 def test_bad_yaml_the_number_1e_3_is_a_number(automl, tmp_path):
@@ -205,6 +228,52 @@ def test_bad_plugin_the_others_load_and_a_requested_one_stops(automl, refused, t
     assert listed.code == 0
     assert "lenet" in listed.out
     assert "bad.py:1" in listed.out + listed.err
+
+
+GOOD_PLUGIN = '''from automl import Int, architecture, hookimpl
+from torch import nn
+
+
+@architecture(width=Int(1, 4))
+def good(input_shape, num_outputs, *, width):
+    """A network."""
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_outputs))
+
+
+@hookimpl
+def automl_architectures():
+    return [good]
+'''
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nothing_of_that_name\n", ["bad.py:1", "nothing_of_that_name"]),
+        ("x = 1\nraise SystemExit(0)\n", ["bad.py:2", "sys.exit", "must not end the program"]),
+        ("import os\n\ndef broken(:\n", ["bad.py:3", "SyntaxError"]),
+        (GOOD_PLUGIN.replace("automl_architectures", "automl_architecture"), ["bad.py", "automl_architectures"]),
+        (GOOD_PLUGIN.replace("def good", "def lenet").replace("[good]", "[lenet]"), ["bad.py", "lenet", "already"]),
+        (GOOD_PLUGIN.replace("return [good]", "return good"), ["bad.py", "must return a list"]),
+        (b"\0\xff not python", ["bad.py"]),
+    ],
+    ids=["ImportError", "SystemExit", "SyntaxError", "misspelt hook", "duplicate name", "no list", "no text"],
+)
+def test_bad_plugin_is_named_with_its_line_and_the_good_one_beside_it_loads(automl, refused, tmp_path, text, words):
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "bad.py").write_bytes(text.encode() if isinstance(text, str) else text)
+    (folder / "good.py").write_text(GOOD_PLUGIN)
+    listed = automl("plugins", "--plugins-dir", folder, "--json")
+    assert listed.code == 0
+    assert {"lenet", "good"} <= {entry["name"] for entry in json.loads(listed.out)["plugins"]}
+    for message in (listed.out + listed.err, refused("digits", "--plugin", folder / "bad.py")):
+        assert [word for word in words if word not in message] == []
+    space = tmp_path / "space.yaml"
+    space.write_text("architectures: {bad: {}}\n")
+    message = refused("digits", "--space", space, "--plugins-dir", folder)
+    assert "bad.py" in message
+    assert "may belong to a broken plugin" in message
 
 
 def test_a_run_folder_that_is_not_empty_is_refused(refused, tmp_path):

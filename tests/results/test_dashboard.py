@@ -157,12 +157,12 @@ def test_a_port_in_use_is_bad_input(run: RunFolder, address: str) -> None:
     assert server.returncode == 2
 
 
-def test_without_a_port_the_next_free_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    from automl.results import dashboard
+def test_without_a_port_the_next_free_one_is_taken() -> None:
+    from automl.results.listening import listen
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         first = taken.getsockname()[1]
-        with dashboard._listen([first, 0]) as server:
+        with listen([first, 0]) as server:
             assert server.server_port not in (0, first)
 
 
