@@ -6,6 +6,8 @@
 #   make benchmarks                        measure every table of benchmarks/RESULTS.md (minutes; the searches take hours)
 #   make benchmarks-gpu                    those of a CUDA device; needs no network
 #   make benchmarks-replay                 record tables of learning curves (half an hour), replay them
+#   make faults                            run every test of tests/faults (20 minutes), write docs/faults.md
+#   make fuzz                              damaged and hostile files, a million, in pieces that go on where the last stopped
 #   make clean                             delete .venv, caches and build outputs; runs/ and tables/ stay
 #
 # PYTHON=/path/to/python chooses the interpreter.
@@ -17,6 +19,7 @@ PYTHON =
 DATA = digits
 ARGS = --timeout 3m
 PYTEST_ARGS =
+FUZZ_ARGS =
 TABLES = tables
 SECOND = torchvision:MNIST
 RECORD = --space benchmarks/table.yaml --folds 5
@@ -63,6 +66,12 @@ benchmarks-gpu: $(GPU_BIN)/python
 	$@ -m pip install --quiet --no-index --no-build-isolation $(if $(WHEELS),--find-links $(WHEELS)) --editable . \
 	    || { rm -rf .venv-gpu; exit 1; }
 
+faults: $(VENV)/installed-test
+	$(BIN)/python tests/faults/table.py $(PYTEST_ARGS)
+
+fuzz: $(VENV)/installed
+	$(COLLECT) fuzz benchmarks/fuzz.py --state .fuzz $(FUZZ_ARGS)
+
 benchmarks-replay: $(VENV)/installed $(TABLES)/digits.npz $(TABLES)/second.npz
 	@for table in $(TABLES)/digits.npz $(TABLES)/second.npz; do \
 	    $(BIN)/python benchmarks/replay.py $$table || exit 1; echo; done
@@ -108,4 +117,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	@$(PIP) --editable '.[test]'
 	@touch $@
 
-.PHONY: help search test benchmarks benchmarks-gpu benchmarks-replay clean
+.PHONY: help search test faults fuzz benchmarks benchmarks-gpu benchmarks-replay clean
