@@ -129,7 +129,8 @@ def read_journal(content: bytes, folder: Path) -> bool:
     """A journal: repaired, repaired again without effect, opened."""
     import optuna
 
-    from automl.study.storage import open_storage, repair_journal
+    from automl.study.journal import repair_journal
+    from automl.study.storage import open_storage
 
     path = folder / "journal.log"
     path.write_bytes(content)
