@@ -91,8 +91,9 @@ def page(results: Mapping[str, str], when: str) -> str:
 
 
 def results_in(text: str) -> dict[str, str]:
-    """The result of each id in a page."""
-    return dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", text, re.MULTILINE))
+    """The result of each id in a page that has one."""
+    found = re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", text, re.MULTILINE)
+    return {row_id: result for row_id, result in found if result not in (NONE, NOT_RUN)}
 
 
 def without_results(text: str) -> list[str]:

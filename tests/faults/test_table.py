@@ -6,7 +6,7 @@ import pytest
 import table
 
 # Their tests are on their way.
-PENDING = {"disk_full", "frozen_worker", "hung_trial", "db_restart", "cold_start", "torn_journal"}
+PENDING = {"frozen_worker", "hung_trial", "db_restart", "cold_start"}
 
 
 def test_every_fault_has_a_test():
@@ -46,4 +46,4 @@ def test_results_come_back_from_the_page():
     found = table.results_in(page)
     assert found["budget"] == "2 passed, 1 skipped: no CUDA device"
     assert found["signals"] == "**1 failed**"
-    assert found["one_class"] == table.NOT_RUN
+    assert "one_class" not in found
