@@ -54,7 +54,7 @@ def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, s
     if name == "random":
         return optuna.samplers.RandomSampler(seed=number)
     if name == "grid":
-        return _Grid(make_grid(space), seed=number)
+        return _Grid(make_grid(space), order=derive_seed(seed, "grid") % 2**32, draws=number)
     if name == "gp":
         # A Gaussian process looks at COMPLETE trials only.
         gp = optuna.samplers.GPSampler(seed=number, n_startup_trials=startup)
@@ -103,7 +103,15 @@ def _on_grid(value: float, domain: Int | Float) -> float:
 
 
 class _Grid(optuna.samplers.GridSampler):
-    """Optuna's, without the wish to stop at the end of the grid: outside of `optimize` that is an error."""
+    """Optuna's, without the wish to stop at the end of the grid: outside of `optimize` that is an error.
+
+    A visited point is remembered by its number, so the `order` must be the same for all workers and sessions; `draws`
+    seeds which of those that are left comes next.
+    """
+
+    def __init__(self, grid: Mapping[str, Sequence[Any]], order: int, draws: int):
+        super().__init__(grid, seed=order)
+        self._rng.rng.seed(draws)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None

@@ -118,6 +118,17 @@ class TestGrid:
             study.tell(trial, 1.0)
         assert len(set(configs[:6])) == 6
 
+    def test_other_workers_and_later_sessions_visit_the_points_that_are_left(self):
+        space = Space({"net": {"a": Choice(1, 2, 3), "b": Choice("x", "y", "z")}}, *TRAINED)
+        study = study_with("grid", space)
+        visited = set()
+        for number in range(9):
+            study.sampler = make_sampler("grid", 0, number % 4, number, space, dict)
+            config = space.suggest(trial := study.ask())
+            visited.add((config["net.a"], config["net.b"]))
+            study.tell(trial, 1.0)
+        assert len(visited) == 9
+
 
 def loss(config):
     return (config["net.x"] - 0.3) ** 2 + (config["net.y"] - 0.8) ** 2
