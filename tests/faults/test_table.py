@@ -6,7 +6,7 @@ import pytest
 import table
 
 # Their tests are on their way.
-PENDING = {"frozen_worker", "hung_trial", "db_restart", "cold_start"}
+PENDING = {"db_restart", "cold_start"}
 
 
 def test_every_fault_has_a_test():
