@@ -287,7 +287,7 @@ def mutate(target: Target, seeds: Sequence[bytes], draw: random.Random) -> bytes
     if draw.random() < 0.02:
         return draw.randbytes(draw.randrange(200))
     content = bytearray(draw.choice(seeds))
-    for _ in range(1 + min(int(draw.expovariate(0.5)), 7)):
+    for _ in range(1 + int(min(draw.expovariate(0.5), 7))):
         at = draw.randrange(len(content) + 1)
         length = draw.choice((1, 1, 2, 4, 16, 100))
         change = draw.randrange(8)

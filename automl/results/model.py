@@ -23,11 +23,11 @@ from automl.data.atomic import write_together
 from automl.data.dataset import Column
 from automl.data.given import is_frame, table_of
 from automl.data.tables import encode
-from automl.errors import BadInput, DataError, RunError
+from automl.errors import AutomlError, BadInput, DataError, RunError
 from automl.hooks.host import load_plugins
+from automl.results.description import FORMAT, check_description
 from automl.results.modules import TENSORS, Ensemble, Standardised
 
-FORMAT = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 BATCH = 512
 
@@ -134,9 +134,12 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
         folder = folder / "model"
     about, weights = _read(folder)
     try:
+        _check_shapes(about, weights, plugins)
         module = _build(about, weights, plugins)
         module.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except AutomlError:
+        raise
+    except Exception as error:  # of a config that is none of the architecture's, its plugin raises almost anything
         raise RunError(f"{folder}: the weights do not fit the architecture ({error})") from error
     return Model(module.eval(), about)
 
@@ -150,6 +153,22 @@ def _build(
         empty = {name: torch.zeros_like(weights[prefix + name]) for name in TENSORS}
         members.append(Standardised(build_network(about, plugins=plugins), **empty))
     return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
+
+
+def _check_shapes(about: Mapping[str, Any], weights: Mapping[str, Tensor], plugins: Sequence[str | Path]) -> None:
+    """Raises `ValueError` where the weights are not the network's, before a byte of it is allocated: a description may
+    name any size.
+    """
+    try:
+        with torch.device("meta"):
+            expected = {name: tensor.shape for name, tensor in _build(about, weights, plugins).state_dict().items()}
+    except AutomlError:
+        raise
+    except Exception:
+        return  # not every plugin can build there; if it cannot at all, the real build will tell
+    for name in {**expected, **weights}:
+        if name not in weights or name not in expected or weights[name].shape != expected[name]:
+            raise ValueError(f"'{name}' is missing, unknown or of another shape")
 
 
 def build_network(about: Mapping[str, Any], *, plugins: Sequence[str | Path] = ()) -> nn.Module:
@@ -175,8 +194,10 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise RunError(f"{folder}: no model is here ({Path(error.filename).name} is missing)") from None
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{folder / DESCRIPTION}: cannot be read ({error})") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise RunError(f"{folder / DESCRIPTION}: not a model of this version of automl (format {FORMAT})")
+    try:
+        check_description(about)
+    except ValueError as error:
+        raise RunError(f"{folder / DESCRIPTION}: {error}") from None
     if hashlib.sha256(weights).hexdigest() != about.get("sha256"):
         raise RunError(f"{folder / WEIGHTS}: the weights are not those that {DESCRIPTION} describes (SHA-256 differs)")
     try:

@@ -134,7 +134,7 @@ class TestDamage:
     def test_a_description_of_another_network_is_refused(self, changes, folder):
         about = json.loads((folder / "model.json").read_text())
         (folder / "model.json").write_text(json.dumps(about | changes))
-        with pytest.raises(RunError, match="do not fit the architecture"):
+        with pytest.raises(RunError, match=r"do not fit the architecture|model\.json: "):
             load_model(folder)
 
     def test_a_missing_plugin_is_named(self, folder):

@@ -1,0 +1,51 @@
+"""`model.json`, checked where it comes in: it may come from anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+FORMAT = 1
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Description(BaseModel):
+    """What the code relies on; other keys may be there."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    format: Literal[1]
+    sha256: str
+    classes: list[str]
+    columns: list[Annotated[list[str | None], Field(min_length=2, max_length=2)]] = []
+    input_shape: Annotated[list[Positive], Field(min_length=1)]
+    num_outputs: Positive
+    architecture: str
+    architecture_config: dict[str, Any]
+    plugins: list[str] = []
+    members: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> _Description:
+        if self.classes and len(self.classes) != self.num_outputs:
+            raise ValueError(f"{len(self.classes)} classes do not belong to {self.num_outputs} outputs")
+        if any(name is None for name, _ in self.columns):
+            raise ValueError("a column has no name")
+        return self
+
+
+def check_description(about: Any) -> Mapping[str, Any]:
+    """`about` as it is, if it is a description of a model. Raises `ValueError` that names the key and the law."""
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ValueError(f"not a model of this version of automl (format {FORMAT})")
+    try:
+        _Description(**about)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"][:3])
+        law = str(problem["msg"]).removeprefix("Value error, ")
+        raise ValueError(f"{key}: {law}" if key else law) from None
+    return about
