@@ -27,6 +27,7 @@ from automl.errors import AutomlError, BadInput, DataError, RunError
 from automl.hooks.host import load_plugins
 from automl.results.description import FORMAT, check_description
 from automl.results.modules import TENSORS, Ensemble, Standardised
+from automl.results.shapes import shapes_of
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 BATCH = 512
@@ -160,8 +161,7 @@ def _check_shapes(about: Mapping[str, Any], weights: Mapping[str, Tensor], plugi
     name any size.
     """
     try:
-        with torch.device("meta"):
-            expected = {name: tensor.shape for name, tensor in _build(about, weights, plugins).state_dict().items()}
+        expected = shapes_of(lambda: _build(about, weights, plugins))
     except AutomlError:
         raise
     except Exception:

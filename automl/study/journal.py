@@ -86,10 +86,10 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _cut_torn_tail(path: Path) -> Path | None:
     content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    while whole and not _is_record(whole[whole.rfind(b"\n", 0, -1) + 1 :]):
-        whole = whole[: whole.rfind(b"\n", 0, -1) + 1]
-    if whole == content:
+    end = content.rfind(b"\n") + 1
+    while end and not _is_record(content[(start := content.rfind(b"\n", 0, end - 1) + 1) : end]):
+        end = start
+    if end == len(content):
         return None
     copy = path.with_name(f"{path.name}.torn-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09d}")
     try:
@@ -98,7 +98,7 @@ def _cut_torn_tail(path: Path) -> Path | None:
         copy.unlink(missing_ok=True)
         raise
     with path.open("r+b") as file:
-        file.truncate(len(whole))
+        file.truncate(end)
         os.fsync(file.fileno())
     return copy
 
@@ -106,5 +106,5 @@ def _cut_torn_tail(path: Path) -> Path | None:
 def _is_record(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):  # thousands of brackets
         return False

@@ -94,9 +94,9 @@ def test_the_same_number_is_always_the_same_input_and_another_one_another():
 
 def test_a_failure_is_counted_and_kept_and_the_fuzzing_goes_on(tmp_path, monkeypatch):
     def read(content: bytes, folder: Path) -> bool:
-        if len(content) % 3 == 0:
+        if len(content) % 3 == 0 and content not in seeds("csv"):
             raise KeyError("this is no error of automl")
-        return len(content) % 3 == 1
+        return len(content) % 3 == 1 or content in seeds("csv")
 
     monkeypatch.setitem(TARGETS, "csv", Target(read, TARGETS["csv"].seeds, (b"x",)))
     tally = fuzz("csv", 10, 50, float("inf"), tmp_path)
@@ -109,5 +109,9 @@ def test_a_failure_is_counted_and_kept_and_the_fuzzing_goes_on(tmp_path, monkeyp
 
 
 def test_a_hang_is_broken_off():
+    def work() -> None:
+        while True:
+            time.process_time()
+
     with pytest.raises(Hang), limited(0.05):
-        time.sleep(5)
+        work()

@@ -137,6 +137,12 @@ class TestDamage:
         with pytest.raises(RunError, match=r"do not fit the architecture|model\.json: "):
             load_model(folder)
 
+    def test_a_description_that_asks_for_more_memory_than_there_is_gets_none(self, folder):
+        about = json.loads((folder / "model.json").read_text())
+        (folder / "model.json").write_text(json.dumps(about | {"num_outputs": 10**12, "classes": []}))
+        with pytest.raises(RunError, match=r"'network.*' is missing, unknown or of another shape"):
+            load_model(folder)
+
     def test_a_missing_plugin_is_named(self, folder):
         about = json.loads((folder / "model.json").read_text())
         (folder / "model.json").write_text(json.dumps(about | {"architecture": "lenett"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import optuna
@@ -96,6 +97,21 @@ class TestRepair:
         path.write_bytes(journal[0][:-3])
         repair_journal(path)
         assert not (tmp_path / "journal.log.lock").exists()
+
+    @pytest.mark.parametrize("tail", [b"[" * 5000 + b"\n", b"7\n" * 300_000], ids=["brackets", "many lines"])
+    def test_a_tail_that_is_no_record_is_cut_off_at_once_however_odd_it_is(self, journal, tail, tmp_path):
+        path, whole = tmp_path / "odd.log", journal[0]
+        path.write_bytes(whole + tail)
+        started = time.process_time()
+        assert repair_journal(path) is not None
+        assert time.process_time() - started < 2
+        assert path.read_bytes() == whole
+
+    def test_a_journal_damaged_before_its_end_is_refused(self, journal, tmp_path):
+        path = tmp_path / "damaged.log"
+        path.write_bytes(b"{}\n" + journal[0])
+        with pytest.raises(RunError, match="damaged before its end"):
+            open_storage(None, path)
 
 
 URLS = [
