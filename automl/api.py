@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +26,25 @@ from automl.run import Run, open_run
 from automl.session import MakeWatcher, go_on
 from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder, fresh_folder
+from automl.study.joining import join
 from automl.study.prepare import Prepared, prepare
 from automl.study.record import check_unchanged, make_record, settings_of, storage_url_of
 from automl.study.samplers import make_sampler
 from automl.study.storage import PASSWORD_VARIABLE, create_study, load_study, open_storage, redact, storage_errors
 from automl.study.workers import count_workers
 
-__all__ = ["MakeWatcher", "Run", "fit", "load_model", "open_run", "replay", "resume", "search", "serve_dashboard"]
+__all__ = [
+    "MakeWatcher",
+    "Run",
+    "fit",
+    "load_model",
+    "open_run",
+    "replay",
+    "resume",
+    "search",
+    "serve_dashboard",
+    "worker",
+]
 
 
 def search(
@@ -71,10 +84,12 @@ def search(
     # A grid that is too large, a missing package or a storage that does not answer must not leave a folder behind.
     make_sampler(chosen.sampler, chosen.seed, 0, 0, prepared.space, dict)
     if storage_url:
-        storage = open_storage(storage_url, folder.journal)
+        storage = open_storage(storage_url, folder.journal, interrupted)
         create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
     with storage_errors():
-        record = make_record(prepared, study_name, redact(storage_url) if storage_url else None)
+        # The id tells a worker on another machine whether a folder is this run's.
+        record: dict[str, Any] = {"id": secrets.token_hex(8)}
+        record |= make_record(prepared, study_name, redact(storage_url) if storage_url else None)
         folder.create(record if given is None else {**record, "data": {**record["data"], "kept": ""}})
         if given is not None:
             _keep(given, folder)
@@ -160,11 +175,30 @@ def resume(
             folder.write_record(record)
         storage_url = storage_url_of(record, prepared.settings.storage)
         workers = count_workers(prepared, storage_url)
-        storage = open_storage(storage_url, folder.journal)
+        storage = open_storage(storage_url, folder.journal, interrupted)
         if not storage_url and "seconds" not in record and not optuna.get_all_study_names(storage):
             # Killed between the folder and the study.
             create_study(storage, record["study"], prepared.objective, optuna.samplers.RandomSampler())
         return go_on(prepared, folder, storage, storage_url, workers, watch, interrupted)
+
+
+def worker(
+    storage: str | None,
+    study: str,
+    *,
+    watch: MakeWatcher | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
+    **machine: Any,
+) -> bool:
+    """Joins the search `study` in `storage` (None: `$AUTOML_STORAGE`) until its race is over; False if it was already.
+
+    `machine`: `data`, `run`, `threads`, `device` and `plugins`, as `automl.study.joining.join` has them. Raises
+    `BadInput` when they are not what the search began with, `NoTrialSucceeded` and `MachineFailed`.
+    """
+    url = storage or os.environ.get(PASSWORD_VARIABLE)
+    if url is None:
+        raise SettingsError(f"--storage: must be the URL of the search's storage, here or in ${PASSWORD_VARIABLE}")
+    return join(url, study, watch=watch, interrupted=interrupted, **machine)
 
 
 def replay(run: str | Path, trial: int, *, device: str | None = None, data: Any = None) -> Replay:

@@ -18,12 +18,14 @@ from automl.results.report import write_report
 from automl.run import Run
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
+from automl.study.joining import publish
 from automl.study.leases import SharedLeases
 from automl.study.observer import Observer
 from automl.study.prepare import Prepared
+from automl.study.records import collect_curves
 from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
-from automl.study.storage import load_study, storage_errors
+from automl.study.storage import is_server, load_study, storage_errors
 from automl.study.watcher import Watcher, Watchers
 from automl.study.workers import Workers
 
@@ -71,6 +73,7 @@ def go_on(
     def close() -> Run:
         record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - started
         with storage_errors():
+            collect_curves(study.get_trials(deepcopy=False), folder, prepared.objective)
             folder.write_record(record)
             run = Run(folder, summarise(folder, study, record), record)
             if report:
@@ -81,18 +84,24 @@ def go_on(
         prepared.host.notify("automl_search_finished", run=facts, summary=run.summary)
         return run
 
-    # What hangs can be killed in a process of its own only.
-    supervised = workers > 1 or settings.trial_timeout is not None
+    # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
+    supervised = workers > 1 or settings.trial_timeout is not None or is_server(storage_url)
     try:
+        fleet: Workers | None = None
         if supervised:
             observed = Race(prepared.ladder, finalists=settings.finalists)
             leases = SharedLeases(study._storage, study.study_name, "observer")
             observer = Observer(prepared, study, observed, leases, watcher)
-            Workers(prepared, workers, study, storage_url, folder, budget, observer).run()
-        work = Search(prepared, study, folder, budget, watcher, race)
-        if not supervised:
+            fleet = Workers(prepared, workers, study, storage_url, folder, budget, observer)
+            if is_server(storage_url):
+                publish(study, prepared, record, budget)
+            fleet.run()
+        work = Search(prepared, study, folder, budget, watcher, race, fleet.leases if fleet else None)
+        if fleet is None:
             work.run()
         work.prune_waiting()
+        with storage_errors():
+            collect_curves(study.get_trials(deepcopy=False), folder, prepared.objective)
         record["final"] = conclude(prepared, work, budget, watcher, record.get("final"))
     except MachineFailed:
         raise  # a report could not be written either

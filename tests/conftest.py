@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import postgresql as server
 import pytest
 import torch
 
@@ -121,3 +122,15 @@ def finished_run(images: Dataset, tmp_path_factory: pytest.TempPathFactory) -> A
         str(folder / "bars.npz"), out=folder / "run", space="smoke", trials=6, folds=2, epochs=3, finalists=2,
         seed=1, device="cpu", precision="fp32",
     )  # fmt: skip
+
+
+@pytest.fixture
+def postgresql() -> Iterator[server.Server]:
+    """A PostgreSQL server of this test's own, empty."""
+    if reason := server.why_not():
+        pytest.skip(reason)
+    running = server.Server()
+    try:
+        yield running
+    finally:
+        running.close()

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from automl.cli import dashboard, models, plugins, report, runs, search, spaces, trials
+from automl.cli import dashboard, models, plugins, report, runs, search, spaces, trials, worker
 
 app = typer.Typer(
     name="automl",
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("search")(search.search)
 app.command("resume")(search.resume)
+app.command("worker")(worker.worker)
 app.command("leaderboard")(runs.leaderboard)
 app.command("show")(trials.show)
 app.command("replay")(trials.replay)
@@ -37,8 +38,10 @@ app.add_typer(spaces.space_app, name="space")
 
 def main() -> None:
     """Runs the command line; exits with 0, 1, 2, 3 or 128+n (DESIGN section 6)."""
+    from automl.cli.process_list import hide_passwords
     from automl.errors import AutomlError
 
+    hide_passwords()
     try:
         app()
     except AutomlError as error:

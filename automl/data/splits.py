@@ -7,6 +7,7 @@ groups scikit-learn's splitters deal out one representative per unit. With group
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ class Splits:
     def training_part(self) -> Indices:
         """Indices of everything but the test set."""
         return np.flatnonzero(self.fold != -1)
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the dealing, in hexadecimal: equal splits have the same one."""
+        return hashlib.sha256(np.ascontiguousarray(self.fold, dtype="<i8").tobytes()).hexdigest()
 
     def train(self, fold: int) -> Indices:
         """Indices of the samples that fold number `fold` (from 0) trains on."""

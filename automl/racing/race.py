@@ -6,6 +6,7 @@ After Li et al. (2020), 'A system for massively parallel hyperparameter tuning' 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from automl.racing.ladder import Ladder
@@ -60,27 +61,41 @@ class Race:
         self.standings[trial] = Standing(climbing=True)
         return 0
 
-    def promote(self) -> tuple[int, int] | None:
+    def promote(self, mine: Callable[[int], bool] = lambda trial: True) -> tuple[int, int] | None:
         """A waiting trial that has earned the next rung, and that rung; highest rung first. None: ask for a new trial.
 
-        The trial no longer waits: it is on its way until `record` or `leave`.
+        `mine`: whether this process can go on with a trial. The trial no longer waits: it is on its way until `record`
+        or `leave`.
         """
-        for rung in range(self.top - 1, -1, -1):
-            for trial in self._earned(rung):
-                if self.standings[trial].waiting and self.standings[trial].rung == rung:
-                    return self._send(trial)
-        return None
+        return next((self._send(trial) for trial in self._may_climb() if mine(trial)), None)
 
-    def carry(self) -> tuple[int, int] | None:
+    def carry(self, mine: Callable[[int], bool] = lambda trial: True) -> tuple[int, int] | None:
         """The best waiting trial and its next rung, as long as fewer than `finalists` trials are complete.
 
         For the end of a search, when no trial may climb any more; the higher rung is the better one. A trial that other
-        workers have on its way counts as if it were complete.
+        workers have on its way counts as if it were complete. None also where the best one is not `mine`.
         """
+        best = self._to_be_carried()
+        return self._send(best) if best is not None and mine(best) else None
+
+    def settled(self, closing: bool) -> bool:
+        """Whether no waiting trial is to climb any more, in whichever process; `closing`: only the best are carried."""
+        return self._to_be_carried() is None and (closing or not self._may_climb())
+
+    def _may_climb(self) -> list[int]:
+        """The waiting trials that have earned their next rung, highest rung first, then best first."""
+        return [
+            trial
+            for rung in range(self.top - 1, -1, -1)
+            for trial in self._earned(rung)
+            if self.standings[trial].waiting and self.standings[trial].rung == rung
+        ]
+
+    def _to_be_carried(self) -> int | None:
         if self.complete + sum(s.climbing for s in self.standings.values()) >= self.finalists:
             return None
         waiting = [(-s.rung, s.scores[s.rung], trial) for trial, s in self.standings.items() if s.waiting]
-        return self._send(min(waiting)[2]) if waiting else None
+        return min(waiting)[2] if waiting else None
 
     def _send(self, trial: int) -> tuple[int, int]:
         self.standings[trial].waiting = False

@@ -6,6 +6,9 @@ thing the first one wins. Nothing is locked, so a worker that freezes holds nobo
 
 A worker's counter tells that it lives. One that stands still for the grace period, by the watcher's own clock, makes
 the worker's climbs free for others; what it comes with afterwards is an older version and is dropped.
+
+A worker has a home: the folder with its checkpoints. Trials rest at the home of their last worker, and those of another
+home climb on there as long as a worker lives at it; after that anybody may begin them again.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import optuna
 from optuna.storages import BaseStorage
@@ -22,7 +25,10 @@ from optuna.trial import TrialState, create_trial
 
 GRACE = float(os.environ.get("AUTOML_GRACE", "30"))  # seconds; tests wait for less
 BEATS = 6  # in a grace period
-GONE = -1  # the counter of a worker that is known to have ended
+GONE = -1  # the counter of a worker that is known to have died
+LEFT = -2  # of one that has ended in good order: its climb counts as no attempt
+RUN = ""  # the home of all that see the run's folder
+CLOSING = "closing"  # the attribute that asks workers on other machines to stop
 
 
 class LeaseLost(Exception):
@@ -36,12 +42,15 @@ class Lease(NamedTuple):
     rung: int
     version: int
     attempt: int
+    home: str = RUN
 
 
 class Leases(Protocol):
     """What a search knows of the other workers; `grace` is how long, in seconds, one may show no life."""
 
     grace: float
+
+    home: str
 
     def sync(self) -> None:
         """Reads what the others have claimed."""
@@ -63,10 +72,19 @@ class Leases(Protocol):
         """Whether the worker has ended, or its counter has stood still for the grace period."""
         ...
 
+    def attempt(self, thing: str, rung: int) -> int:
+        """Which attempt (from 1) a claim of the thing for this rung would be, as of the last `sync`."""
+        ...
+
+    def reaches(self, thing: str) -> bool:
+        """Whether the thing rests at this worker's home, or at one where nobody lives any more."""
+        ...
+
 
 class Alone:
     """The leases of a search that no other process takes part in: nothing is written."""
 
+    home = RUN
     held: dict[str, Lease] = {}  # noqa: RUF012  (never changed)
     grace = GRACE
 
@@ -85,6 +103,14 @@ class Alone:
         """There is no other worker."""
         return True
 
+    def attempt(self, thing: str, rung: int) -> int:
+        """Always the first."""
+        return 1
+
+    def reaches(self, thing: str) -> bool:
+        """Always."""
+        return True
+
 
 class SharedLeases:
     """Leases in the storage of a study.
@@ -95,6 +121,8 @@ class SharedLeases:
         worker: this process' own name, unlike any other's.
         grace: seconds after which a counter that stands still means a dead worker.
         clock: seconds that only go forward.
+        home: where its checkpoints are; a name that is unlike any other's, or `RUN`.
+        joined: whether it came by itself, and no supervisor knows of its end.
     """
 
     def __init__(
@@ -104,7 +132,11 @@ class SharedLeases:
         worker: str,
         grace: float = GRACE,
         clock: Callable[[], float] = time.monotonic,
+        home: str = RUN,
+        joined: bool = False,
     ):
+        self.home = home
+        self.joined = joined
         self.storage = storage
         self.worker = worker
         self.grace = grace
@@ -115,6 +147,9 @@ class SharedLeases:
         self._read = 0
         self._counter = 0
         self._seen: dict[str, tuple[int | None, float]] = {}
+        self._workers: dict[str, dict[str, Any]] = {}
+        self._beaten: float | None = None
+        self._missed = 0.0
 
     def sync(self) -> None:
         """Reads the new claims in their order, and the workers' counters."""
@@ -124,22 +159,24 @@ class SharedLeases:
             thing, version = known["thing"], known["version"]
             before = self.held.get(thing)
             if version == (before.version if before else 0) + 1:
-                again = before is not None and before.rung == known["rung"]
-                attempt = before.attempt + 1 if again and before is not None else 1
-                self.held[thing] = Lease(known["worker"], known["rung"], version, attempt)
+                self.held[thing] = Lease(
+                    known["worker"], known["rung"], version, known.get("attempt", 1), known.get("home", RUN)
+                )
                 self.newest[known["worker"]] = thing, version
         self._read = len(claims)
-        counters = self.storage.get_study_user_attrs(self._study)
-        for worker in self.newest:
-            counter = counters.get(_counter_of(worker))
+        told = self.storage.get_study_user_attrs(self._study)
+        self._workers = {name.removeprefix(WORKER): about for name, about in told.items() if name.startswith(WORKER)}
+        for worker in {*self._workers, *self.newest}:
+            counter = told.get(_counter_of(worker))
             if worker not in self._seen or self._seen[worker][0] != counter:
-                self._seen[worker] = counter, self._clock()
+                self._seen[worker] = counter, self._now()
 
     def claim(self, thing: str, rung: int = 0) -> bool:
         """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker."""
         before = self.held.get(thing)
         version = (before.version if before else 0) + 1
-        about = {"thing": thing, "rung": rung, "version": version, "worker": self.worker}
+        about = {"thing": thing, "rung": rung, "version": version, "worker": self.worker, "home": self.home}
+        about["attempt"] = self.attempt(thing, rung)
         claim = create_trial(state=TrialState.COMPLETE, value=float(rung), user_attrs=about)
         self.storage.create_new_trial(self._study, template_trial=claim)
         self.sync()
@@ -152,23 +189,76 @@ class SharedLeases:
 
     def is_dead(self, worker: str) -> bool:
         """Whether the worker has ended, or its counter has stood still for the grace period."""
-        counter, since = self._seen.get(worker, (None, self._clock()))
-        return counter == GONE or self._clock() - since > self.grace
+        counter, since = self._seen.get(worker, (None, self._now()))
+        return counter in (GONE, LEFT) or self._now() - since > self.grace
+
+    def attempt(self, thing: str, rung: int) -> int:
+        """Which attempt (from 1) a claim of the thing for this rung would be, as of the last `sync`."""
+        before = self.held.get(thing)
+        if before is None or before.rung != rung:
+            return 1
+        return before.attempt + (self._seen.get(before.worker, (None, 0.0))[0] != LEFT)
+
+    def reaches(self, thing: str) -> bool:
+        """Whether the thing rests at this worker's home, or at one where nobody lives any more."""
+        home = self.held[thing].home if thing in self.held else RUN
+        return home == self.home or not any(
+            about["home"] == home and not self.is_dead(worker) for worker, about in self._workers.items()
+        )
+
+    def guests(self) -> list[str]:
+        """The workers that came by themselves and live, as of the last `sync`."""
+        return [worker for worker, about in self._workers.items() if about["joined"] and not self.is_dead(worker)]
+
+    def _now(self) -> float:
+        """This worker's clock, without the time in which it could not move its own counter either.
+
+        A storage that is away, or a machine that sleeps, stops everybody's counter, and nobody is dead of it.
+        """
+        if self._beaten is None:
+            return self._clock()
+        return min(self._clock(), self._beaten + 2 * self.grace / BEATS) - self._missed
+
+    def enter(self) -> None:
+        """Makes this worker and its home known to the others."""
+        about = {"home": self.home, "joined": self.joined}
+        self.storage.set_study_user_attr(self._study, WORKER + self.worker, about)
+        self.beat()
+
+    def leave(self) -> None:
+        """Gives back what this worker holds: it ends in good order, and others may go on at once."""
+        self.storage.set_study_user_attr(self._study, _counter_of(self.worker), LEFT)
+
+    def close(self, closing: bool) -> None:
+        """Asks the workers on other machines to stop; False at the begin of a session."""
+        self.storage.set_study_user_attr(self._study, CLOSING, closing)
+
+    @property
+    def closing(self) -> bool:
+        """Whether workers on other machines are asked to stop."""
+        return bool(self.storage.get_study_user_attrs(self._study).get(CLOSING))
 
     def beat(self) -> None:
         """Moves this worker's counter. May be called from another thread."""
         self._counter += 1
         self.storage.set_study_user_attr(self._study, _counter_of(self.worker), self._counter)
+        now = self._clock()
+        if self._beaten is not None:
+            self._missed += max(0.0, now - self._beaten - 2 * self.grace / BEATS)
+        self._beaten = now
 
     def bury(self, worker: str) -> None:
         """Declares a worker dead whose process has ended, so that nobody waits for the grace period."""
+        if self.storage.get_study_user_attrs(self._study).get(_counter_of(worker)) == LEFT:
+            return
         self.storage.set_study_user_attr(self._study, _counter_of(worker), GONE)
 
     def bury_all(self) -> None:
-        """Declares every worker so far dead: for who knows that none is left."""
+        """Declares every worker so far dead but those that came by themselves: for who knows that none is left."""
         self.sync()
-        for worker in {lease.worker for lease in self.held.values()}:
-            self.bury(worker)
+        for worker in {*self._workers, *(lease.worker for lease in self.held.values())}:
+            if not self._workers.get(worker, {}).get("joined"):
+                self.bury(worker)
 
 
 def open_leases(storage: BaseStorage, study: str) -> int:
@@ -178,6 +268,9 @@ def open_leases(storage: BaseStorage, study: str) -> int:
         return storage.create_new_study([StudyDirection.MINIMIZE], name)
     except optuna.exceptions.DuplicatedStudyError:
         return storage.get_study_id_from_name(name)
+
+
+WORKER = "worker:"  # an attribute of this name and a worker's: its home, and how it came
 
 
 def _counter_of(worker: str) -> str:

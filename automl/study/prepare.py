@@ -163,8 +163,9 @@ def check_listeners(settings: Settings) -> None:
             raise SettingsError(f"--log-to {name} needs the package {name}: pip install 'automl[{name}]'")
 
 
-def prepare(settings: Settings, dataset: Dataset | None = None) -> Prepared:
-    """Loads and checks all of it. `dataset` is given when the data are not named by the settings (arrays).
+def prepare(settings: Settings, dataset: Dataset | None = None, space: Space | None = None) -> Prepared:
+    """Loads and checks all of it. `dataset` is given when the data are not named by the settings (arrays), `space` when
+    it was merged before, on another machine.
 
     Raises `BadInput` in one of its kinds; nothing has been started or written then.
     """
@@ -175,11 +176,11 @@ def prepare(settings: Settings, dataset: Dataset | None = None) -> Prepared:
     ladder = make_ladder(settings.epochs, settings.folds, fused=is_stacked(settings, device))
     if settings.ladder:
         ladder = parse_ladder(settings.ladder, settings.epochs, settings.folds)
-    if settings.space or settings.weights:
+    if space is None and (settings.space or settings.weights):
         merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
     dataset = dataset or load_dataset(settings, host)
     Objective.of(dataset.task, settings.metric)
-    space = keep_fitting(merge_space(settings, host, dataset.kind), host, dataset)
+    space = keep_fitting(space or merge_space(settings, host, dataset.kind), host, dataset)
     check_task(space, dataset.task)
     return Prepared(
         settings=settings,

@@ -6,9 +6,12 @@ and go to the artifacts.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import optuna
@@ -21,6 +24,7 @@ from automl.racing.race import Race, Standing
 from automl.study.folder import RunFolder
 
 STANDING = "race_standing"
+CURVES = "automl:curves"
 
 
 def remember_standing(trial: optuna.Trial, standing: Standing, curves: Curves | None = None) -> None:
@@ -74,6 +78,34 @@ def remember_result(trial: optuna.Trial, folder: RunFolder, curves: Curves, fact
         write_atomic(folder.curves(trial.number), lambda file: np.savez_compressed(file, curves=curves.values))
 
 
+def send_curves(trial: optuna.Trial, curves: Curves) -> None:
+    """Puts the curves of a trial into the storage: for who cannot see the folder of this worker.
+
+    Some kilobytes of text, as a system attribute, which the dashboard does not show.
+    """
+    file = io.BytesIO()
+    np.savez_compressed(file, curves=curves.values)
+    text = base64.b64encode(file.getvalue()).decode()
+    trial.storage.set_trial_system_attr(trial._trial_id, CURVES, text)
+
+
+def received_curves(trial: FrozenTrial, objective: Objective) -> Curves | None:
+    """The curves that a worker has put into the storage, or None where there are none."""
+    text = trial.system_attrs.get(CURVES)
+    return _read_curves(io.BytesIO(base64.b64decode(text)), objective) if isinstance(text, str) else None
+
+
+def collect_curves(trials: list[FrozenTrial], folder: RunFolder, objective: Objective) -> None:
+    """Writes the curves that ended trials have in the storage alone into the run's folder. Raises OSError."""
+    for trial in trials:
+        path = folder.curves(trial.number)
+        if trial.state.is_finished() and not path.exists():
+            curves = received_curves(trial, objective)
+            if curves is not None:
+                values = curves.values
+                write_atomic(path, lambda file, values=values: np.savez_compressed(file, curves=values))  # type: ignore[misc]
+
+
 def describe(curves: Curves) -> dict[str, Any]:
     """Epochs, folds, fold-epochs, and at the score's epoch: score and its spread over the folds, what stands beside it
     (by its name), and the generalisation gap.
@@ -102,8 +134,12 @@ def describe(curves: Curves) -> dict[str, Any]:
 
 def load_curves(folder: RunFolder, number: int, objective: Objective) -> Curves | None:
     """The curves of an ended trial, or None when it has none."""
+    return _read_curves(folder.curves(number), objective)
+
+
+def _read_curves(file: Path | IO[bytes], objective: Objective) -> Curves | None:
     try:
-        with np.load(folder.curves(number), allow_pickle=False) as file:
-            return Curves.of(file["curves"], objective)
+        with np.load(file, allow_pickle=False) as found:
+            return Curves.of(found["curves"], objective)
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return None

@@ -23,10 +23,10 @@ from automl.racing.race import Race
 from automl.study.budget import Budget, OutOfTime, Stop
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
-from automl.study.leases import Alone, LeaseLost, Leases
+from automl.study.leases import RUN, Alone, LeaseLost, Leases
 from automl.study.overtime import seconds_so_far, too_long
 from automl.study.prepare import Prepared
-from automl.study.records import describe, remember_result, remember_standing
+from automl.study.records import describe, received_curves, remember_result, remember_standing, send_curves
 from automl.study.storage import storage_errors
 from automl.study.turns import Turn, Turns
 from automl.study.watcher import Watcher
@@ -221,6 +221,8 @@ class Search:
                 # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
                 for name, value in _costs(run, curves).items():
                     trial.set_user_attr(name, value)
+                if self.leases.home != RUN:
+                    send_curves(trial, curves)
                 remember_standing(trial, standing, curves)  # last: from here on others may go on with it
             self.watcher.waiting(trial.number, self.race, describe(curves))
 
@@ -256,6 +258,8 @@ class Search:
             # Its scores still count at their rungs, also after a restart.
             remember_standing(trial, self.race.standings[trial.number])
             remember_result(trial, self.folder, curves, facts)
+            if self.leases.home != RUN and curves.fold_epochs:
+                send_curves(trial, curves)
             value = curves.objective.value(outcome.score) if state == TrialState.COMPLETE and outcome else None
             passing("tell")
             if self._frozen(trial.number).state.is_finished():
@@ -284,18 +288,21 @@ class Search:
         with storage_errors():
             unfinished = [t for t in self.study.get_trials(deepcopy=False) if not t.state.is_finished()]
         for frozen in unfinished:
-            curves = self.stopped.get(frozen.number) or self._saved_curves(frozen.number)
+            curves = self.stopped.get(frozen.number) or self._saved_curves(frozen)
+            with storage_errors():  # from here on, what a worker comes with that was taken for dead is dropped
+                self.leases.claim(f"trial {frozen.number}", self.race.top)
             trial = optuna.Trial(self.study, frozen._trial_id)
             self._end(trial, None, curves, TrialState.PRUNED, "outpaced")
 
-    def _saved_curves(self, number: int) -> Curves:
+    def _saved_curves(self, trial: FrozenTrial) -> Curves:
+        number = trial.number
         path = self.folder.checkpoint(number)
         if path.exists():
             try:
                 return read_curves(path, self.prepared.objective)
             except RunError as error:
                 log.warning("the curves of trial %d are lost: %s", number, error)
-        return self._no_curves()
+        return received_curves(trial, self.prepared.objective) or self._no_curves()
 
     def _no_curves(self) -> Curves:
         settings = self.prepared.settings

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.study import StudyDirection
 
 from automl.errors import MachineFailed, RunError, SettingsError
 from automl.racing.objective import Objective
+from automl.study.budget import Interrupted
+from automl.study.database import open_database, reason_of
 from automl.study.journal import Journal, repair_journal
 from automl.study.logs import quiet_optuna
 from automl.study.redaction import FORM, check_url, redact, scrub
@@ -21,11 +23,20 @@ __all__ = ["redact"]
 PASSWORD_VARIABLE = "AUTOML_STORAGE"
 
 
-def open_storage(url: str | None, journal: Path) -> BaseStorage:
+def is_server(url: str | None) -> bool:
+    """Whether the URL is that of a database server, which takes workers of other machines as well."""
+    return url is not None and not url.startswith("sqlite")
+
+
+def open_storage(
+    url: str | None, journal: Path, interrupted: Callable[[], bool] = lambda: False, patience: float = 0.0
+) -> BaseStorage:
     """The storage at `url`, or the journal file of the run when there is none.
 
-    Raises `SettingsError` for a URL that no driver takes, `MachineFailed` when the storage does not answer, and
-    `RunError` for a journal that is damaged elsewhere than at its end.
+    `interrupted`: whether the user wants to stop, asked while a call waits for a database server that is away;
+    `patience`: seconds to wait for it here already. Raises `SettingsError` for a URL that no driver takes,
+    `MachineFailed` when the storage does not answer, and `RunError` for a journal that is damaged elsewhere than at its
+    end.
     """
     if url is None:
         with storage_errors():
@@ -35,10 +46,11 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
 
     check_url(url)
     try:
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return open_database(url, interrupted, patience)
+    except Interrupted:
+        raise
     except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
-        reason = scrub(str(getattr(error, "orig", error)).strip().partition("\n")[0], url)
-        raise MachineFailed(f"storage {redact(url)} does not answer: {reason}") from None
+        raise MachineFailed(f"storage {redact(url)} does not answer: {scrub(reason_of(error), url)}") from None
     # No such dialect, no such driver, an option that the driver does not know: each library has its own exceptions.
     except Exception as error:
         reason = scrub(str(error).partition("\n")[0] or type(error).__name__, url)
@@ -90,4 +102,4 @@ def storage_errors() -> Iterator[None]:
     except OSError as error:
         raise MachineFailed(f"the disk failed: {error.strerror or error} ({error.filename or 'storage'})") from error
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        raise MachineFailed(f"the storage failed: {type(error).__name__}") from error
+        raise MachineFailed(f"the storage failed: {reason_of(error)}") from error

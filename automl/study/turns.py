@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple
 
 import optuna
+from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.failpoints import passing
@@ -17,7 +18,7 @@ from automl.study.records import recall_race, recall_standing, standing_mark
 from automl.study.storage import storage_errors
 
 RETRIES = 2  # of a climb whose worker died
-IDLE = 0.1  # seconds between two looks at what the others do
+IDLE, IDLE_ELSEWHERE = 0.1, 0.5  # seconds between two looks at what the others do, in a journal and a database
 
 
 class Turn(NamedTuple):
@@ -54,6 +55,8 @@ class Turns:
         self.broken_off = recall_race(race, trials)
         forecast.recall(trials)
         self.asked = len(trials)
+        # A server that many workers ask ten times a second would be busy with it.
+        self.pause = IDLE if isinstance(study._storage, JournalStorage) else IDLE_ELSEWHERE
         self._seen: dict[int, tuple[TrialState, str]] = {}
         self._resting: set[int] = set()  # trials that reached their rung, by what their workers wrote down
         self._unchanged: tuple[object, float] = (None, 0.0)
@@ -76,10 +79,10 @@ class Turns:
             if self.alone:
                 return self._choose()
             turn = self._abandoned() or self._choose()
-            if turn is None and not self._busy():
+            if turn is None and not self._busy() and self.race.settled(self._closing):
                 return None
             if turn is None:
-                time.sleep(IDLE)
+                time.sleep(self.pause)
             elif self._claim(turn):
                 return turn
 
@@ -90,14 +93,22 @@ class Turns:
     def _choose(self) -> Turn | None:
         if self.alone and self.broken_off:
             return Turn(*self.broken_off.pop(0))
-        closing = self.budget.left < self.budget.reserve + self.forecast.carrying(self.budget.timeout)
-        if not closing:
-            if (promoted := self.race.promote()) is not None:
+        if not self._closing:
+            if (promoted := self.race.promote(self._reaches)) is not None:
                 return Turn(*promoted)
             if self.asked < self.budget.trials:
                 return self._ask(self.asked)
-        carried = self.race.carry()
+        carried = self.race.carry(self._reaches)
         return None if carried is None else Turn(*carried)
+
+    @property
+    def _closing(self) -> bool:
+        """Whether the time that is left is for carrying the best to the top."""
+        return self.budget.left < self.budget.reserve + self.forecast.carrying(self.budget.timeout)
+
+    def _reaches(self, trial: int) -> bool:
+        """Whether the trial is this worker's to go on with: its checkpoint is here, or nobody has it any more."""
+        return self.leases.reaches(f"trial {trial}")
 
     def _ask(self, slot: int) -> Turn | None:
         """A new trial for one of the places that the budget has; None when another worker was quicker to take it."""
@@ -121,9 +132,12 @@ class Turns:
             return self._ask(len(self._seen))
         for number, standing in self.race.standings.items():
             if standing.climbing:
-                lease = self.leases.held.get(f"trial {number}")
+                thing = f"trial {number}"
+                lease = self.leases.held.get(thing)
+                if not self.leases.reaches(thing):
+                    continue
                 if lease is not None and self.leases.is_dead(lease.worker):
-                    return Turn(number, lease.rung, lease.attempt + 1)
+                    return Turn(number, lease.rung, self.leases.attempt(thing, lease.rung))
                 # Its worker died between asking for it and taking the lease, or searched alone in an earlier session.
                 if lease is None and (stuck or number in broken_off):
                     return Turn(number, broken_off.get(number, 0))

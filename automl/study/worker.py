@@ -23,20 +23,21 @@ import torch
 
 from automl.data.shared import attach
 from automl.data.splits import load_splits
-from automl.errors import AutomlError, MachineFailed
+from automl.errors import AutomlError, MachineFailed, NoTrialSucceeded
 from automl.racing.race import Race
-from automl.study.budget import Budget, Interrupted
+from automl.study.budget import Budget, Interrupted, Stop
+from automl.study.database import PATIENCE
 from automl.study.folder import RunFolder
 from automl.study.leases import BEATS, SharedLeases
 from automl.study.logs import set_up_logging
-from automl.study.prepare import prepare
+from automl.study.prepare import Prepared, prepare
 from automl.study.record import settings_of
 from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
-from automl.study.storage import load_study, open_storage
+from automl.study.storage import load_study, open_storage, storage_errors
 from automl.study.watcher import Watcher
 
-PATIENCE = 5.0  # seconds for an orderly end when the parent is dead
+LAST_WORDS = 5.0  # seconds for an orderly end, when the parent is dead or the storage is away
 
 
 @dataclass(frozen=True)
@@ -74,31 +75,63 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     prepared = prepare(settings, attach(Path(order.data)))
     prepared = replace(prepared, splits=load_splits(folder.splits), precision=getattr(torch, record["precision"]))
     torch.set_num_threads(order.threads)
-    storage = open_storage(order.storage, folder.journal)
-    race = Race(prepared.ladder, finalists=settings.finalists)
+    storage = open_storage(order.storage, folder.journal, interrupted, PATIENCE)
     study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
-    study.sampler = make_sampler(
-        settings.sampler,
-        settings.seed,
-        order.number,
-        len(study.get_trials(deepcopy=False)),
-        prepared.space,
-        standings_of(race, prepared.objective),
-    )
     leases = SharedLeases(study._storage, record["study"], order.name, order.grace)
     budget = Budget(order.trials, order.timeout, interrupted, started=order.started)
-    leases.beat()
-    threading.Thread(target=_beat, args=(leases,), daemon=True).start()
-    Search(prepared, study, folder, budget, Watcher(), race, leases).run()
+    take_part(prepared, study, folder, budget, leases, order.number, Watcher())
 
 
-def _beat(leases: SharedLeases) -> None:
-    while True:
-        time.sleep(leases.grace / BEATS)
+def take_part(
+    prepared: Prepared,
+    study: optuna.Study,
+    folder: RunFolder,
+    budget: Budget,
+    leases: SharedLeases,
+    number: int,
+    watcher: Watcher,
+    beaten: Callable[[], None] = lambda: None,
+) -> None:
+    """One worker's share of the search over `study`; raises as `Search.run` does.
+
+    `number` is this worker's alone, for its sampler's seed; `beaten` is called after each move of its counter, in
+    another thread.
+    """
+    settings, race = prepared.settings, Race(prepared.ladder, finalists=prepared.settings.finalists)
+    trials = len(study.get_trials(deepcopy=False))
+    study.sampler = make_sampler(
+        settings.sampler, settings.seed, number, trials, prepared.space, standings_of(race, prepared.objective)
+    )
+    with storage_errors():
+        leases.enter()
+    over = threading.Event()
+    beating = threading.Thread(target=_beat, args=(leases, over, beaten), daemon=True)
+    beating.start()
+    try:
+        Search(prepared, study, folder, budget, watcher, race, leases).run()
+    except (Stop, NoTrialSucceeded):
+        _leave(leases, over, beating)
+        raise
+    _leave(leases, over, beating)
+
+
+def _beat(leases: SharedLeases, over: threading.Event, beaten: Callable[[], None]) -> None:
+    while not over.wait(leases.grace / BEATS):
         try:
             leases.beat()
+            beaten()
         except Exception:  # the storage is gone for a moment; the search itself will tell when it stays away
             continue
+
+
+def _leave(leases: SharedLeases, over: threading.Event, beating: threading.Thread) -> None:
+    """Gives back what the worker held, after its last beat."""
+    over.set()
+    beating.join(LAST_WORDS)
+    try:
+        leases.leave()
+    except Exception:  # the storage is gone: the others will see that the counter stands still
+        return
 
 
 class _Ends:
@@ -117,7 +150,7 @@ class _Ends:
         while os.read(0, 4096):
             pass
         self.wanted = True
-        time.sleep(PATIENCE)
+        time.sleep(LAST_WORDS)
         os._exit(1)
 
 

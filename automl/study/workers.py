@@ -9,22 +9,25 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import IO
 
 import joblib
 import optuna
+from optuna.trial import TrialState
 
 from automl.data.shared import share
 from automl.errors import MachineFailed, NoTrialSucceeded, SettingsError
-from automl.study.budget import Budget
+from automl.study.budget import Budget, Stop
 from automl.study.folder import RunFolder
-from automl.study.leases import GRACE, SharedLeases
+from automl.study.leases import BEATS, GRACE, SharedLeases
 from automl.study.observer import Observer
 from automl.study.overtime import Overtime, too_long
 from automl.study.prepare import Prepared
+from automl.study.records import recall_standing
 from automl.study.search import SAME_FAILURES
-from automl.study.storage import storage_errors
+from automl.study.storage import PASSWORD_VARIABLE, storage_errors
 from automl.study.worker import Order, fresh_name
 
 log = logging.getLogger("automl.workers")
@@ -72,7 +75,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
-                env={**os.environ, "OMP_NUM_THREADS": str(order.threads)},
+                env=_environment(order),
                 start_new_session=True,  # a Ctrl-C of the terminal is for the supervisor alone
             )
         try:
@@ -102,6 +105,12 @@ class Worker:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _environment(order: Order) -> dict[str, str]:
+    """Without the storage's URL, which stands in the order: what a plugin starts need not know its password."""
+    ours = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
+    return {**ours, "OMP_NUM_THREADS": str(order.threads)}
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
@@ -152,6 +161,7 @@ class Workers:
             threads=max(1, (settings.threads or joblib.cpu_count()) // self.count),
             grace=grace,
         )
+        self.beaten = time.monotonic()
         self.started = 0
         self.crashes = 0
         self.told_before = 0
@@ -174,25 +184,61 @@ class Workers:
         """
         with storage_errors():
             self.leases.bury_all()  # the run is locked, so those of earlier sessions are gone
+            self.leases.close(False)
+            self.leases.enter()
             share(self.dataset, self.data)
         try:
             self.running = [self._start() for _ in range(self.count)]
             while self.running:
-                time.sleep(LOOK_EVERY)
-                with storage_errors():
-                    self.observer.look()
-                    self._end_hung()
-                self.budget.check_interrupted()
+                self._look()
                 self.running = [next for worker in self.running if (next := self._after(worker)) is not None]
                 if self.running and self.over is not None and time.monotonic() - self.over > self.leases.grace:
                     names = ", ".join(f"worker {worker.order.number}" for worker in self.running)
                     log.warning("the race is over, and %s does not end: killed", names)
                     break
+            self._wait_for_guests()
+        except Stop:
+            with suppress(MachineFailed, Stop), storage_errors():
+                self.leases.close(True)  # who stops a search stops all of it
+            raise
         finally:
             self._stop()
             shutil.rmtree(self.data, ignore_errors=True)
         with storage_errors():
             self.observer.look()
+            self.leases.leave()
+
+    def _look(self) -> None:
+        """Waits a moment, tells what is new, and moves the counter that says: somebody lives at the run's folder."""
+        time.sleep(LOOK_EVERY)
+        with storage_errors():
+            self.observer.look()
+            self._end_hung()
+            if time.monotonic() - self.beaten > self.leases.grace / BEATS:
+                self.leases.beat()
+                self.beaten = time.monotonic()
+        self.budget.check_interrupted()
+
+    def _wait_for_guests(self) -> None:
+        """Until no worker of another machine climbs any more: by itself, or because the time is up."""
+        with storage_errors():
+            if self.budget.timeout is not None:
+                self.leases.close(True)
+            while self._guests_climb():
+                self._look()
+            self.leases.close(True)
+            while self._guests_climb():  # one has begun a climb in this moment; it gives it back
+                self._look()
+
+    def _guests_climb(self) -> bool:
+        self.leases.sync()
+        guests = set(self.leases.guests())
+        return any(
+            f"trial {trial.number}" in self.leases.held
+            and (lease := self.leases.held[f"trial {trial.number}"]).worker in guests
+            and lease.rung not in recall_standing(trial).scores
+            for trial in self.observer.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        )
 
     def _start(self) -> Worker:
         order = replace(self.order, number=self.started, name=fresh_name(self.started))

@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
 import automl
 from automl.cli import app, main
@@ -200,15 +201,51 @@ def test_every_entry_point_shown_is_that_of_a_new_package(block: Block, type_in:
 def test_every_command_line_shown_is_understood(block: Block) -> None:
     for line in block.text.splitlines():
         words = shlex.split(line, comments=True)
-        if not words or not words[0].endswith("automl"):
-            continue
-        command, arguments = typer.main.get_command(app), words[1:]
-        arguments = arguments[: arguments.index(">")] if ">" in arguments else arguments
-        context = command.make_context("automl", list(arguments))
-        while getattr(command, "commands", None) and (rest := [*context._protected_args, *context.args]):
-            name, command, arguments = command.resolve_command(context, rest)
-            assert command is not None
-            context = command.make_context(name, list(arguments), parent=context)
+        if words and words[0].endswith("automl"):
+            understand(words[1:])
+
+
+def understand(arguments: list[str]) -> None:
+    """Parses the arguments of `automl` as it does itself."""
+    command: Any = typer.main.get_command(app)
+    arguments = arguments[: arguments.index(">")] if ">" in arguments else arguments
+    context = command.make_context("automl", list(arguments))
+    while getattr(command, "commands", None) and (rest := [*context._protected_args, *context.args]):
+        name, command, arguments = command.resolve_command(context, rest)
+        assert command is not None
+        context = command.make_context(name, list(arguments), parent=context)
+
+
+def scripted(script: str) -> list[list[str]]:
+    """The arguments of each `automl` in a shell script, with numbers in place of its variables."""
+    found = re.findall(r"^\s*exec automl (.+)$", script, re.MULTILINE)
+    return [shlex.split(re.sub(r'"?\$\w+"?', "4", line)) for line in found]
+
+
+@pytest.mark.parametrize("name", ["search.sbatch", "workers.sbatch"])
+def test_the_files_for_slurm_are_shell_and_their_commands_are_understood(name: str) -> None:
+    path = ROOT / "docs/distributed" / name
+    assert subprocess.run(["bash", "-n", path]).returncode == 0
+    found = scripted(path.read_text(encoding="utf-8"))
+    assert found
+    for arguments in found:
+        understand(arguments)
+
+
+def test_the_file_for_kubernetes_is_yaml_and_its_commands_are_understood() -> None:
+    text = (ROOT / "docs/distributed/kubernetes.yaml").read_text(encoding="utf-8")
+    documents = [found for found in yaml.safe_load_all(text) if found]
+    assert [found["kind"] for found in documents] == ["PersistentVolumeClaim", "Job", "Job"]
+    for job in documents[1:]:
+        pod = job["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert {mount["name"] for mount in container["volumeMounts"]} <= {volume["name"] for volume in pod["volumes"]}
+        assert container["env"][0]["name"] == "AUTOML_STORAGE"
+        command = container["command"]
+        found = [command[1:]] if command[0] == "automl" else scripted(container["args"][0])
+        assert found
+        for arguments in found:
+            understand(arguments)
 
 
 def test_every_setting_named_on_a_command_line_is_one_of_search() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,16 +54,26 @@ def automl(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
 
 
 @pytest.fixture
-def start() -> Callable[..., subprocess.Popen[str]]:
-    """`start(*arguments)` starts the command as a process of its own; `failpoint` says where it is to die."""
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """`start(*arguments)` starts the command as a process of its own; `failpoint` says where it is to die.
+
+    What a failed test has left running is killed.
+    """
+    started: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: object, failpoint: str = "") -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "automl", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "AUTOML_FAILPOINT": failpoint},
         )
+        started.append(process)
+        return process
 
-    return begin
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

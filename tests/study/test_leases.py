@@ -97,3 +97,64 @@ def test_a_buried_worker_is_dead_at_once(open_again):
     b.bury_all()
     b.sync()
     assert b.is_dead("a")
+
+
+def test_the_time_in_which_nobody_could_move_a_counter_makes_nobody_dead(open_again):
+    clock = Clock()
+    a, b = SharedLeases(open_again(), "s", "a"), SharedLeases(open_again(), "s", "b", grace=12, clock=clock)
+    a.beat()
+    a.claim("trial 0")
+    b.beat()
+    b.sync()
+    clock.now = 100.0  # the storage was away, and b sees it before a has come to move its counter
+    b.sync()
+    assert not b.is_dead("a")
+    b.beat()
+    assert not b.is_dead("a")
+    for _ in range(5):
+        clock.now += 2.0
+        b.beat()
+        b.sync()
+    assert b.is_dead("a")  # but the time since then counts
+
+
+def test_a_thing_rests_at_the_home_of_its_last_worker_as_long_as_somebody_lives_there(open_again):
+    clock = Clock()
+    a = SharedLeases(open_again(), "s", "a", home="a", joined=True)
+    b = SharedLeases(open_again(), "s", "b", grace=10, clock=clock)
+    a.enter()
+    a.claim("trial 0")
+    b.sync()
+    assert b.guests() == ["a"]
+    assert not b.reaches("trial 0")
+    assert a.reaches("trial 0")
+    clock.now = 11.0  # it has shown no life for longer than the grace
+    assert b.reaches("trial 0")
+    assert b.guests() == []
+
+
+def test_a_climb_that_was_given_back_counts_as_no_attempt(open_again):
+    a, b = SharedLeases(open_again(), "s", "a"), SharedLeases(open_again(), "s", "b")
+    a.enter()
+    a.claim("trial 0", 1)
+    a.leave()
+    b.bury("a")  # what has left in good order is not made dead
+    b.sync()
+    assert b.is_dead("a")
+    assert b.attempt("trial 0", 1) == 1
+    assert b.claim("trial 0", 1)
+    assert b.held["trial 0"].attempt == 1
+    b.bury("b")
+    a.sync()
+    assert a.attempt("trial 0", 1) == 2
+
+
+def test_a_session_that_begins_anew_buries_its_own_workers_and_not_those_that_came_by_themselves(open_again):
+    a = SharedLeases(open_again(), "s", "a", home="a", joined=True)
+    b, main = SharedLeases(open_again(), "s", "b"), SharedLeases(open_again(), "s", "supervisor")
+    a.enter()
+    b.enter()
+    main.bury_all()
+    main.sync()
+    assert main.is_dead("b")
+    assert not main.is_dead("a")

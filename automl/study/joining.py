@@ -1,0 +1,219 @@
+"""A worker that joins a search from anywhere: what it finds in the study, what it checks, and its share of the race.
+
+The search leaves its record (`run.yaml`, without passwords) in the study. A worker needs that, the data, the plugins
+and, to go on with other workers' trials from their checkpoints, the run's folder as its machine sees it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+
+from automl.errors import RunError, SettingsError
+from automl.settings import Settings, make_settings
+from automl.spaces.parameters import Parameter
+from automl.spaces.space import Space
+from automl.study.budget import Budget, Interrupted
+from automl.study.database import PATIENCE
+from automl.study.folder import RunFolder
+from automl.study.leases import RUN, SharedLeases
+from automl.study.prepare import Prepared, load_host, prepare
+from automl.study.record import check_unchanged, settings_of, versions
+from automl.study.storage import is_server, load_study, open_storage, redact, storage_errors
+from automl.study.watcher import Watcher
+from automl.study.worker import fresh_name, take_part
+from automl.training.seeds import derive_seed
+
+log = logging.getLogger("automl.worker")
+
+RECORD = "automl:record"
+"""The study's system attribute with what a worker must know of the search."""
+
+MakeWatcher = Callable[[Prepared, Budget, list[optuna.trial.FrozenTrial]], Watcher]
+
+
+def publish(study: optuna.Study, prepared: Prepared, record: Mapping[str, Any], budget: Budget) -> None:
+    """Leaves in the study what a worker must know: the record, the splits' fingerprint, the end of the time."""
+    known = {name: value for name, value in record.items() if name not in ("final", "seconds")}
+    deadline = None if budget.timeout is None else time.time() + budget.left
+    search = {"splits": prepared.splits.fingerprint(), "deadline": deadline, "timeout": budget.timeout}
+    with storage_errors():
+        study._storage.set_study_system_attr(study._study_id, RECORD, {**known, "search": search})
+
+
+def join(
+    storage_url: str,
+    name: str,
+    *,
+    data: str | None = None,
+    run: str | Path | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    plugins: Sequence[str] = (),
+    interrupted: Callable[[], bool] = lambda: False,
+    watch: MakeWatcher | None = None,
+) -> bool:
+    """Takes part in the search `name` until the race is over; False when it was over already.
+
+    Args:
+        storage_url: where the study is: a database server.
+        name: the study's.
+        data: the data, where they are not where the search has them.
+        run: the run's folder as this machine sees it. None: checkpoints go to a folder of this worker's own, it goes on
+            with its own trials alone, and what others had to leave it begins again.
+        threads: CPU threads of this worker.
+        device: as `--device`.
+        plugins: plugin files, instead of those that the search names.
+        interrupted: asked before each batch; True gives the climb back and raises `Interrupted`.
+        watch: makes who is told what this worker does.
+
+    Raises:
+        BadInput: there is no such study, or data, plugins or versions are not those of the search.
+        NoTrialSucceeded: this worker's trials fail one after the other for the same cause.
+        MachineFailed: the disk failed, or the storage does not answer.
+    """
+    if not is_server(storage_url):
+        raise SettingsError(
+            f"--storage {redact(storage_url)}: must be a database server, e.g. postgresql+psycopg://..."
+        )
+    storage = open_storage(storage_url, Path(), interrupted, PATIENCE)
+    with ExitStack() as stack:
+        with storage_errors():
+            study = load_study(storage, name, optuna.samplers.RandomSampler())
+            record = _find_record(study)
+        folder = _own_folder(stack) if run is None else _shared_folder(run, record)
+        prepared = _prepare(record, folder if run is not None else None, data, threads, device, plugins)
+        if prepared.settings.threads:
+            torch.set_num_threads(prepared.settings.threads)
+        worker = fresh_name(0)
+        leases = SharedLeases(study._storage, name, worker, home=RUN if run is not None else worker, joined=True)
+        ended = _Ended(leases)
+        budget = _budget(record, lambda: interrupted() or ended.seen)
+        with storage_errors():
+            if leases.closing:
+                return False
+            earlier = study.get_trials(deepcopy=False)
+        watcher = watch(prepared, budget, earlier) if watch else Watcher()
+        number = derive_seed(0, worker) % 2**31
+        try:
+            take_part(prepared, study, folder, budget, leases, number, watcher, ended.look)
+        except Interrupted:
+            if interrupted():
+                raise
+    return True
+
+
+class _Ended:
+    """Whether the search has asked the workers on other machines to stop; looked after now and then."""
+
+    def __init__(self, leases: SharedLeases):
+        self.leases = leases
+        self.seen = False
+
+    def look(self) -> None:
+        self.seen = self.leases.closing
+
+
+def _find_record(study: optuna.Study) -> dict[str, Any]:
+    record = study._storage.get_study_system_attrs(study._study_id).get(RECORD)
+    if not isinstance(record, dict):
+        raise RunError(
+            f"the study '{study.study_name}' says nothing of a search that workers can join; it must have been begun "
+            "with `automl search --storage URL`"
+        )
+    ours = versions()["automl"]
+    if record["versions"]["automl"] != ours:
+        raise RunError(f"the search runs automl {record['versions']['automl']}, and this is {ours}: install that one")
+    different = [f"{key} {value} (here {versions().get(key)})" for key, value in record["versions"].items()
+                 if versions().get(key) != value]  # fmt: skip
+    if different:
+        log.warning("the search runs %s: scores may differ a little", ", ".join(different))
+    return record
+
+
+def _own_folder(stack: ExitStack) -> RunFolder:
+    folder = RunFolder(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-worker-")))
+    for path in (folder.checkpoints, folder.artifacts):
+        path.mkdir()
+    return folder
+
+
+def _shared_folder(run: str | Path, record: Mapping[str, Any]) -> RunFolder:
+    folder = RunFolder(run)
+    if folder.read_record().get("id") != record.get("id"):
+        raise RunError(f"--run {run}: this is the folder of another run than the study '{record['study']}'")
+    return folder
+
+
+def _prepare(
+    record: Mapping[str, Any],
+    folder: RunFolder | None,
+    data: str | None,
+    threads: int | None,
+    device: str | None,
+    plugins: Sequence[str],
+) -> Prepared:
+    """What the search stands on, on this machine. Raises `BadInput` with the difference where it is something else."""
+    ours = make_settings(device=device, threads=threads)  # what is wrong with them is told by their options' names
+    theirs = settings_of(record, {"device": ours.device})
+    settings = theirs.model_copy(
+        update={"threads": ours.threads, "data": _find_data(record, theirs, folder, data)}
+        | ({"plugins": tuple(plugins), "plugins_dirs": ()} if plugins else {})
+    )
+    space = Space.from_json(record["space"], f"the study '{record['study']}': space")
+    check_declared(space, settings)
+    prepared = prepare(settings, space=space)
+    check_unchanged(prepared, record)
+    if prepared.splits.fingerprint() != record["search"]["splits"]:
+        raise RunError(
+            "the seed deals out other folds here than where the search was begun: install the versions of its "
+            f"packages ({json.dumps(record['versions'])})"
+        )
+    return replace(prepared, precision=getattr(torch, record["precision"]))
+
+
+def _find_data(record: Mapping[str, Any], settings: Settings, folder: RunFolder | None, data: str | None) -> str:
+    if data is not None:
+        return data
+    kept = record["data"].get("kept")  # None: the data have a name
+    if kept and folder is not None and (folder.path / kept).is_file():
+        return str(folder.path / kept)
+    path = Path(settings.data)
+    if kept is not None or (path.is_absolute() and not path.exists()):
+        where = settings.data or "the memory of the process that began it"
+        raise RunError(f"the data of the search are in {where}, and not on this machine: say where with --data")
+    return settings.data
+
+
+def check_declared(space: Space, settings: Settings) -> None:
+    """Whether the plugins here declare what the search's did. Raises `RunError` with the difference."""
+    catalogue = load_host(settings).catalogue()
+    lines = []
+    for kind in ("architectures", "optimizers", "schedules", "augmentations"):
+        for name, group in getattr(space, kind).items():
+            declared: Mapping[str, Parameter] | None = getattr(catalogue, kind).get(name)
+            if declared is None:
+                lines.append(f"{name}: no plugin here has it; give its file with --plugin")
+                continue
+            lines += [f"{name}.{key}: (absent) here" for key in group if key not in declared]
+            lines += [f"{name}.{key}: only here" for key in declared if key not in group]
+    if lines:
+        raise RunError("the plugins here are not those of the search:\n  " + "\n  ".join(lines))
+
+
+def _budget(record: Mapping[str, Any], interrupted: Callable[[], bool]) -> Budget:
+    """The search's budget; its deadline by the clock on the wall, the only one that machines share."""
+    trials, deadline, timeout = record["settings"]["trials"], record["search"]["deadline"], record["search"]["timeout"]
+    if deadline is None:
+        return Budget(trials, None, interrupted)
+    return Budget(trials, timeout, interrupted, started=time.monotonic() - (timeout - (deadline - time.time())))

@@ -1,0 +1,109 @@
+"""Workers of other machines take part in a search, through a real PostgreSQL server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from postgresql import Server
+
+from automl.study.leases import SharedLeases
+from automl.study.storage import open_storage
+
+# It takes its time, so that a worker which comes late has something to do.
+SLOW = '''import time
+from torch import nn
+from automl import Float, architecture, hookimpl
+
+@architecture(dropout=Float(0.0, 0.5))
+def slow(input_shape, num_outputs, *, dropout):
+    """A linear model that is built slowly."""
+    time.sleep(1.0)
+    return nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(64, num_outputs))
+
+@hookimpl
+def automl_architectures():
+    return [slow]
+'''
+TRIALS = 24
+
+
+def wait_for(condition, seconds: float = 120.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise AssertionError("it did not come so far")
+
+
+@pytest.fixture
+def fleet(postgresql: Server, start, tmp_path, empty_folder, monkeypatch):
+    """`fleet()` begins a search in the folder `run` and lets `automl worker` join it; returns both processes."""
+    monkeypatch.setenv("AUTOML_STORAGE", postgresql.url)
+    monkeypatch.setenv("AUTOML_GRACE", "12")
+    (tmp_path / "slow.py").write_text(SLOW)
+    (empty_folder / "space.yaml").write_text("architectures: {slow: {}}\n")
+    small = ["--folds", "2", "--epochs", "2", "--finalists", "1", "--repeats", "1", "--sampler", "random"]
+    alone = ["--workers", "1", "--threads", "1", "--trials", TRIALS, "--space", "space.yaml"]
+
+    def begin(*arguments):
+        run = tmp_path / "run"
+        search = start("search", "digits", "--out", run, "--plugin", tmp_path / "slow.py", *small, *alone)
+        wait_for(lambda: (run / "logs").exists() or search.poll() is not None)
+        worker = start("worker", "--study", "run", "--threads", "1", *arguments)
+        storage = open_storage(postgresql.url, Path())
+        study = optuna.load_study(storage=storage, study_name="run")
+        leases = SharedLeases(study._storage, "run", "watching")
+
+        def joined() -> set[str]:
+            """The trials that the worker has begun or gone on with."""
+            leases.sync()
+            guests = {worker for worker, about in leases._workers.items() if about["joined"]}
+            return {thing for thing, lease in leases.held.items() if lease.worker in guests and "trial" in thing}
+
+        wait_for(lambda: len(joined()) >= 2 or worker.poll() is not None)
+        return search, worker, joined
+
+    return begin
+
+
+def board(automl, run: Path) -> dict:
+    found = json.loads(automl("leaderboard", run, "--json").out)
+    assert sorted(trial["number"] for trial in found["trials"]) == list(range(TRIALS))
+    assert {trial["state"] for trial in found["trials"]} <= {"COMPLETE", "PRUNED"}
+    assert all(trial["fold_epochs"] for trial in found["trials"])
+    return found
+
+
+def test_a_worker_without_the_runs_folder_does_its_share_and_the_search_concludes(automl, fleet, tmp_path):
+    search, worker, joined = fleet()
+    _, err = search.communicate(timeout=300)
+    assert search.returncode == 0, err
+    out, err = worker.communicate(timeout=30)
+    assert worker.returncode == 0, err
+    assert f"of {TRIALS} trials were begun" in out
+    assert "the search is over" in out
+    assert len(joined()) >= 2
+    run = tmp_path / "run"
+    board(automl, run)
+    assert len(list((run / "artifacts").glob("*-curves.npz"))) == TRIALS
+    assert (run / "report.html").exists()
+    assert (run / "model" / "model.json").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_kill_worker_that_had_joined_and_nothing_is_lost(automl, fleet, tmp_path, how):
+    search, worker, _ = fleet()
+    worker.send_signal(how)
+    _, err = worker.communicate(timeout=30)
+    if how == signal.SIGINT:
+        assert worker.returncode == 130
+        assert "others go on with what this worker had" in err
+    _, err = search.communicate(timeout=300)
+    assert search.returncode == 0, err
+    board(automl, tmp_path / "run")
