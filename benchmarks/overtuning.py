@@ -2,12 +2,13 @@
 
     python benchmarks/overtuning.py --seeds 10
 
-For each seed one short search on digits, half of the data as the test set. Then every finalist is fitted and tested,
-which a search never does. `by score` is the finalist with the best score on the search's own folds, `rescored` the one
-with the best mean over these and the fresh ones, `winner` the one that the search chose: of those within a standard
-error of `rescored` the smallest network. Relative overtuning is (L - best) / (worst - best), with L the test log loss
-of the chosen one, best and worst those of the finalists: 0 is the best choice, 1 the worst (after Schneider, Bischl and
-Feurer, 2025, 'Overtuning in hyperparameter optimization', among finalists instead of a search's incumbents).
+For each seed one short search on digits, half of the data as the test set. Then every finalist is fitted `--refits`
+times, with other seeds, and tested, which a search never does; L is its mean test log loss. `by score` is the finalist
+with the best score on the search's own folds, `rescored` the one with the best mean over these and the fresh ones,
+`winner` the one that the search chose: of those within a standard error of `rescored` the smallest network. Relative
+overtuning is (L - best) / (worst - best), with L of the chosen one, best and worst of the finalists: 0 is the
+best choice, 1 the worst (after Schneider, Bischl and Feurer, 2025, 'Overtuning in hyperparameter optimization', among
+finalists instead of a search's incumbents).
 
 Prints a table in Markdown. A seed's result is kept in `--out`; called again with it, only missing seeds are run.
 """
@@ -19,16 +20,23 @@ import json
 import platform
 import statistics
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import optuna
 import torch
 
 import automl
-from automl.data.sources import load
 from automl.data.splits import load_splits
+from automl.results.fitting import fit_final
 from automl.results.tested import predict_test, test_scores
+from automl.results.winner import as_finalist
 from automl.run import Run
+from automl.study.budget import Budget
+from automl.study.prepare import Prepared, prepare
+from automl.study.record import settings_of
+from automl.study.storage import load_study, open_storage
 
 COLUMNS = ("by score", "rescored", "winner")
 
@@ -41,9 +49,12 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--finalists", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--refits", type=int, default=1, help="of each finalist, to be tested")
+    parser.add_argument("--test-fraction", type=float, default=0.5, help="of the data; the less is left, the more luck")
     parser.add_argument("--out", type=Path, help="where the results of the seeds are kept [a folder that is removed]")
     args = parser.parse_args()
     budget = {name: getattr(args, name) for name in ("trials", "epochs", "folds", "finalists", "repeats")}
+    budget |= {"refits": args.refits, "test_fraction": args.test_fraction}
     print(f"{describe_machine()}; seeds 0 to {args.seeds - 1}; {budget}\n", flush=True)
     print("| seed | finalists | best test | worst test | by score | rescored | winner | fold-epochs | and fresh |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
@@ -53,7 +64,7 @@ def main() -> None:
     print_summary(found)
 
 
-def remembered(seed: int, budget: dict[str, int], folder: Path) -> dict[str, Any]:
+def remembered(seed: int, budget: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A seed's result, run now or read from the folder; prints its line."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"seed-{seed}.json"
@@ -68,15 +79,15 @@ def remembered(seed: int, budget: dict[str, int], folder: Path) -> dict[str, Any
     return result
 
 
-def one(seed: int, budget: dict[str, int], place: Path) -> dict[str, Any]:
-    """One search; the test log loss of every finalist, by its number, and which of them was chosen."""
-    run = automl.search(
-        "digits", out=place / "run", space="smoke", seed=seed, test_fraction=0.5, device="cpu", threads=1, **budget
-    )
+def one(seed: int, budget: dict[str, Any], place: Path) -> dict[str, Any]:
+    """One search; the mean test log loss of every finalist, by its number, and which of them was chosen."""
+    budget = dict(budget)
+    refits = budget.pop("refits")
+    run = automl.search("digits", out=place / "run", space="smoke", seed=seed, device="cpu", threads=1, **budget)
     complete = [row["number"] for row in run.leaderboard() if row["state"] == "COMPLETE"][: budget["finalists"]]
     totals = run.summary["totals"]
     return {
-        "tests": {number: test_loss(run, number, place) for number in complete},
+        "tests": {number: test_loss(run, number, refits) for number in complete},
         "by score": str(complete[0]),
         "rescored": str(best_mean(run.leaderboard(), complete)),
         "winner": str(run.summary["winner"]),
@@ -92,10 +103,27 @@ def best_mean(rows: list[dict[str, Any]], finalists: list[int]) -> int:
     return int(min(last, key=lambda row: row["rescored"]["mean"])["number"])
 
 
-def test_loss(run: Run, trial: int, place: Path) -> float:
-    """The test log loss of a trial's config, fitted on the whole training part as the final model is."""
-    model = automl.load_model(automl.fit(run.path, trial=trial, final="refit", out=place / str(trial)))
-    return test_scores(predict_test(model, load("digits"), load_splits(run.folder.splits).test))["log_loss"]
+def test_loss(run: Run, trial: int, refits: int) -> float:
+    """The mean test log loss of models of a trial's config, fitted as the final model is, each from other seeds."""
+    prepared = as_searched(run)
+    finalist = as_finalist(open_study(run), run.folder, prepared.objective, trial)
+    losses = []
+    for number in range(refits):
+        other = replace(prepared, settings=prepared.settings.model_copy(update={"seed": 1000 * (number + 1)}))
+        model = fit_final(other, finalist, prepared.resident(), Budget(trials=0), "refit", run.folder)
+        losses.append(test_scores(predict_test(model, prepared.dataset, prepared.splits.test))["log_loss"])
+    return statistics.mean(losses)
+
+
+def as_searched(run: Run) -> Prepared:
+    """The ingredients of the run, on its splits."""
+    settings = settings_of(run.record, {})
+    return replace(prepare(settings), splits=load_splits(run.folder.splits))
+
+
+def open_study(run: Run) -> optuna.Study:
+    """The run's study."""
+    return load_study(open_storage(None, run.folder.journal), run.record["study"], optuna.samplers.RandomSampler())
 
 
 def print_summary(found: list[dict[str, Any]]) -> None:
