@@ -10,7 +10,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import optuna
@@ -54,11 +54,12 @@ def annotate_trials(
     *,
     complete_only: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    writing: AbstractContextManager[Any] | None = None,
 ) -> None:
     """Gives ended trials what they lack of notes and pictures, complete ones first; may be called again at any time.
 
-    A picture costs about 0.2 s: `complete_only` leaves out the others, `stop` is asked before each. Raises
-    `MachineFailed`.
+    A picture costs about 0.2 s: `complete_only` leaves out the others, `stop` is asked before and after each. What is
+    written is written inside of `writing`. Raises `MachineFailed`.
     """
     from optuna_dashboard import save_note
 
@@ -70,14 +71,19 @@ def annotate_trials(
         )
         system = study._storage.get_study_system_attrs(study._study_id)
         for frozen in _by_interest(study.get_trials(deepcopy=False)):
-            if stop() or (complete_only and frozen.state != TrialState.COMPLETE):
+            if complete_only and frozen.state != TrialState.COMPLETE:
                 return
-            note = trial_note(frozen, objective)
-            if note and f"dashboard:{frozen._trial_id}:note_ver" not in system:
-                save_note(optuna.Trial(noted, frozen._trial_id), note)
             # Also when it was deleted by hand: the entry stays.
-            if not any(key.startswith(_artifact_key(frozen)) for key in system):
-                _add_picture(study, frozen, folder, objective)
+            has_picture = any(key.startswith(_artifact_key(frozen)) for key in system)
+            picture = None if has_picture or stop() else _draw(frozen, folder, objective)
+            note = trial_note(frozen, objective)
+            with writing or nullcontext():
+                if stop():
+                    return
+                if note and f"dashboard:{frozen._trial_id}:note_ver" not in system:
+                    save_note(optuna.Trial(noted, frozen._trial_id), note)
+                if picture is not None:
+                    _save_picture(study, frozen, folder, picture)
 
 
 def _by_interest(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -96,14 +102,17 @@ def _artifact_key(trial: FrozenTrial) -> str:
     return f"dashboard:artifacts:{trial._trial_id}:"
 
 
-def _add_picture(study: optuna.Study, trial: FrozenTrial, folder: RunFolder, objective: Objective) -> None:
+def _draw(trial: FrozenTrial, folder: RunFolder, objective: Objective) -> bytes | None:
     from automl.results.fold_picture import draw_folds
 
     curves = load_curves(folder, trial.number, objective)
     if curves is None or not curves.folds:
-        return
+        return None
     title = f"trial {trial.number}, {trial.params.get('architecture', '')}".rstrip(", ")
-    picture = draw_folds(curves, title, trial.user_attrs.get("reason", "")[:40])
+    return draw_folds(curves, title, trial.user_attrs.get("reason", "")[:40])
+
+
+def _save_picture(study: optuna.Study, trial: FrozenTrial, folder: RunFolder, picture: bytes) -> None:
     # The same name each time: two processes that draw it at once leave one picture.
     name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{study.study_name}/{trial.number}/{PICTURE}"))
     write_atomic(folder.artifacts / name, lambda file: file.write(picture))
@@ -148,20 +157,23 @@ def serve(
 def _annotating(study: optuna.Study, record: Mapping[str, Any], folder: RunFolder) -> Iterator[None]:
     """Makes notes and pictures in the background, and again every few seconds."""
     done = threading.Event()
+    writing = threading.Lock()
 
     def work() -> None:
         try:
-            annotate_study(study, record, folder)
+            with writing:
+                annotate_study(study, record, folder)
             while not done.is_set():
-                annotate_trials(study, record, folder, stop=done.is_set)
+                annotate_trials(study, record, folder, stop=done.is_set, writing=writing)
                 done.wait(LOOK_EVERY)
         except Exception as error:  # the study was deleted in the dashboard, the disk is full: it serves on
             log.warning("no more notes and pictures: %s: %s", type(error).__name__, error)
 
-    thread = threading.Thread(target=work, name="notes and pictures")
-    thread.start()
+    # A picture that is half drawn is given up, what is half written is not: on a busy machine the first picture, with
+    # its imports, can take half a minute.
+    threading.Thread(target=work, name="notes and pictures", daemon=True).start()
     try:
         yield
     finally:
         done.set()
-        thread.join()
+        writing.acquire()

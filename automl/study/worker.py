@@ -109,9 +109,13 @@ def take_part(
     beating.start()
     try:
         Search(prepared, study, folder, budget, watcher, race, leases).run()
-    except (Stop, NoTrialSucceeded):
+    except (Stop, NoTrialSucceeded, MachineFailed):
         _leave(leases, over, beating)
         raise
+    finally:
+        # Before the process ends: in the midst of a beat it would leave the journal's lock behind, for half a minute.
+        over.set()
+        beating.join(LAST_WORDS)
     _leave(leases, over, beating)
 
 

@@ -68,11 +68,7 @@ def assert_intact(automl, run: Path, before: dict[int, dict]) -> None:
     assert not list(run.rglob("*.tmp"))
 
 
-# With two workers it failed once in four runs, on a machine that was busy with other work; the cause is not found yet.
-OFTEN = pytest.mark.xfail(strict=False, reason="fails now and then on a busy machine")
-
-
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=OFTEN)])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_disk_full_ends_with_exit_3_and_one_line_and_the_search_goes_on_when_there_is_space(
     workers, small_disk, automl
 ):
