@@ -30,8 +30,8 @@ from automl.study.joining import join
 from automl.study.prepare import Prepared, prepare
 from automl.study.record import check_unchanged, make_record, settings_of, storage_url_of
 from automl.study.samplers import make_sampler
+from automl.study.shares import count_workers
 from automl.study.storage import PASSWORD_VARIABLE, create_study, load_study, open_storage, redact, storage_errors
-from automl.study.workers import count_workers
 
 __all__ = [
     "MakeWatcher",
@@ -156,9 +156,9 @@ def resume(
     """Goes on with a run that was interrupted, or with a larger budget (`trials=`, `timeout=`).
 
     `data` are the arrays that the run was begun with, needed only where they were too large for its folder.
-    Other settings may be changed only where they do not change what is searched: `device`, `threads`, `trial_timeout`,
-    `storage` (with its password). Raises `RunError` when the data or the search space have changed, and what `search`
-    raises.
+    Other settings may be changed only where they do not change what is searched: `device`, `devices`, `workers`,
+    `threads`, `trial_timeout`, `storage` (with its password). Raises `RunError` when the data or the search space have
+    changed, and what `search` raises.
     """
     folder = RunFolder(run)
     record = folder.read_record()

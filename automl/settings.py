@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from automl.errors import SettingsError, did_you_mean
 
@@ -98,6 +98,7 @@ class Settings(BaseModel):
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
 
     device: str = "auto"
+    devices: tuple[str, ...] = ()
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     executor: Literal["auto", "serial", "fused"] = "auto"
     threads: Positive | None = None
@@ -118,6 +119,16 @@ class Settings(BaseModel):
         if number != "auto" and not (isinstance(number, int) and not isinstance(number, bool) and number >= 1):
             raise ValueError("must be auto or a whole number from 1")
         return number
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _listed(cls, value: Any, info: ValidationInfo) -> Any:
+        names = tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else tuple(value)
+        if "" in names or ("auto" in names and len(names) > 1):
+            raise ValueError("must be auto, or devices with commas between: cuda:0,cuda:1")
+        if names and info.data.get("device", "auto") != "auto":
+            raise ValueError(f"give one of --devices and --device {info.data['device']}, not both")
+        return names
 
     @field_validator("timeout", "trial_timeout", mode="before")
     @classmethod

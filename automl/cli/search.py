@@ -33,6 +33,12 @@ TrialTimeout = Annotated[
     _option("--trial-timeout", metavar="10m", help="A trial that takes longer in all fails.", panel=RACE),
 ]
 Device = Annotated[str | None, _option("--device", help="auto, cpu, cuda or cuda:N.", panel=MACHINE)]
+Devices = Annotated[
+    str | None,
+    _option(
+        "--devices", metavar="cuda:0,cuda:1", help="A device for each worker, in turn; auto: every GPU.", panel=MACHINE
+    ),
+]
 Threads = Annotated[int | None, _option("--threads", help="CPU threads, of all workers together.", panel=MACHINE)]
 Workers = Annotated[
     str | None, _option("--workers", metavar="N", help="Processes that search side by side [auto].", panel=MACHINE)
@@ -134,6 +140,7 @@ def search(
     ] = None,
     seed: Annotated[int | None, _option("--seed", help="Seed of everything random [0].", panel=MACHINE)] = None,
     device: Device = None,
+    devices: Devices = None,
     precision: Annotated[str | None, _option("--precision", help="auto, fp32 or bf16 [auto].", panel=MACHINE)] = None,
     executor: Annotated[
         str | None,
@@ -164,7 +171,7 @@ def search(
         "trial_timeout": trial_timeout, "folds": folds, "epochs": epochs, "metric": metric,
         "ladder": ladder,
         "finalists": finalists, "repeats": repeats, "final": final, "patience": patience, "tolerance": tolerance,
-        "seed": seed, "device": device,
+        "seed": seed, "device": device, "devices": devices,
         "precision": precision, "executor": executor, "threads": threads, "workers": workers, "storage": storage,
         "study": study,
         "architectures": tuple(architecture or ()), "overrides": tuple(overrides or ()),
@@ -185,6 +192,7 @@ def resume(
     timeout: Timeout = None,
     trial_timeout: TrialTimeout = None,
     device: Device = None,
+    devices: Devices = None,
     threads: Threads = None,
     workers: Workers = None,
     storage: Storage = None,
@@ -205,6 +213,7 @@ def resume(
             timeout=timeout,
             trial_timeout=trial_timeout,
             device=device,
+            devices=devices,
             threads=threads,
             workers=workers,
             storage=storage,

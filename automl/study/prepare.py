@@ -25,7 +25,7 @@ from automl.spaces.merge import merge
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import parse, read
 from automl.study.weights import keep_fitting, weights_override
-from automl.training.device import choose_device, choose_precision
+from automl.training.device import choose_device, choose_devices, choose_precision
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 from automl.training.seeds import derive_seed
@@ -36,7 +36,7 @@ log = logging.getLogger("automl.plugins")
 
 @dataclass(frozen=True)
 class Prepared:
-    """The checked ingredients of a search."""
+    """The checked ingredients of a search. Its workers share out the `devices`; `device` is the first, for all else."""
 
     settings: Settings
     host: PluginHost
@@ -46,6 +46,7 @@ class Prepared:
     ladder: Ladder
     device: torch.device
     precision: torch.dtype
+    devices: tuple[torch.device, ...]
 
     @property
     def stacked(self) -> bool:
@@ -172,7 +173,8 @@ def prepare(settings: Settings, dataset: Dataset | None = None, space: Space | N
     check_listeners(settings)
     host = load_host(settings)
     settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
-    device = choose_device(settings.device)
+    devices = choose_devices(settings.devices) if settings.devices else (choose_device(settings.device),)
+    device = devices[0]
     ladder = make_ladder(settings.epochs, settings.folds, fused=is_stacked(settings, device))
     if settings.ladder:
         ladder = parse_ladder(settings.ladder, settings.epochs, settings.folds)
@@ -191,4 +193,5 @@ def prepare(settings: Settings, dataset: Dataset | None = None, space: Space | N
         ladder=ladder,
         device=device,
         precision=choose_precision(settings.precision, device),
+        devices=devices,
     )

@@ -82,7 +82,7 @@ def check_unchanged(prepared: Prepared, record: Mapping[str, Any]) -> None:
         )
 
 
-CHANGEABLE = {"trials", "timeout", "trial_timeout", "device", "threads", "workers", "storage"}
+CHANGEABLE = {"trials", "timeout", "trial_timeout", "device", "devices", "threads", "workers", "storage"}
 
 
 def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
@@ -96,7 +96,11 @@ def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settin
     for name, value in changes.items():
         if value is not None and name not in CHANGEABLE and old.get(name) != value:
             raise RunError(f"{name} was {old.get(name)!r} when this run was begun; it cannot become {value!r} now")
-    return make_settings(**{**old, **{k: v for k, v in changes.items() if v is not None}})
+    given = {name: value for name, value in changes.items() if value is not None}
+    for one, other in (("device", "devices"), ("devices", "device")):
+        if one in given:  # it goes before what the run was begun with, whichever that was
+            old.pop(other, None)
+    return make_settings(**{**old, **given})
 
 
 def storage_url_of(record: Mapping[str, Any], given: str | None = None) -> str | None:

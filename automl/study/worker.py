@@ -42,19 +42,22 @@ LAST_WORDS = 5.0  # seconds for an orderly end, when the parent is dead or the s
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told: its number and name, the storage (None: the run's journal), the budget, its threads.
+    """What a worker is told: who it is, the storage (None: the run's journal), the budget, its device and threads.
 
-    `number` is one that no worker of this session had before. `started` is when the search began, in seconds of the
+    `number` is one that no worker of this session had before; `place` is that of the worker which it replaces, below
+    their count. `started` is when the search began, in seconds of the
     machine's monotonic clock; `data` the folder of the shared data.
     """
 
     number: int
     name: str
+    place: int
     storage: str | None
     data: str
     trials: int
     timeout: float | None
     started: float
+    device: str
     threads: int
     grace: float
 
@@ -71,7 +74,7 @@ def fresh_name(number: int) -> str:
 def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> None:
     """Takes part in the search in `folder` until its budget is used up. Raises as `Search.run` does."""
     record = folder.read_record()
-    settings = settings_of(record, {"trials": order.trials, "threads": order.threads})
+    settings = settings_of(record, {"trials": order.trials, "threads": order.threads, "device": order.device})
     prepared = prepare(settings, attach(Path(order.data)))
     prepared = replace(prepared, splits=load_splits(folder.splits), precision=getattr(torch, record["precision"]))
     torch.set_num_threads(order.threads)
@@ -162,6 +165,9 @@ def main() -> int:
     """Runs the worker; the exit code is that of the error (DESIGN section 6), 0 when the search is over."""
     order = Order(**json.loads(_first_line()))
     set_up_logging()
+    print(
+        f"automl: worker {order.number} on {order.device}, {order.threads} CPU thread(s)", file=sys.stderr, flush=True
+    )
     ends = _Ends()
     try:
         work(RunFolder(sys.argv[1]), order, lambda: ends.wanted)

@@ -13,12 +13,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import IO
 
-import joblib
 import optuna
 from optuna.trial import TrialState
 
 from automl.data.shared import share
-from automl.errors import MachineFailed, NoTrialSucceeded, SettingsError
+from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.study.budget import Budget, Stop
 from automl.study.folder import RunFolder
 from automl.study.leases import BEATS, GRACE, SharedLeases
@@ -27,6 +26,7 @@ from automl.study.overtime import Overtime, too_long
 from automl.study.prepare import Prepared
 from automl.study.records import recall_standing
 from automl.study.search import SAME_FAILURES
+from automl.study.shares import device_of, threads_of
 from automl.study.storage import PASSWORD_VARIABLE, storage_errors
 from automl.study.worker import Order, fresh_name
 
@@ -34,31 +34,7 @@ log = logging.getLogger("automl.workers")
 
 LOOK_EVERY = 0.2  # seconds
 STOPPING = 10.0  # seconds until a worker that was asked to stop is killed
-WORTH_WORKERS = 1_000_000  # numbers in the data: 1,300 images of 28 x 28, 325 of 32 x 32 in colour
-MAX_WORKERS = 8  # of `auto`: each takes half a gigabyte
 REPLACEMENTS = 5  # for each worker, in a row without a trial ended in between
-
-
-def count_workers(prepared: Prepared, storage: str | None) -> int:
-    """How many processes `--workers` asks for, with the study in this storage (None: the run's journal).
-
-    `auto` is one for each CPU thread where that pays, else one. Two small networks are trained 1.7 times faster side by
-    side, on a thread each, than one after the other on two threads. But a worker takes seconds to start, in which a
-    small data set is learnt, and only a single one searches the same way each time. A GPU is filled by stacked folds.
-
-    Raises `SettingsError` for several on SQLite, which locks up when several write.
-    """
-    settings, single_writer = prepared.settings, storage is not None and storage.startswith("sqlite")
-    if settings.workers == "auto":
-        if single_writer or prepared.device.type != "cpu" or prepared.dataset.x.size < WORTH_WORKERS:
-            return 1
-        return min(settings.threads or joblib.cpu_count(), MAX_WORKERS, settings.trials)
-    if single_writer and settings.workers > 1:
-        raise SettingsError(
-            f"--workers {settings.workers}: SQLite takes one writer at a time; leave --storage out (a journal in the "
-            "run's folder) or use PostgreSQL"
-        )
-    return settings.workers
 
 
 class Worker:
@@ -143,7 +119,7 @@ class Workers:
         observer: Observer,
         grace: float = GRACE,
     ):
-        settings = prepared.settings
+        self.prepared = prepared
         self.folder = folder
         self.budget = budget
         self.observer = observer
@@ -153,12 +129,14 @@ class Workers:
         self.order = Order(
             number=0,
             name="",
+            place=0,
+            device="",
             storage=storage,
             data=str(self.data),
             trials=budget.trials,
             timeout=budget.timeout,
             started=budget.started,
-            threads=max(1, (settings.threads or joblib.cpu_count()) // self.count),
+            threads=threads_of(prepared, count),
             grace=grace,
         )
         self.beaten = time.monotonic()
@@ -168,11 +146,10 @@ class Workers:
         self.hung: list[int] = []  # trials whose workers hung, in a row without one that did not
         self.told_at_last = 0
         self.overtime = None
-        if settings.trial_timeout is not None:
+        if prepared.settings.trial_timeout is not None:
             self.overtime = Overtime(prepared, study, folder, self.leases)
         self.over: float | None = None  # when the first worker found that the race is over
         self.running: list[Worker] = []
-        self.dataset = prepared.dataset
 
     def run(self) -> None:
         """Starts the workers and returns when the race is over.
@@ -186,9 +163,9 @@ class Workers:
             self.leases.bury_all()  # the run is locked, so those of earlier sessions are gone
             self.leases.close(False)
             self.leases.enter()
-            share(self.dataset, self.data)
+            share(self.prepared.dataset, self.data)
         try:
-            self.running = [self._start() for _ in range(self.count)]
+            self.running = [self._start(place) for place in range(self.count)]
             while self.running:
                 self._look()
                 self.running = [next for worker in self.running if (next := self._after(worker)) is not None]
@@ -240,8 +217,9 @@ class Workers:
             for trial in self.observer.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         )
 
-    def _start(self) -> Worker:
-        order = replace(self.order, number=self.started, name=fresh_name(self.started))
+    def _start(self, place: int) -> Worker:
+        device = str(device_of(place, self.prepared))
+        order = replace(self.order, number=self.started, name=fresh_name(self.started), place=place, device=device)
         self.started += 1
         return Worker(self.folder, order)
 
@@ -255,7 +233,7 @@ class Workers:
         with storage_errors():
             self.leases.bury(worker.order.name)
         if worker.hung:
-            return self._start()
+            return self._start(worker.order.place)
         if code == 0:
             self.over = self.over or time.monotonic()
             return None
@@ -270,7 +248,7 @@ class Workers:
         self.crashes += 1
         if self.crashes > REPLACEMENTS * self.count:
             raise MachineFailed(f"{self.crashes} workers in a row died, the last with {how}: see {worker.log_path}")
-        return self._start()
+        return self._start(worker.order.place)
 
     def _end_hung(self) -> None:
         """Kills the workers whose trials take longer than a trial may."""

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from automl.errors import SettingsError
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where it is at hand, else the CPU. Raises `SettingsError` for a device this machine lacks."""
+def choose_device(name: str, option: str = "--device") -> torch.device:
+    """`auto` is CUDA where it is at hand, else the CPU.
+
+    Raises `SettingsError`, in which `option` is named, for a device this machine lacks.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise SettingsError(f"--device {name}: no such device; use auto, cpu, cuda or cuda:N") from None
+        raise SettingsError(f"{option} {name}: no such device; use auto, cpu, cuda or cuda:N") from None
     if device.type not in ("cpu", "cuda"):
-        raise SettingsError(f"--device {name}: only CPUs and CUDA devices are supported; use auto, cpu, cuda or cuda:N")
+        raise SettingsError(f"{option} {name}: only CPUs and CUDA devices are supported; use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise SettingsError(f"--device {name}: torch {torch.__version__} sees no CUDA device; use --device cpu")
+        raise SettingsError(f"{option} {name}: torch {torch.__version__} sees no CUDA device; use {option} cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SettingsError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s)")
+        here = ", ".join(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+        raise SettingsError(f"{option} {name}: this machine has {here} and cpu")
     return device
+
+
+def choose_devices(names: Sequence[str]) -> tuple[torch.device, ...]:
+    """The devices of `--devices`, in its order, repeats included; `auto` is every CUDA device, or the CPU without one.
+
+    Raises `SettingsError` for a device this machine lacks, and for CPU and CUDA together.
+    """
+    if tuple(names) == ("auto",):
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return tuple(torch.device("cuda", index) for index in range(found)) or (torch.device("cpu"),)
+    devices = tuple(choose_device(name, "--devices") for name in names)
+    if len({device.type for device in devices}) > 1:
+        raise SettingsError(
+            f"--devices {','.join(names)}: must be all cuda or all cpu, as ladder and precision go by the kind"
+        )
+    return devices
 
 
 def cpu_has_bf16() -> bool:

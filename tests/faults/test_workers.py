@@ -71,6 +71,24 @@ def test_kill_worker_its_trial_is_taken_over_and_none_is_lost_or_run_twice(autom
     assert {trial["state"] for trial in found["trials"]} <= {"COMPLETE", "PRUNED"}
 
 
+def test_kill_worker_who_replaces_it_has_its_device(automl, start, tmp_path):
+    run = tmp_path / "run"
+    few = ["--trials", "6", "--finalists", "1", "--repeats", "1", "--devices", "cpu:0,cpu:1"]
+    search = start("search", "digits", "--out", run, *few, *SMALL[:-2])
+    logs = run / "logs"
+    wait_for(lambda: len(list(logs.glob("*"))) == 2 and all(" on " in log.read_text() for log in logs.iterdir()))
+    second = next(
+        child for child in children(search.pid)
+        if os.readlink(f"/proc/{child}/fd/2") == str(logs / "worker-1.log")
+    )  # fmt: skip
+    os.kill(second, signal.SIGKILL)
+    _, err = search.communicate(timeout=170)
+    assert search.returncode == 0, err
+    devices = [(logs / f"worker-{number}.log").read_text().split()[4].strip(",") for number in range(3)]
+    assert devices == ["cpu:0", "cpu:1", "cpu:1"]
+    assert sorted(trial["number"] for trial in board(automl, run)["trials"]) == list(range(6))
+
+
 def test_parent_death_no_worker_lives_ten_seconds_longer(start, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "500", *SMALL)

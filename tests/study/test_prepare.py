@@ -115,6 +115,19 @@ def test_splits_follow_the_seed(images):
     assert (one != other).any()
 
 
+def test_a_resumed_run_has_its_devices_and_others_when_they_are_given(images):
+    made = make_record(
+        prepare(make_settings(space="smoke", folds=2, epochs=3, devices="cpu, cpu"), images), "mine", None
+    )
+    record = yaml.safe_load(yaml.safe_dump(made))
+    assert settings_of(record, {"device": None}).devices == ("cpu", "cpu")
+    one = settings_of(record, {"device": "cpu", "devices": None})
+    assert (one.device, one.devices) == ("cpu", ())
+    record["settings"] |= {"device": "cpu", "devices": []}
+    again = settings_of(record, {"devices": "cpu,cpu,cpu"})
+    assert (again.device, again.devices) == ("auto", ("cpu", "cpu", "cpu"))
+
+
 def test_a_resumed_run_keeps_its_ladder_whatever_the_executor_of_its_new_device_would_choose(images):
     fused = prepare(settings(executor="fused"), images)
     assert [str(rung) for rung in fused.ladder] == ["1x2", "2x2", "3x2"]

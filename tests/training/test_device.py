@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from automl.errors import SettingsError
-from automl.training.device import choose_device, choose_precision, cpu_has_bf16
+from automl.training.device import choose_device, choose_devices, choose_precision, cpu_has_bf16
 
 CPU = torch.device("cpu")
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -31,6 +31,32 @@ def test_a_gpu_that_is_missing_is_refused_with_the_remedy(name):
 def test_what_is_no_device_that_can_train_is_refused(name):
     with pytest.raises(SettingsError, match=f"--device {name}"):
         choose_device(name)
+
+
+def test_devices_keep_their_order_and_may_come_twice():
+    assert choose_devices(("cpu", "cpu")) == (CPU, CPU)
+
+
+def test_the_devices_of_auto_are_all_gpus_and_the_cpu_without_one(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert [str(device) for device in choose_devices(("auto",))] == ["cuda:0", "cuda:1"]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert choose_devices(("auto",)) == (CPU,)
+
+
+def test_of_several_devices_the_missing_one_is_told_with_those_that_are_here(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(SettingsError, match="--devices cuda:2: this machine has cuda:0, cuda:1 and cpu"):
+        choose_devices(("cuda:0", "cuda:2"))
+
+
+def test_cpu_and_gpu_do_not_search_side_by_side(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(SettingsError, match="--devices cpu,cuda:1: must be all cuda or all cpu"):
+        choose_devices(("cpu", "cuda:1"))
 
 
 def test_precision_is_what_was_asked():

@@ -1,4 +1,4 @@
-"""How many processes search side by side."""
+"""How many processes search side by side, and which device is whose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from automl.data.arrays import from_arrays
 from automl.errors import SettingsError
 from automl.settings import make_settings
 from automl.study.prepare import prepare
-from automl.study.workers import MAX_WORKERS, count_workers
+from automl.study.shares import MAX_WORKERS, count_workers, device_of, threads_of
 
 ROWS = np.random.default_rng(0).normal(size=(5000, 200)).astype(np.float32)
 
@@ -29,7 +29,13 @@ def small():
 
 
 def prepared(dataset, **given):
-    return prepare(make_settings(device="cpu", **given), dataset)
+    return prepare(make_settings(**({} if "devices" in given else {"device": "cpu"}), **given), dataset)
+
+
+def gpus(prepared, number):
+    """As `prepared`, on a machine with so many GPUs."""
+    devices = tuple(torch.device("cuda", index) for index in range(number))
+    return replace(prepared, device=devices[0], devices=devices)
 
 
 def test_auto_is_a_worker_for_each_thread_where_the_data_are_large(large):
@@ -47,8 +53,34 @@ def test_auto_is_one_where_the_data_are_small_and_a_search_shall_be_the_same_eac
 
 
 def test_auto_is_one_on_a_gpu_which_stacked_folds_fill(large):
-    on_gpu = replace(prepared(large, threads=4), device=torch.device("cuda"))
-    assert count_workers(on_gpu, None) == 1
+    assert count_workers(gpus(prepared(large, threads=4), 1), None) == 1
+
+
+def test_auto_is_one_for_each_of_several_devices_and_no_more_than_trials(small):
+    assert count_workers(prepared(small, devices="cpu,cpu,cpu"), None) == 3
+    assert count_workers(prepared(small, devices="cpu,cpu,cpu", trials=2), None) == 2
+    assert count_workers(gpus(prepared(small, devices="auto"), 8), None) == 8
+
+
+def test_workers_and_who_replaces_them_have_the_devices_in_turn(small):
+    two = gpus(prepared(small, devices="auto", workers=5), 2)
+    assert [str(device_of(place, two)) for place in range(5)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
+
+
+def test_a_device_that_was_named_does_not_stay_idle_unseen(small):
+    with pytest.raises(
+        SettingsError, match=r"--workers 2: each of the 3 devices of --devices takes a worker of its own"
+    ):
+        count_workers(prepared(small, devices="cpu,cpu,cpu", workers=2), None)
+
+
+def test_of_the_devices_of_auto_some_may_stay_idle(small):
+    assert count_workers(gpus(prepared(small, devices="auto", workers=2), 8), None) == 2
+
+
+def test_the_threads_are_shared_out(small):
+    assert threads_of(prepared(small, threads=8), 3) == 2
+    assert threads_of(prepared(small, threads=2), 3) == 1
 
 
 def test_a_number_is_taken_as_it_is(small):
@@ -59,6 +91,9 @@ def test_sqlite_has_one_writer_only(large):
     assert count_workers(prepared(large, threads=4), "sqlite:///study.db") == 1
     with pytest.raises(SettingsError, match="--workers 2: SQLite takes one writer"):
         count_workers(prepared(large, workers=2), "sqlite:///study.db")
+    with pytest.raises(SettingsError, match="--devices cpu,cpu: SQLite takes one writer"):
+        count_workers(prepared(large, devices="cpu,cpu"), "sqlite:///study.db")
+    assert count_workers(gpus(prepared(large, devices="auto"), 2), "sqlite:///study.db") == 1
     assert count_workers(prepared(large, threads=4), "postgresql+psycopg://me@here/db") == 4
 
 
