@@ -1,6 +1,6 @@
 """One worker: a process of its own that takes its share of a search. Started and watched by `study.workers`.
 
-    python -m automl.study.worker RUN     with the `Order` as a line of JSON on stdin
+    python -m automl.study.begin RUN PARENT     with the `Order` as a line of JSON on stdin
 
 Stdin stays open as long as who started it lives: at its end the worker stops. Stdout is what went wrong, in JSON.
 """
@@ -185,9 +185,3 @@ def _first_line() -> bytes:
     while not line.endswith(b"\n") and (byte := os.read(0, 1)):
         line += byte
     return line
-
-
-if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)  # at once: threads of torch and of the storage have nothing left to do

@@ -47,7 +47,7 @@ class Worker:
         self.log_path.parent.mkdir(exist_ok=True)
         with self.log_path.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "automl.study.worker", str(folder.path)],
+                [sys.executable, "-m", "automl.study.begin", str(folder.path), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
