@@ -29,7 +29,9 @@ import torch
 
 import automl
 from automl.data.splits import load_splits
+from automl.racing.objective import Objective
 from automl.results.fitting import fit_final
+from automl.results.leaderboard import RESCORED
 from automl.results.tested import predict_test, test_scores
 from automl.results.winner import as_finalist
 from automl.run import Run
@@ -44,6 +46,7 @@ COLUMNS = ("by score", "rescored", "winner")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--folds", type=int, default=3)
@@ -54,12 +57,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where the results of the seeds are kept [a folder that is removed]")
     args = parser.parse_args()
     budget = {name: getattr(args, name) for name in ("trials", "epochs", "folds", "finalists", "repeats")}
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
     budget |= {"refits": args.refits, "test_fraction": args.test_fraction}
-    print(f"{describe_machine()}; seeds 0 to {args.seeds - 1}; {budget}\n", flush=True)
+    print(f"{describe_machine()}; seeds {seeds[0]} to {seeds[-1]}; {budget}\n", flush=True)
     print("| seed | finalists | best test | worst test | by score | rescored | winner | fold-epochs | and fresh |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
-        found = [remembered(seed, budget, args.out or Path(temporary)) for seed in range(args.seeds)]
+        found = [remembered(seed, budget, args.out or Path(temporary)) for seed in seeds]
     print()
     print_summary(found)
 
@@ -91,6 +95,8 @@ def one(seed: int, budget: dict[str, Any], place: Path) -> dict[str, Any]:
         "by score": str(complete[0]),
         "rescored": str(best_mean(run.leaderboard(), complete)),
         "winner": str(run.summary["winner"]),
+        "parameters": {row["number"]: row["parameters"] for row in run.leaderboard() if row["number"] in complete},
+        "scores": {number: fold_scores(run, number) for number in complete},
         "cost": [totals["fold_epochs"], totals["fold_epochs_rescoring"]],
     }
 
@@ -113,6 +119,14 @@ def test_loss(run: Run, trial: int, refits: int) -> float:
         model = fit_final(other, finalist, prepared.resident(), Budget(trials=0), "refit", run.folder)
         losses.append(test_scores(predict_test(model, prepared.dataset, prepared.splits.test))["log_loss"])
     return statistics.mean(losses)
+
+
+def fold_scores(run: Run, trial: int) -> list[float]:
+    """A finalist's scores: of its own folds, then of the fresh ones."""
+    study = open_study(run)
+    finalist = as_finalist(study, run.folder, Objective.named(run.record["objective"], run.record["metric"]), trial)
+    fresh = study.user_attrs.get(f"{RESCORED}{trial}", {}).get("fresh", [])
+    return [*map(float, finalist.scores()[:, 0]), *(score for score, _ in fresh)]
 
 
 def as_searched(run: Run) -> Prepared:
