@@ -28,9 +28,9 @@ from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder, fresh_folder
 from automl.study.joining import join
 from automl.study.prepare import Prepared, prepare
+from automl.study.processes import LocalLauncher
 from automl.study.record import check_unchanged, make_record, settings_of, storage_url_of
 from automl.study.samplers import make_sampler
-from automl.study.shares import count_workers
 from automl.study.storage import PASSWORD_VARIABLE, create_study, load_study, open_storage, redact, storage_errors
 
 __all__ = [
@@ -79,7 +79,7 @@ def search(
     chosen = prepared.settings
     folder = RunFolder(out if out is not None else fresh_folder(prepared.dataset.name))
     storage_url = chosen.storage or os.environ.get(PASSWORD_VARIABLE)
-    workers = count_workers(prepared, storage_url)
+    launcher = LocalLauncher(prepared, storage_url)
     study_name = chosen.study or folder.path.name
     # A grid that is too large, a missing package or a storage that does not answer must not leave a folder behind.
     make_sampler(chosen.sampler, chosen.seed, 0, 0, prepared.space, dict)
@@ -99,7 +99,7 @@ def search(
             with storage_errors():
                 storage = open_storage(None, folder.journal)
                 create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
-        return go_on(prepared, folder, storage, storage_url, workers, watch, interrupted, report)
+        return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted, report)
 
 
 def _prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
@@ -174,12 +174,12 @@ def resume(
         with storage_errors():
             folder.write_record(record)
         storage_url = storage_url_of(record, prepared.settings.storage)
-        workers = count_workers(prepared, storage_url)
+        launcher = LocalLauncher(prepared, storage_url)
         storage = open_storage(storage_url, folder.journal, interrupted)
         if not storage_url and "seconds" not in record and not optuna.get_all_study_names(storage):
             # Killed between the folder and the study.
             create_study(storage, record["study"], prepared.objective, optuna.samplers.RandomSampler())
-        return go_on(prepared, folder, storage, storage_url, workers, watch, interrupted)
+        return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted)
 
 
 def worker(

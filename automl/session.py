@@ -19,6 +19,7 @@ from automl.run import Run
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.joining import publish
+from automl.study.launching import Launcher
 from automl.study.leases import SharedLeases
 from automl.study.observer import Observer
 from automl.study.prepare import Prepared
@@ -41,15 +42,15 @@ def go_on(
     folder: RunFolder,
     storage: optuna.storages.BaseStorage,
     storage_url: str | None,
-    workers: int,
+    launcher: Launcher,
     watch: MakeWatcher | None,
     interrupted: Callable[[], bool],
     report: bool = True,
 ) -> Run:
     """Races on, fits the final model, writes the report; with a new run and with an old one.
 
-    `storage_url` is where the `workers` find the storage; None for the run's journal. Without `report`, nothing is
-    drawn.
+    `storage_url` is where the workers of `launcher` find the storage; None for the run's journal. Without `report`,
+    nothing is drawn.
     """
     settings = prepared.settings
     record = folder.read_record()
@@ -85,14 +86,14 @@ def go_on(
         return run
 
     # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
-    supervised = workers > 1 or settings.trial_timeout is not None or is_server(storage_url)
+    supervised = launcher.count > 1 or settings.trial_timeout is not None or is_server(storage_url)
     try:
         fleet: Workers | None = None
         if supervised:
             observed = Race(prepared.ladder, finalists=settings.finalists)
             leases = SharedLeases(study._storage, study.study_name, "observer")
             observer = Observer(prepared, study, observed, leases, watcher)
-            fleet = Workers(prepared, workers, study, storage_url, folder, budget, observer)
+            fleet = Workers(prepared, launcher, study, folder, budget, observer)
             if is_server(storage_url):
                 publish(study, prepared, record, budget)
             fleet.run()

@@ -1,4 +1,4 @@
-"""One worker: a process of its own that takes its share of a search. Started and watched by `study.workers`.
+"""One worker: a process of its own that takes its share of a search. Started by `study.processes`.
 
     python -m automl.study.begin RUN PARENT     with the `Order` as a line of JSON on stdin
 
@@ -44,14 +44,12 @@ LAST_WORDS = 5.0  # seconds for an orderly end, when the parent is dead or the s
 class Order:
     """What a worker is told: who it is, the storage (None: the run's journal), the budget, its device and threads.
 
-    `number` is one that no worker of this session had before; `place` is that of the worker which it replaces, below
-    their count. `started` is when the search began, in seconds of the
+    `number` is one that no worker of this session had before. `started` is when the search began, in seconds of the
     machine's monotonic clock; `data` the folder of the shared data.
     """
 
     number: int
     name: str
-    place: int
     storage: str | None
     data: str
     trials: int
