@@ -23,12 +23,12 @@ from automl.results.listening import HOST, check_host
 from automl.results.model import load_model, save_model
 from automl.results.replay import Replay, replay_trial
 from automl.run import Run, open_run
-from automl.session import MakeWatcher, go_on
+from automl.session import MakeWatcher, go_on, hire
 from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder, fresh_folder
 from automl.study.joining import join
+from automl.study.launching import Launcher
 from automl.study.prepare import Prepared, prepare
-from automl.study.processes import LocalLauncher
 from automl.study.record import check_unchanged, make_record, settings_of, storage_url_of
 from automl.study.samplers import make_sampler
 from automl.study.storage import PASSWORD_VARIABLE, create_study, load_study, open_storage, redact, storage_errors
@@ -79,7 +79,22 @@ def search(
     chosen = prepared.settings
     folder = RunFolder(out if out is not None else fresh_folder(prepared.dataset.name))
     storage_url = chosen.storage or os.environ.get(PASSWORD_VARIABLE)
-    launcher = LocalLauncher(prepared, storage_url)
+    with hire(prepared, storage_url) as launcher:
+        return _begin(prepared, given, folder, storage_url, launcher, watch, interrupted, report)
+
+
+def _begin(
+    prepared: Prepared,
+    given: Given | None,
+    folder: RunFolder,
+    storage_url: str | None,
+    launcher: Launcher,
+    watch: MakeWatcher | None,
+    interrupted: Callable[[], bool],
+    report: bool,
+) -> Run:
+    """Makes the run's folder and the study, and searches; raises as `search`."""
+    chosen = prepared.settings
     study_name = chosen.study or folder.path.name
     # A grid that is too large, a missing package or a storage that does not answer must not leave a folder behind.
     make_sampler(chosen.sampler, chosen.seed, 0, 0, prepared.space, dict)
@@ -174,12 +189,12 @@ def resume(
         with storage_errors():
             folder.write_record(record)
         storage_url = storage_url_of(record, prepared.settings.storage)
-        launcher = LocalLauncher(prepared, storage_url)
-        storage = open_storage(storage_url, folder.journal, interrupted)
-        if not storage_url and "seconds" not in record and not optuna.get_all_study_names(storage):
-            # Killed between the folder and the study.
-            create_study(storage, record["study"], prepared.objective, optuna.samplers.RandomSampler())
-        return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted)
+        with hire(prepared, storage_url) as launcher:
+            storage = open_storage(storage_url, folder.journal, interrupted)
+            if not storage_url and "seconds" not in record and not optuna.get_all_study_names(storage):
+                # Killed between the folder and the study.
+                create_study(storage, record["study"], prepared.objective, optuna.samplers.RandomSampler())
+            return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted)
 
 
 def worker(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -23,6 +24,7 @@ from automl.study.launching import Launcher
 from automl.study.leases import SharedLeases
 from automl.study.observer import Observer
 from automl.study.prepare import Prepared
+from automl.study.processes import LocalLauncher
 from automl.study.records import collect_curves
 from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
@@ -35,6 +37,18 @@ if TYPE_CHECKING:
 
 MakeWatcher = Callable[[Prepared, Budget, list["FrozenTrial"]], Watcher]
 """Makes who watches a search, from its ingredients, its budget and the trials of earlier sessions."""
+
+
+@contextmanager
+def hire(prepared: Prepared, storage_url: str | None) -> Iterator[Launcher]:
+    """Who starts the workers of this search; nothing is started or written yet. Raises `SettingsError`."""
+    if prepared.settings.launcher == "local":
+        yield LocalLauncher(prepared, storage_url)
+        return
+    from automl.study.ray_launcher import ray_launcher
+
+    with ray_launcher(prepared, storage_url) as launcher:
+        yield launcher
 
 
 def go_on(

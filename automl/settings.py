@@ -103,6 +103,8 @@ class Settings(BaseModel):
     executor: Literal["auto", "serial", "fused"] = "auto"
     threads: Positive | None = None
     workers: Positive | Literal["auto"] = "auto"
+    launcher: Literal["local", "ray"] = "local"
+    ray_address: str | None = None
     storage: str | None = None
     study: str | None = None
     log_to: tuple[Literal["tensorboard", "mlflow"], ...] = ()
@@ -119,6 +121,13 @@ class Settings(BaseModel):
         if number != "auto" and not (isinstance(number, int) and not isinstance(number, bool) and number >= 1):
             raise ValueError("must be auto or a whole number from 1")
         return number
+
+    @field_validator("ray_address")
+    @classmethod
+    def _for_ray(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("launcher") != "ray":
+            raise ValueError("is for --launcher ray only")
+        return value
 
     @field_validator("devices", mode="before")
     @classmethod

@@ -43,6 +43,15 @@ Threads = Annotated[int | None, _option("--threads", help="CPU threads, of all w
 Workers = Annotated[
     str | None, _option("--workers", metavar="N", help="Processes that search side by side [auto].", panel=MACHINE)
 ]
+Launcher = Annotated[
+    str | None,
+    _option("--launcher", metavar="local|ray", help="Workers on this machine, or as actors of a Ray cluster [local].",
+            panel=MACHINE),
+]  # fmt: skip
+RayAddress = Annotated[
+    str | None,
+    _option("--ray-address", metavar="HOST:PORT", help="The Ray cluster [the one on this machine].", panel=MACHINE),
+]
 Storage = Annotated[
     str | None,
     _option("--storage", help="Optuna storage URL instead of the run's journal (also $AUTOML_STORAGE).", panel=MACHINE),
@@ -148,6 +157,8 @@ def search(
     ] = None,
     threads: Threads = None,
     workers: Workers = None,
+    launcher: Launcher = None,
+    ray_address: RayAddress = None,
     storage: Storage = None,
     study: Annotated[
         str | None, _option("--study", help="Name of the study in the storage [the run's folder].", panel=MACHINE)
@@ -173,7 +184,7 @@ def search(
         "finalists": finalists, "repeats": repeats, "final": final, "patience": patience, "tolerance": tolerance,
         "seed": seed, "device": device, "devices": devices,
         "precision": precision, "executor": executor, "threads": threads, "workers": workers, "storage": storage,
-        "study": study,
+        "study": study, "launcher": launcher, "ray_address": ray_address,
         "architectures": tuple(architecture or ()), "overrides": tuple(overrides or ()),
         "log_to": tuple(log_to or ()), "plugins": tuple(plugin or ()), "plugins_dirs": tuple(plugins_dir or ()),
     }  # fmt: skip
@@ -195,6 +206,8 @@ def resume(
     devices: Devices = None,
     threads: Threads = None,
     workers: Workers = None,
+    launcher: Launcher = None,
+    ray_address: RayAddress = None,
     storage: Storage = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -216,6 +229,8 @@ def resume(
             devices=devices,
             threads=threads,
             workers=workers,
+            launcher=launcher,
+            ray_address=ray_address,
             storage=storage,
             **watching,
         )

@@ -26,7 +26,7 @@ from automl.spaces.space import Space
 from automl.study.budget import Budget, Interrupted
 from automl.study.database import PATIENCE
 from automl.study.folder import RunFolder
-from automl.study.leases import RUN, SharedLeases
+from automl.study.leases import GRACE, RUN, SharedLeases
 from automl.study.prepare import Prepared, load_host, prepare
 from automl.study.record import check_unchanged, settings_of, versions
 from automl.study.storage import is_server, load_study, open_storage, redact, storage_errors
@@ -62,6 +62,8 @@ def join(
     plugins: Sequence[str] = (),
     interrupted: Callable[[], bool] = lambda: False,
     watch: MakeWatcher | None = None,
+    worker: str | None = None,
+    grace: float = GRACE,
 ) -> bool:
     """Takes part in the search `name` until the race is over; False when it was over already.
 
@@ -76,6 +78,8 @@ def join(
         plugins: plugin files, instead of those that the search names.
         interrupted: asked before each batch; True gives the climb back and raises `Interrupted`.
         watch: makes who is told what this worker does.
+        worker: its name, where who started it supervises it; None: it came by itself.
+        grace: seconds after which a worker that shows no life loses its climb.
 
     Raises:
         BadInput: there is no such study, or data, plugins or versions are not those of the search.
@@ -95,8 +99,9 @@ def join(
         prepared = _prepare(record, folder if run is not None else None, data, threads, device, plugins)
         if prepared.settings.threads:
             torch.set_num_threads(prepared.settings.threads)
-        worker = fresh_name(0)
-        leases = SharedLeases(study._storage, name, worker, home=RUN if run is not None else worker, joined=True)
+        own = worker or fresh_name(0)
+        home = RUN if run is not None else own
+        leases = SharedLeases(study._storage, name, own, grace, home=home, joined=worker is None)
         ended = _Ended(leases)
         budget = _budget(record, lambda: interrupted() or ended.seen)
         with storage_errors():
@@ -104,7 +109,7 @@ def join(
                 return False
             earlier = study.get_trials(deepcopy=False)
         watcher = watch(prepared, budget, earlier) if watch else Watcher()
-        number = derive_seed(0, worker) % 2**31
+        number = derive_seed(0, own) % 2**31
         try:
             take_part(prepared, study, folder, budget, leases, number, watcher, ended.look)
         except Interrupted:

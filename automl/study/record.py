@@ -82,7 +82,18 @@ def check_unchanged(prepared: Prepared, record: Mapping[str, Any]) -> None:
         )
 
 
-CHANGEABLE = {"trials", "timeout", "trial_timeout", "device", "devices", "threads", "workers", "storage"}
+CHANGEABLE = {
+    "trials",
+    "timeout",
+    "trial_timeout",
+    "device",
+    "devices",
+    "threads",
+    "workers",
+    "launcher",
+    "ray_address",
+    "storage",
+}
 
 
 def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
@@ -100,6 +111,8 @@ def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settin
     for one, other in (("device", "devices"), ("devices", "device")):
         if one in given:  # it goes before what the run was begun with, whichever that was
             old.pop(other, None)
+    if given.get("launcher") == "local":
+        old.pop("ray_address", None)
     return make_settings(**{**old, **given})
 
 

@@ -1,0 +1,99 @@
+"""Workers as actors of a real Ray cluster of two nodes, with the study in a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postgresql import PASSWORD, Server
+
+ray = pytest.importorskip("ray", reason="ray is missing")
+
+SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--epochs", "4", "--finalists", "1"]
+SMALL += ["--repeats", "1", "--launcher", "ray", "--workers", "2"]
+
+
+class Nodes:
+    """A cluster of two nodes with a CPU each, on this machine, whose logs are in `folder`."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.folder = Path(tempfile.mkdtemp(prefix="ray-"))  # not tmp_path, which is too long for a socket's name
+        head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+        self.cluster = Cluster(initialize_head=True, head_node_args={**head, "temp_dir": str(self.folder)})
+        self.address = self.cluster.address
+        self.second = self.add()
+
+    def add(self) -> Any:
+        return self.cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+
+    def kill_second(self) -> None:
+        self.cluster.remove_node(self.second, allow_graceful=False)
+
+    def close(self) -> None:
+        self.cluster.shutdown()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def nodes(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 otherwise: beside other tests a worker would hardly move
+    running = Nodes()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def wait_for(condition, seconds: float = 120.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come so far")
+
+
+def begun(run: Path) -> int:
+    """How many workers have begun, in all sessions."""
+    return sum(log.read_text().count(" on cpu of ") for log in run.glob("logs/*"))
+
+
+def test_kill_worker_with_its_ray_node_another_takes_its_place_and_no_trial_is_lost(
+    automl, postgresql: Server, nodes: Nodes, start, monkeypatch, tmp_path
+):
+    run = tmp_path / "run"
+    monkeypatch.setenv("AUTOML_STORAGE", postgresql.url)
+    search = start("search", "digits", "--out", run, "--trials", "16", "--ray-address", nodes.address, *SMALL)
+    wait_for(lambda: begun(run) >= 1 and list(run.glob("checkpoints/*")))
+    search.send_signal(signal.SIGINT)
+    _, err = search.communicate(timeout=60)
+    assert search.returncode == 128 + signal.SIGINT, err
+    assert "Traceback" not in err
+
+    before = begun(run)
+    search = start("resume", run)
+    wait_for(lambda: begun(run) == before + 2)
+    nodes.kill_second()
+    nodes.add()
+    wait_for(lambda: begun(run) == before + 3 or search.poll() is not None)
+    out, err = search.communicate(timeout=150)
+    assert search.returncode == 0, err
+    assert "ended with the loss of its process or node" in err
+    assert "raylet" not in out + err
+    found = json.loads(automl("leaderboard", run, "--json").out)
+    assert sorted(trial["number"] for trial in found["trials"]) == list(range(16))
+    assert {trial["state"] for trial in found["trials"]} <= {"COMPLETE", "PRUNED"}
+    assert found["totals"]["complete"] >= 1
+    for path in [*run.rglob("*"), *nodes.folder.rglob("*")]:
+        if path.is_file():
+            assert PASSWORD.encode() not in path.read_bytes(), path
