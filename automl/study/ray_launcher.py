@@ -39,6 +39,7 @@ class RayWorker:
 
         self.number, self.name, self.place = order.number, order.name, place
         self.order = order
+        self.withdrawn = False
         self.actor: Any = (
             ray.remote(Actor)
             .options(
@@ -77,6 +78,8 @@ class RayWorker:
         """How it ended; None while it runs or waits for a place."""
         import ray
 
+        if self.withdrawn:
+            return Ending()
         if not ray.wait([self._result], timeout=0)[0]:
             return None
         try:
@@ -95,6 +98,11 @@ class RayWorker:
         if isinstance(error, ray.exceptions.RayTaskError) or "creation task" in said:
             return said.splitlines()[-1].strip()
         return LOST
+
+    def withdraw(self) -> None:
+        """Takes the request for a place back: the race is over."""
+        self.withdrawn = True
+        self.kill()
 
     def stop(self) -> None:
         """Asks it to stop."""
@@ -147,10 +155,17 @@ class RayLauncher:
         return RayWorker(order, place, self.share)
 
     def look(self, running: Sequence[Launched]) -> None:
-        """Tells when workers wait for a place; raises `MachineFailed` when none finds one."""
+        """Tells when workers wait for a place; raises `MachineFailed` when none finds one.
+
+        Once a worker has found that the race is over, the others need none any more.
+        """
         placeless = [worker for worker in running if isinstance(worker, RayWorker) and not worker.placed()]
         if not placeless:
             self._waiting, self._told = None, False
+            return
+        if len(running) < self.count:
+            for worker in placeless:
+                worker.withdraw()
             return
         self._waiting = self._waiting or time.monotonic()
         waited = time.monotonic() - self._waiting

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -54,11 +55,12 @@ def nodes(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes
         running.close()
 
 
-def wait_for(condition, seconds: float = 120.0):
+def wait_for(condition, search: subprocess.Popen[str], seconds: float = 150.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
             return found
+        assert search.poll() is None, search.communicate()
         time.sleep(0.05)
     raise AssertionError("it did not come so far")
 
@@ -74,7 +76,7 @@ def test_kill_worker_with_its_ray_node_another_takes_its_place_and_no_trial_is_l
     run = tmp_path / "run"
     monkeypatch.setenv("AUTOML_STORAGE", postgresql.url)
     search = start("search", "digits", "--out", run, "--trials", "16", "--ray-address", nodes.address, *SMALL)
-    wait_for(lambda: begun(run) >= 1 and list(run.glob("checkpoints/*")))
+    wait_for(lambda: begun(run) >= 1 and list(run.glob("checkpoints/*")), search)
     search.send_signal(signal.SIGINT)
     _, err = search.communicate(timeout=60)
     assert search.returncode == 128 + signal.SIGINT, err
@@ -82,10 +84,10 @@ def test_kill_worker_with_its_ray_node_another_takes_its_place_and_no_trial_is_l
 
     before = begun(run)
     search = start("resume", run)
-    wait_for(lambda: begun(run) == before + 2)
+    wait_for(lambda: begun(run) >= before + 2, search)
     nodes.kill_second()
     nodes.add()
-    wait_for(lambda: begun(run) == before + 3 or search.poll() is not None)
+    wait_for(lambda: begun(run) >= before + 3, search)
     out, err = search.communicate(timeout=150)
     assert search.returncode == 0, err
     assert "ended with the loss of its process or node" in err

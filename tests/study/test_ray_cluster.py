@@ -12,6 +12,7 @@ from automl.errors import MachineFailed, RunError, SettingsError
 from automl.settings import make_settings
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
+from automl.study.launching import Ending
 from automl.study.prepare import prepare
 from automl.study.ray_actor import RayOrder, find_run
 from automl.study.ray_cluster import Node, Share, connected, share_out
@@ -106,6 +107,9 @@ class Placeless(RayWorker):
     """A worker that the cluster has no room for."""
 
     def __init__(self) -> None:
+        self.withdrawn = False
+
+    def kill(self) -> None:
         pass
 
     def placed(self) -> bool:
@@ -124,6 +128,13 @@ def test_workers_without_a_place_are_told_of_and_given_up(images, monkeypatch, c
     now[0] = PLACING + 2
     with pytest.raises(MachineFailed, match="no worker has found a place in the Ray cluster for 121 s"):
         launcher.look(running)
+
+
+def test_who_has_no_place_when_the_race_is_over_needs_none_any_more(images):
+    launcher = RayLauncher(prepare(make_settings(space="smoke", folds=2, epochs=2), images), URL, 2, Share(1, 0.0))
+    late = Placeless()
+    launcher.look([late])
+    assert late.ending() == Ending()
 
 
 def test_the_runs_folder_is_known_by_its_id(tmp_path, images):
