@@ -70,32 +70,46 @@ def begun(run: Path) -> int:
     return sum(log.read_text().count(" on cpu of ") for log in run.glob("logs/*"))
 
 
+def check(automl, run: Path, nodes: Nodes, trials: int) -> None:
+    found = json.loads(automl("leaderboard", run, "--json").out)
+    assert sorted(trial["number"] for trial in found["trials"]) == list(range(trials))
+    assert {trial["state"] for trial in found["trials"]} <= {"COMPLETE", "PRUNED"}
+    assert found["totals"]["complete"] >= 1
+    for path in [*run.rglob("*"), *nodes.folder.rglob("*")]:
+        if path.is_file():
+            assert PASSWORD.encode() not in path.read_bytes(), path
+
+
 def test_kill_worker_with_its_ray_node_another_takes_its_place_and_no_trial_is_lost(
     automl, postgresql: Server, nodes: Nodes, start, monkeypatch, tmp_path
 ):
     run = tmp_path / "run"
     monkeypatch.setenv("AUTOML_STORAGE", postgresql.url)
     search = start("search", "digits", "--out", run, "--trials", "16", "--ray-address", nodes.address, *SMALL)
+    wait_for(lambda: begun(run) >= 2, search)
+    nodes.kill_second()
+    nodes.add()
+    wait_for(lambda: begun(run) >= 3, search)
+    out, err = search.communicate(timeout=240)
+    assert search.returncode == 0, err
+    assert "ended with the loss of its process or node" in err
+    assert "raylet" not in out + err
+    check(automl, run, nodes, 16)
+
+
+@pytest.mark.slow
+def test_signals_stop_the_actors_of_ray_and_the_run_goes_on_with_others(
+    automl, postgresql: Server, nodes: Nodes, start, monkeypatch, tmp_path
+):
+    run = tmp_path / "run"
+    monkeypatch.setenv("AUTOML_STORAGE", postgresql.url)
+    search = start("search", "digits", "--out", run, "--trials", "8", "--ray-address", nodes.address, *SMALL)
     wait_for(lambda: begun(run) >= 1 and list(run.glob("checkpoints/*")), search)
     search.send_signal(signal.SIGINT)
     _, err = search.communicate(timeout=60)
     assert search.returncode == 128 + signal.SIGINT, err
     assert "Traceback" not in err
-
-    before = begun(run)
-    search = start("resume", run)
-    wait_for(lambda: begun(run) >= before + 2, search)
-    nodes.kill_second()
-    nodes.add()
-    wait_for(lambda: begun(run) >= before + 3, search)
-    out, err = search.communicate(timeout=150)
-    assert search.returncode == 0, err
-    assert "ended with the loss of its process or node" in err
-    assert "raylet" not in out + err
-    found = json.loads(automl("leaderboard", run, "--json").out)
-    assert sorted(trial["number"] for trial in found["trials"]) == list(range(16))
-    assert {trial["state"] for trial in found["trials"]} <= {"COMPLETE", "PRUNED"}
-    assert found["totals"]["complete"] >= 1
-    for path in [*run.rglob("*"), *nodes.folder.rglob("*")]:
-        if path.is_file():
-            assert PASSWORD.encode() not in path.read_bytes(), path
+    again = start("resume", run)
+    _, err = again.communicate(timeout=240)
+    assert again.returncode == 0, err
+    check(automl, run, nodes, 8)
