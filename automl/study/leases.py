@@ -23,11 +23,15 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
+from automl.study.cache import StudyCache
+
 GRACE = float(os.environ.get("AUTOML_GRACE", "30"))  # seconds; tests wait for less
 BEATS = 6  # in a grace period
 GONE = -1  # the counter of a worker that is known to have died
 LEFT = -2  # of one that has ended in good order: its climb counts as no attempt
 RUN = ""  # the home of all that see the run's folder
+CLAIM = "claim"  # the attribute of a claim; all in one, for a database takes milliseconds for each
+SLOT = "slot"  # a place that the budget has for a trial; they are numbered
 CLOSING = "closing"  # the attribute that asks workers on other machines to stop
 
 
@@ -57,6 +61,10 @@ class Leases(Protocol):
 
     def claim(self, thing: str, rung: int = 0) -> bool:
         """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker."""
+        ...
+
+    def draw(self, least: int, limit: int) -> int | None:
+        """Takes `slot N` for the first N from `least` that is free; None when that is `limit`."""
         ...
 
     def holds(self, thing: str) -> bool:
@@ -94,6 +102,10 @@ class Alone:
     def claim(self, thing: str, rung: int = 0) -> bool:
         """Always granted."""
         return True
+
+    def draw(self, least: int, limit: int) -> int | None:
+        """Always the first."""
+        return least if least < limit else None
 
     def holds(self, thing: str) -> bool:
         """Always."""
@@ -144,7 +156,9 @@ class SharedLeases:
         self._study = open_leases(storage, study)
         self.held: dict[str, Lease] = {}
         self.newest: dict[str, tuple[str, int]] = {}  # of each worker: what it claimed last, and the version
-        self._read = 0
+        self._read = -1  # how far the claims were read
+        self._slots = 0  # so many were drawn
+        self._drawn: int | None = None
         self._counter = 0
         self._seen: dict[str, tuple[int | None, float]] = {}
         self._workers: dict[str, dict[str, Any]] = {}
@@ -153,17 +167,7 @@ class SharedLeases:
 
     def sync(self) -> None:
         """Reads the new claims in their order, and the workers' counters."""
-        claims = self.storage.get_all_trials(self._study, deepcopy=False)
-        for claim in claims[self._read :]:
-            known = claim.user_attrs
-            thing, version = known["thing"], known["version"]
-            before = self.held.get(thing)
-            if version == (before.version if before else 0) + 1:
-                self.held[thing] = Lease(
-                    known["worker"], known["rung"], version, known.get("attempt", 1), known.get("home", RUN)
-                )
-                self.newest[known["worker"]] = thing, version
-        self._read = len(claims)
+        self._read_claims()
         told = self.storage.get_study_user_attrs(self._study)
         self._workers = {name.removeprefix(WORKER): about for name, about in told.items() if name.startswith(WORKER)}
         for worker in {*self._workers, *self.newest}:
@@ -171,20 +175,58 @@ class SharedLeases:
             if worker not in self._seen or self._seen[worker][0] != counter:
                 self._seen[worker] = counter, self._now()
 
+    def _read_claims(self) -> None:
+        for known in self._new_claims():
+            thing, version = known["thing"], known["version"]
+            if thing == SLOT:  # drawn: which one it is says its place among the claims
+                number = max(self._slots, known["least"])
+                if number >= known["limit"]:
+                    continue
+                thing, self._slots = f"{SLOT} {number}", number + 1
+                if known["worker"] == self.worker:
+                    self._drawn = number
+            before = self.held.get(thing)
+            if version == (before.version if before else 0) + 1:
+                self.held[thing] = Lease(
+                    known["worker"], known["rung"], version, known.get("attempt", 1), known.get("home", RUN)
+                )
+                self.newest[known["worker"]] = thing, version
+
+    def _new_claims(self) -> list[dict[str, Any]]:
+        """What was claimed since the last time. A database is asked for no more than that."""
+        if isinstance(self.storage, StudyCache):
+            found = self.storage.read_attribute(self._study, CLAIM, self._read)
+            self._read = max((trial for trial, _ in found), default=self._read)
+            return [known for _, known in found]
+        claims = self.storage.get_all_trials(self._study, deepcopy=False)
+        new, self._read = claims[max(0, self._read) :], len(claims)
+        return [claim.user_attrs[CLAIM] for claim in new]
+
     def claim(self, thing: str, rung: int = 0) -> bool:
         """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker."""
         before = self.held.get(thing)
         version = (before.version if before else 0) + 1
-        about = {"thing": thing, "rung": rung, "version": version, "worker": self.worker, "home": self.home}
-        about["attempt"] = self.attempt(thing, rung)
-        claim = create_trial(state=TrialState.COMPLETE, value=float(rung), user_attrs=about)
-        self.storage.create_new_trial(self._study, template_trial=claim)
-        self.sync()
+        self._write_claim(thing=thing, rung=rung, version=version, attempt=self.attempt(thing, rung))
         return self.held[thing].worker == self.worker and self.held[thing].version == version
+
+    def draw(self, least: int, limit: int) -> int | None:
+        """Takes `slot N` for the first N from `least` that is free; None when that is `limit`.
+
+        Many workers that claimed the next one at the same time would nearly all be too late, again and again.
+        """
+        self._drawn = None
+        self._write_claim(thing=SLOT, rung=0, version=1, attempt=1, least=least, limit=limit)
+        return self._drawn
+
+    def _write_claim(self, rung: int, **about: Any) -> None:
+        about |= {"rung": rung, "worker": self.worker, "home": self.home}
+        claim = create_trial(state=TrialState.COMPLETE, value=float(rung), user_attrs={CLAIM: about})
+        self.storage.create_new_trial(self._study, template_trial=claim)
+        self._read_claims()
 
     def holds(self, thing: str) -> bool:
         """Whether this worker's claim of the thing is still the newest."""
-        self.sync()
+        self._read_claims()
         return thing in self.held and self.held[thing].worker == self.worker
 
     def is_dead(self, worker: str) -> bool:

@@ -26,7 +26,14 @@ from automl.study.forecast import Forecast
 from automl.study.leases import RUN, Alone, LeaseLost, Leases
 from automl.study.overtime import seconds_so_far, too_long
 from automl.study.prepare import Prepared
-from automl.study.records import describe, received_curves, remember_result, remember_standing, send_curves
+from automl.study.records import (
+    describe,
+    received_curves,
+    remember_result,
+    remember_standing,
+    send_curves,
+    write_attributes,
+)
 from automl.study.storage import storage_errors
 from automl.study.turns import Turn, Turns
 from automl.study.watcher import Watcher
@@ -219,8 +226,7 @@ class Search:
             self._save(run, trial.number, curves)
             with storage_errors():
                 # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
-                for name, value in _costs(run, curves).items():
-                    trial.set_user_attr(name, value)
+                write_attributes(trial, _costs(run, curves))
                 if self.leases.home != RUN:
                     send_curves(trial, curves)
                 remember_standing(trial, standing, curves)  # last: from here on others may go on with it
@@ -310,10 +316,10 @@ class Search:
 
     def _frozen(self, number: int) -> FrozenTrial:
         with storage_errors():
-            return self.study.get_trials(deepcopy=False)[number]
+            return self.study._storage.get_trial(self._trial_id(number))
 
     def _trial_id(self, number: int) -> int:
-        return self._frozen(number)._trial_id
+        return self.study._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
 
 
 def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:

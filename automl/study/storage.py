@@ -13,6 +13,7 @@ from optuna.study import StudyDirection
 from automl.errors import MachineFailed, RunError, SettingsError
 from automl.racing.objective import Objective
 from automl.study.budget import Interrupted
+from automl.study.cache import StudyCache
 from automl.study.database import open_database, reason_of
 from automl.study.journal import Journal, repair_journal
 from automl.study.logs import quiet_optuna
@@ -46,7 +47,7 @@ def open_storage(
 
     check_url(url)
     try:
-        return open_database(url, interrupted, patience)
+        return StudyCache(open_database(url, interrupted, patience))
     except Interrupted:
         raise
     except (DatabaseError, optuna.exceptions.StorageInternalError) as error:

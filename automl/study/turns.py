@@ -78,13 +78,13 @@ class Turns:
             self.budget.check()
             if self.alone:
                 return self._choose()
-            turn = self._abandoned() or self._choose()
-            if turn is None and not self._busy() and self.race.settled(self._closing):
+            while (turn := self._abandoned() or self._choose()) is not None:
+                if self._claim(turn):
+                    return turn
+                # Another worker was quicker, and the trial counts as on its way: what else is there to do?
+            if not self._busy() and self.race.settled(self._closing):
                 return None
-            if turn is None:
-                time.sleep(self.pause)
-            elif self._claim(turn):
-                return turn
+            time.sleep(self.pause)
 
     def forget(self, trial: int) -> None:
         """Where the trial stands is read anew: what this worker believed of it does not count."""
@@ -97,7 +97,7 @@ class Turns:
             if (promoted := self.race.promote(self._reaches)) is not None:
                 return Turn(*promoted)
             if self.asked < self.budget.trials:
-                return self._ask(self.asked)
+                return self._ask()
         carried = self.race.carry(self._reaches)
         return None if carried is None else Turn(*carried)
 
@@ -110,11 +110,18 @@ class Turns:
         """Whether the trial is this worker's to go on with: its checkpoint is here, or nobody has it any more."""
         return self.leases.reaches(f"trial {trial}")
 
-    def _ask(self, slot: int) -> Turn | None:
-        """A new trial for one of the places that the budget has; None when another worker was quicker to take it."""
-        self.asked = max(self.asked, slot + 1)
+    def _ask(self, again: int | None = None) -> Turn | None:
+        """A new trial for one of the places that the budget has; None when other workers have taken the last ones.
+
+        `again`: the place of a worker that has died.
+        """
         with storage_errors():
-            if not self.leases.claim(f"slot {slot}"):
+            if again is None:
+                slot = self.leases.draw(self.asked, self.budget.trials)
+                self.asked = self.budget.trials if slot is None else slot + 1
+            else:
+                slot = again if self.leases.claim(f"slot {again}") else None
+            if slot is None:
                 return None
             passing("slot")
             trial = self.study.ask()
@@ -129,7 +136,7 @@ class Turns:
         """A climb whose worker is dead, to be taken over."""
         stuck, broken_off = self._stuck(), dict(self.broken_off)
         if stuck and self.asked > len(self._seen):  # a worker died between taking a place and asking for its trial
-            return self._ask(len(self._seen))
+            return self._ask(again=len(self._seen))
         for number, standing in self.race.standings.items():
             if standing.climbing:
                 thing = f"trial {number}"

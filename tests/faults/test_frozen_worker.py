@@ -85,7 +85,7 @@ def trials_of(automl, run: Path) -> dict[int, dict]:
 def claims_of(run: Path) -> list[dict]:
     storage = open_storage(None, run / "journal.log")
     study = storage.get_study_id_from_name("run.leases")
-    return [claim.user_attrs for claim in storage.get_all_trials(study)]
+    return [claim.user_attrs["claim"] for claim in storage.get_all_trials(study)]
 
 
 # At `tell` it has written down everything of a trial but that it is over.

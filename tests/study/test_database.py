@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from automl.errors import MachineFailed
 from automl.study import database
 from automl.study.budget import Interrupted
-from automl.study.database import Database
+from automl.study.cache import StudyCache
 from automl.study.storage import open_storage, storage_errors
 
 
@@ -74,12 +74,12 @@ def test_a_commit_whose_answer_was_lost_counts_once(postgresql, journal, calls, 
     import psycopg
 
     storage = open_storage(postgresql.url, journal)
-    assert isinstance(storage, Database)
+    assert isinstance(storage, StudyCache)
     study = optuna.create_study(storage=storage, study_name="s")
     trial = study.ask()
     lost = [True]
 
-    commit = storage.engine.dialect.do_commit
+    commit = storage._backend.engine.dialect.do_commit
 
     def lose(connection):
         commit(connection)
@@ -87,7 +87,7 @@ def test_a_commit_whose_answer_was_lost_counts_once(postgresql, journal, calls, 
             lost.clear()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(storage.engine.dialect, "do_commit", lose)
+    monkeypatch.setattr(storage._backend.engine.dialect, "do_commit", lose)
     if calls == "ask":
         study.ask()
         assert [t.number for t in study.get_trials()] == [0, 1]
