@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.errors import SettingsError
@@ -24,6 +25,7 @@ from automl.training.seeds import derive_seed
 
 STARTUP = 10  # trials drawn at random before a sampler begins to learn: Optuna's default
 EACH_FIRST = 2  # of them at least of each architecture
+LEARNT_FROM, BEST = 500, 100  # trials that a sampler is shown at most, and how many of them are the best
 GRID_LIMIT = 100_000
 GRID_STEPS = 3  # points for a range in a grid: both ends and the middle
 
@@ -142,19 +144,23 @@ class WatchingSampler(BaseSampler):
         self.families = families
         self.first = first
         self.seen_as = seen_as
+        self._newest: _StudyView | None = None
 
-    def _view(self, study: optuna.Study) -> optuna.Study:
-        return cast(optuna.Study, _StudyView(study, self.standings(), self.seen_as))
+    def _view(self, study: optuna.Study, trial: FrozenTrial) -> optuna.Study:
+        """The study as it was when the first parameter of this trial was asked for: it is asked many times."""
+        if self._newest is None or not self._newest.is_of(study, trial):
+            self._newest = _StudyView(study, trial, self.standings(), self.seen_as)
+        return cast(optuna.Study, self._newest)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """As Optuna's."""
-        return self.inner.infer_relative_search_space(self._view(study), trial)
+        return self.inner.infer_relative_search_space(self._view(study, trial), trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """As Optuna's."""
-        return self.inner.sample_relative(self._view(study), trial, search_space)
+        return self.inner.sample_relative(self._view(study, trial), trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -168,7 +174,7 @@ class WatchingSampler(BaseSampler):
             least = min(self.families, key=lambda family: drawn[family])
             if drawn[least] < EACH_FIRST:
                 return least
-        return self.inner.sample_independent(self._view(study), trial, param_name, param_distribution)
+        return self.inner.sample_independent(self._view(study, trial), trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:
         """As Optuna's."""
@@ -176,12 +182,31 @@ class WatchingSampler(BaseSampler):
 
 
 class _StudyView:
-    """A study in which waiting trials have ended as `seen_as`, with their rung's score as the last report and value."""
+    """A study in which waiting trials have ended as `seen_as`, with their rung's score as the last report and value.
 
-    def __init__(self, study: optuna.Study, waiting: Mapping[int, tuple[int, float]], seen_as: TrialState):
+    It is that of the moment in which `trial` was begun. Of more than `LEARNT_FROM` trials, the best `BEST` are shown
+    and others in even distances. For each draw a sampler takes time for every trial that it is shown, and TPE, which
+    takes the best 25 as good, needs no more than some hundreds to know where the bad ones are.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        waiting: Mapping[int, tuple[int, float]],
+        seen_as: TrialState,
+    ):
         self._real = study
-        self._waiting = waiting
+        self._for = trial._trial_id
         self._seen_as = seen_as
+        trials = study.get_trials(deepcopy=False)
+        if len(trials) > LEARNT_FROM:
+            trials = _thin_out(trials, waiting, seen_as, -1 if study.direction == StudyDirection.MAXIMIZE else 1)
+        self._shown = [self._seen(trial, waiting) for trial in trials]
+
+    def is_of(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether this is how the study looks for the trial."""
+        return self._real is study and self._for == trial._trial_id
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -196,15 +221,39 @@ class _StudyView:
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        trials = [self._seen(trial) for trial in self._real.get_trials(deepcopy=False)]
-        return [trial for trial in trials if states is None or trial.state in states]
+        return [trial for trial in self._shown if states is None or trial.state in states]
 
-    def _seen(self, trial: FrozenTrial) -> FrozenTrial:
-        if trial.state != TrialState.RUNNING or trial.number not in self._waiting:
+    def _seen(self, trial: FrozenTrial, waiting: Mapping[int, tuple[int, float]]) -> FrozenTrial:
+        if trial.state != TrialState.RUNNING or trial.number not in waiting:
             return trial
-        epochs, score = self._waiting[trial.number]
+        epochs, score = waiting[trial.number]
         seen = copy.copy(trial)
         seen.state = self._seen_as
         seen.value = score
         seen.intermediate_values = {epochs: score}
         return seen
+
+
+def _thin_out(
+    trials: list[FrozenTrial], waiting: Mapping[int, tuple[int, float]], seen_as: TrialState, sign: int
+) -> list[FrozenTrial]:
+    """`LEARNT_FROM` of the trials that ended or wait, in their order. `sign`: 1 where low values are good, else -1."""
+
+    def rank(trial: FrozenTrial) -> tuple[bool, bool, int, float]:
+        """As TPE ranks them: feasible, complete, far up, a good value."""
+        if trial.number in waiting:
+            step, score = waiting[trial.number]
+            return False, seen_as != TrialState.COMPLETE, -step, sign * score
+        infeasible = any(violation > 0 for violation in trial.constraints.values())
+        if trial.state == TrialState.COMPLETE:
+            return infeasible, False, 0, sign * cast(float, trial.value)
+        step = max(trial.intermediate_values, default=0)
+        return infeasible, True, -step, sign * trial.intermediate_values.get(step, sign * math.inf)
+
+    learnt = (TrialState.COMPLETE, TrialState.PRUNED)
+    ended = [trial for trial in trials if trial.state in learnt or trial.number in waiting]
+    best = {trial.number for trial in sorted(ended, key=rank)[:BEST]}
+    others = [trial for trial in ended if trial.number not in best]
+    places = min(LEARNT_FROM - BEST, len(others))
+    chosen = best | {others[place * len(others) // places].number for place in range(places)}
+    return [trial for trial in ended if trial.number in chosen]

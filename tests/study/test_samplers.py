@@ -7,11 +7,12 @@ import math
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from automl.errors import SettingsError
 from automl.spaces.parameters import Choice, Float, Int
 from automl.spaces.space import Space
-from automl.study.samplers import make_grid, make_sampler
+from automl.study.samplers import BEST, LEARNT_FROM, make_grid, make_sampler
 
 needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
 SAMPLERS = ["tpe", "random", "grid", "gp", pytest.param("cmaes", marks=needs_cmaes)]
@@ -177,6 +178,21 @@ class TestWaitingTrials:
             waiting[trial.number] = (1, 0.5)
         assert {trial.state.name for trial in study.trials} == {"RUNNING"}
         assert all(not trial.intermediate_values for trial in study.trials)
+
+    def test_of_many_trials_a_sampler_is_shown_the_best_and_some_of_all_the_others(self):
+        waiting = {}
+        study = study_with("tpe", PLANE, standings=lambda: waiting)
+        storage, number = study._storage, LEARNT_FROM + 300
+        for trial in range(number):
+            storage.create_new_trial(study._study_id)
+            waiting[trial] = (2 if trial % 10 == 0 else 1, (trial * 37 % number) / number)
+        shown = study.sampler._view(study, storage.get_trial(number - 1)).get_trials()
+        assert len(shown) == LEARNT_FROM
+        assert {trial.state for trial in shown} == {TrialState.PRUNED}
+        climbed = {trial for trial in waiting if waiting[trial][0] == 2}
+        good = sorted(waiting, key=lambda trial: (trial not in climbed, waiting[trial][1]))[:BEST]
+        assert set(good) <= {trial.number for trial in shown}
+        assert sum(trial.number < number // 2 for trial in shown) > LEARNT_FROM // 3
 
 
 class TestSeeds:
