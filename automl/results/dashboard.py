@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,6 +30,7 @@ log = logging.getLogger("automl.dashboard")
 
 LOOK_EVERY = 5.0  # seconds; a search may be going on meanwhile
 PICTURE = "curves.png"
+NOTED = 300  # trials; each answer looks through all notes and pictures for every trial, so more would make it slow
 
 
 def annotate_study(study: optuna.Study, record: Mapping[str, Any], folder: RunFolder) -> None:
@@ -58,6 +60,8 @@ def annotate_trials(
 ) -> None:
     """Gives ended trials what they lack of notes and pictures, complete ones first; may be called again at any time.
 
+    Complete trials all get them, of the others as many as are needed to have `NOTED` in all.
+
     A picture costs about 0.2 s: `complete_only` leaves out the others, `stop` is asked before and after each. What is
     written is written inside of `writing`. Raises `MachineFailed`.
     """
@@ -70,20 +74,23 @@ def annotate_trials(
             study_name=study.study_name, storage=study._storage, sampler=optuna.samplers.RandomSampler()
         )
         system = study._storage.get_study_system_attrs(study._study_id)
+        with_note, with_picture = (_ids(system, kind) for kind in (NOTE, ARTIFACT))
         for frozen in _by_interest(study.get_trials(deepcopy=False)):
-            if complete_only and frozen.state != TrialState.COMPLETE:
+            if frozen.state != TrialState.COMPLETE and (complete_only or len(with_note | with_picture) >= NOTED):
                 return
             # Also when it was deleted by hand: the entry stays.
-            has_picture = any(key.startswith(_artifact_key(frozen)) for key in system)
+            has_picture = frozen._trial_id in with_picture
             picture = None if has_picture or stop() else _draw(frozen, folder, objective)
             note = trial_note(frozen, objective)
             with writing or nullcontext():
                 if stop():
                     return
-                if note and f"dashboard:{frozen._trial_id}:note_ver" not in system:
+                if note and frozen._trial_id not in with_note:
                     save_note(optuna.Trial(noted, frozen._trial_id), note)
+                    with_note.add(frozen._trial_id)
                 if picture is not None:
                     _save_picture(study, frozen, folder, picture)
+                    with_picture.add(frozen._trial_id)
 
 
 def _by_interest(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -96,10 +103,15 @@ def _by_interest(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return sorted((trial for trial in trials if trial.state.is_finished()), key=rank)
 
 
-def _artifact_key(trial: FrozenTrial) -> str:
-    # The dashboard's place for the artifacts of ended trials, whose own attributes cannot be changed any more, as
-    # `optuna.artifacts.upload_artifact` would have to.
-    return f"dashboard:artifacts:{trial._trial_id}:"
+# The dashboard's places for what belongs to ended trials, whose own attributes cannot be changed any more, as
+# `optuna.artifacts.upload_artifact` would have to.
+NOTE = re.compile(r"dashboard:(\d+):note_ver")
+ARTIFACT = re.compile(r"dashboard:artifacts:(\d+):")
+
+
+def _ids(system: Iterable[str], kind: re.Pattern[str]) -> set[int]:
+    """Optuna's ids of the trials that have such an entry."""
+    return {int(found[1]) for key in system if (found := kind.match(key))}
 
 
 def _draw(trial: FrozenTrial, folder: RunFolder, objective: Objective) -> bytes | None:
@@ -117,7 +129,9 @@ def _save_picture(study: optuna.Study, trial: FrozenTrial, folder: RunFolder, pi
     name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{study.study_name}/{trial.number}/{PICTURE}"))
     write_atomic(folder.artifacts / name, lambda file: file.write(picture))
     entry = {"artifact_id": name, "filename": PICTURE, "mimetype": "image/png", "encoding": None}
-    study._storage.set_study_system_attr(study._study_id, _artifact_key(trial) + name, json.dumps(entry))
+    study._storage.set_study_system_attr(
+        study._study_id, f"dashboard:artifacts:{trial._trial_id}:{name}", json.dumps(entry)
+    )
 
 
 def serve(

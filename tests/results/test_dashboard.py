@@ -210,6 +210,21 @@ def test_making_notes_and_pictures_again_changes_nothing(tmp_path: Path, finishe
     assert {path: path.stat().st_mtime_ns for path in run.artifacts.iterdir()} == files
 
 
+def test_with_many_trials_all_complete_ones_have_a_picture_and_of_the_others_some(
+    tmp_path: Path, finished_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(shutil.copytree(finished_run.path, tmp_path / "run"))
+    study = study_of(run)
+    states = [trial.state for trial in study.get_trials()]
+    monkeypatch.setattr("automl.results.dashboard.NOTED", states.count(TrialState.COMPLETE) + 1)
+    annotate_trials(study, run.read_record(), run)
+    system = study._storage.get_study_system_attrs(study._study_id)
+    shown = {int(key.split(":")[2]) for key in system if key.startswith("dashboard:artifacts:")}
+    complete = {trial._trial_id for trial in study.trials if trial.state == TrialState.COMPLETE}
+    assert complete < shown
+    assert len(shown) == states.count(TrialState.COMPLETE) + 1 < len(states)
+
+
 def test_no_password_comes_into_a_note(finished_run: Any) -> None:
     url = "postgresql+psycopg://me:sesame@host/db"
     record = {**finished_run.record, "settings": {**finished_run.record["settings"], "storage": url}}
