@@ -8,6 +8,8 @@
 #   make benchmarks-replay                 record tables of learning curves (half an hour), replay them
 #   make faults                            run every test of tests/faults (20 minutes), write docs/faults.md
 #   make fuzz                              damaged and hostile files, a million, in pieces that go on where the last stopped
+#   make load                              8 workers and 2,000 trials on PostgreSQL and on a journal (an hour)
+#   make soak                              half an hour of killed workers; does a search with them find as good a network?
 #   make clean                             delete .venv, caches and build outputs; runs/ and tables/ stay
 #
 # PYTHON=/path/to/python chooses the interpreter.
@@ -20,6 +22,8 @@ DATA = digits
 ARGS = --timeout 3m
 PYTEST_ARGS =
 FUZZ_ARGS =
+LOAD_ARGS =
+SOAK_ARGS =
 TABLES = tables
 SECOND = torchvision:MNIST
 RECORD = --space benchmarks/table.yaml --folds 5
@@ -72,6 +76,13 @@ faults: $(VENV)/installed-test
 fuzz: $(VENV)/installed
 	$(COLLECT) fuzz benchmarks/fuzz.py --state .fuzz $(FUZZ_ARGS)
 
+load: $(VENV)/installed-test
+	$(COLLECT) load benchmarks/load.py $(LOAD_ARGS)
+
+soak: $(VENV)/installed-test
+	$(COLLECT) kills benchmarks/kills.py
+	$(COLLECT) soak benchmarks/soak.py $(SOAK_ARGS)
+
 benchmarks-replay: $(VENV)/installed $(TABLES)/digits.npz $(TABLES)/second.npz
 	@for table in $(TABLES)/digits.npz $(TABLES)/second.npz; do \
 	    $(BIN)/python benchmarks/replay.py $$table || exit 1; echo; done
@@ -117,4 +128,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	@$(PIP) --editable '.[test]'
 	@touch $@
 
-.PHONY: help search test faults fuzz benchmarks benchmarks-gpu benchmarks-replay clean
+.PHONY: help search test faults fuzz load soak benchmarks benchmarks-gpu benchmarks-replay clean

@@ -22,8 +22,8 @@ def heading(*, device: str = "cpu", threads: int | None = None, seeds: Sequence[
     """One paragraph: machine, versions, threads, seeds, day. Nothing in it but what tells how to place the numbers."""
     import torch
 
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    parts = [f"{_cpu()}, {os.cpu_count()} cores, {memory:.0f} GiB"]
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    parts = [f"{_cpu()}, {os.cpu_count()} cores, {installed:.0f} GiB"]
     if device != "cpu":
         parts.append(torch.cuda.get_device_name(device))
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision", "optuna"))
@@ -93,7 +93,7 @@ def measure(
         pause = POLL
         while not ended.wait(pause):
             looked = time.thread_time()
-            peak = max(peak, sum(map(_memory, [process.pid, *_below(process.pid)])))
+            peak = max(peak, sum(map(memory, [process.pid, *below(process.pid)])))
             pause = max(POLL, (time.thread_time() - looked) / LOOKING)
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -111,17 +111,18 @@ def measure(
     return Measured(process.returncode, out, err, began, seconds, peak, cpu)
 
 
-def _below(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
     """The processes that `pid` started, and theirs."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
         return []
-    return children + [other for child in children for other in _below(child)]
+    return children + [other for child in children for other in below(child)]
 
 
-def _memory(pid: int) -> int:
+def memory(pid: int) -> int:
+    """The proportional set size of a process in bytes; 0 where there is none."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
