@@ -40,13 +40,18 @@ class LeaseLost(Exception):
 
 
 class Lease(NamedTuple):
-    """Who holds a thing, for which rung; `version` counts its claims, `attempt` those for this rung (from 1)."""
+    """Who holds a thing, for which rung; `version` counts its claims.
+
+    `attempt` counts those for this rung (from 1), and anew when the trial has got further: `reached` says how many
+    epochs it had reported.
+    """
 
     worker: str
     rung: int
     version: int
     attempt: int
     home: str = RUN
+    reached: int = 0
 
 
 class Leases(Protocol):
@@ -59,8 +64,11 @@ class Leases(Protocol):
     def sync(self) -> None:
         """Reads what the others have claimed."""
 
-    def claim(self, thing: str, rung: int = 0) -> bool:
-        """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker."""
+    def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
+        """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker.
+
+        `reached`: the epochs that the trial has reported so far.
+        """
         ...
 
     def draw(self, least: int, limit: int) -> int | None:
@@ -80,7 +88,7 @@ class Leases(Protocol):
         """Whether the worker has ended, or its counter has stood still for the grace period."""
         ...
 
-    def attempt(self, thing: str, rung: int) -> int:
+    def attempt(self, thing: str, rung: int, reached: int = 0) -> int:
         """Which attempt (from 1) a claim of the thing for this rung would be, as of the last `sync`."""
         ...
 
@@ -99,7 +107,7 @@ class Alone:
     def sync(self) -> None:
         """Nobody claims anything."""
 
-    def claim(self, thing: str, rung: int = 0) -> bool:
+    def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
         """Always granted."""
         return True
 
@@ -115,7 +123,7 @@ class Alone:
         """There is no other worker."""
         return True
 
-    def attempt(self, thing: str, rung: int) -> int:
+    def attempt(self, thing: str, rung: int, reached: int = 0) -> int:
         """Always the first."""
         return 1
 
@@ -188,7 +196,7 @@ class SharedLeases:
             before = self.held.get(thing)
             if version == (before.version if before else 0) + 1:
                 self.held[thing] = Lease(
-                    known["worker"], known["rung"], version, known.get("attempt", 1), known.get("home", RUN)
+                    known["worker"], known["rung"], version, known["attempt"], known["home"], known.get("reached", 0)
                 )
                 self.newest[known["worker"]] = thing, version
 
@@ -202,11 +210,16 @@ class SharedLeases:
         new, self._read = claims[max(0, self._read) :], len(claims)
         return [claim.user_attrs[CLAIM] for claim in new]
 
-    def claim(self, thing: str, rung: int = 0) -> bool:
-        """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker."""
+    def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
+        """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker.
+
+        `reached`: the epochs that the trial has reported so far.
+        """
         before = self.held.get(thing)
         version = (before.version if before else 0) + 1
-        self._write_claim(thing=thing, rung=rung, version=version, attempt=self.attempt(thing, rung))
+        self._write_claim(
+            thing=thing, rung=rung, version=version, attempt=self.attempt(thing, rung, reached), reached=reached
+        )
         return self.held[thing].worker == self.worker and self.held[thing].version == version
 
     def draw(self, least: int, limit: int) -> int | None:
@@ -234,10 +247,10 @@ class SharedLeases:
         counter, since = self._seen.get(worker, (None, self._now()))
         return counter in (GONE, LEFT) or self._now() - since > self.grace
 
-    def attempt(self, thing: str, rung: int) -> int:
+    def attempt(self, thing: str, rung: int, reached: int = 0) -> int:
         """Which attempt (from 1) a claim of the thing for this rung would be, as of the last `sync`."""
         before = self.held.get(thing)
-        if before is None or before.rung != rung:
+        if before is None or before.rung != rung or reached > before.reached:
             return 1
         return before.attempt + (self._seen.get(before.worker, (None, 0.0))[0] != LEFT)
 

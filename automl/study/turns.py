@@ -17,20 +17,25 @@ from automl.study.leases import Alone, Leases
 from automl.study.records import recall_race, recall_standing, standing_mark
 from automl.study.storage import storage_errors
 
-RETRIES = 2  # of a climb whose worker died
+RETRIES = 2  # of a climb whose worker died, in a row without getting further
 IDLE, IDLE_ELSEWHERE = 0.1, 0.5  # seconds between two looks at what the others do, in a journal and a database
 
 
 class Turn(NamedTuple):
-    """A climb: the trial, the rung, and which attempt it is (from 1)."""
+    """A climb: the trial, the rung, which attempt it is (from 1), and how many epochs the trial has reported."""
 
     trial: int
     rung: int
     attempt: int = 1
+    reached: int = 0
 
     @property
     def poisonous(self) -> bool:
-        """Whether every worker that took this climb has died of it, as often as is borne."""
+        """Whether every worker that took this climb has died of it, as often as is borne.
+
+        A trial that gets further each time is not poisonous: its workers are killed by somebody, or their machines are
+        taken away.
+        """
         return self.attempt > 1 + RETRIES
 
 
@@ -58,6 +63,7 @@ class Turns:
         # A server that many workers ask ten times a second would be busy with it.
         self.pause = IDLE if isinstance(study._storage, JournalStorage) else IDLE_ELSEWHERE
         self._seen: dict[int, tuple[TrialState, str]] = {}
+        self._reported: dict[int, int] = {}  # epochs, of each trial that rests
         self._resting: set[int] = set()  # trials that reached their rung, by what their workers wrote down
         self._unchanged: tuple[object, float] = (None, 0.0)
 
@@ -130,7 +136,15 @@ class Turns:
 
     def _claim(self, turn: Turn) -> bool:
         with storage_errors():
-            return self.leases.claim(f"trial {turn.trial}", turn.rung)
+            reached = turn.reached or self._reported.get(turn.trial, 0)
+            return self.leases.claim(f"trial {turn.trial}", turn.rung, reached)
+
+    def _reports(self, trial: int) -> int:
+        """How many epochs the trial has reported, also since it rested."""
+        storage = self.study._storage
+        with storage_errors():
+            trial_id = storage.get_trial_id_from_study_id_trial_number(self.study._study_id, trial)
+            return len(storage.get_trial(trial_id).intermediate_values)
 
     def _abandoned(self) -> Turn | None:
         """A climb whose worker is dead, to be taken over."""
@@ -144,7 +158,8 @@ class Turns:
                 if not self.leases.reaches(thing):
                     continue
                 if lease is not None and self.leases.is_dead(lease.worker):
-                    return Turn(number, lease.rung, self.leases.attempt(thing, lease.rung))
+                    reached = self._reports(number)
+                    return Turn(number, lease.rung, self.leases.attempt(thing, lease.rung, reached), reached)
                 # Its worker died between asking for it and taking the lease, or searched alone in an earlier session.
                 if lease is None and (stuck or number in broken_off):
                     return Turn(number, broken_off.get(number, 0))
@@ -175,6 +190,7 @@ class Turns:
         for trial in trials:
             if self._seen.get(trial.number) != standing_mark(trial):
                 self._seen[trial.number] = standing_mark(trial)
+                self._reported[trial.number] = len(trial.intermediate_values)
                 self.race.standings[trial.number] = standing = recall_standing(trial)
                 (self._resting.add if standing.waiting else self._resting.discard)(trial.number)
                 self.forecast.recall([trial])

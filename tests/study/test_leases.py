@@ -149,6 +149,31 @@ def test_a_climb_that_was_given_back_counts_as_no_attempt(open_again):
     assert a.attempt("trial 0", 1) == 2
 
 
+def test_a_climb_that_has_got_further_when_its_worker_dies_begins_to_count_anew(open_again):
+    a, b = SharedLeases(open_again(), "s", "a"), SharedLeases(open_again(), "s", "b")
+    a.enter()
+    a.claim("trial 0", 1, 3)
+    b.bury("a")
+    b.sync()
+    assert [b.attempt("trial 0", 1, reached) for reached in (3, 4)] == [2, 1]
+    b.claim("trial 0", 1, 4)
+    a.sync()
+    assert a.held["trial 0"].attempt == 1
+    assert a.attempt("trial 0", 1, 4) == 2
+
+
+def test_places_are_drawn_by_all_without_losing_one_and_none_beyond_the_budget(open_again):
+    many = [SharedLeases(open_again(), "s", name) for name in "abc"]
+    assert [leases.draw(2, 7) for leases in many] == [2, 3, 4]  # two trials were there before
+    assert many[1].claim("slot 3")  # of a worker that has died
+    assert [leases.draw(0, 7) for leases in many] == [5, 6, None]
+    assert [leases.draw(7, 8) for leases in many[:2]] == [7, None]
+    for leases in many:
+        leases.sync()
+    assert all(leases.held == many[0].held for leases in many)
+    assert sorted(many[0].held) == [f"slot {number}" for number in range(2, 8)]
+
+
 def test_a_session_that_begins_anew_buries_its_own_workers_and_not_those_that_came_by_themselves(open_again):
     a = SharedLeases(open_again(), "s", "a", home="a", joined=True)
     b, main = SharedLeases(open_again(), "s", "b"), SharedLeases(open_again(), "s", "supervisor")
