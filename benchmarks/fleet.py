@@ -117,7 +117,7 @@ def at(looks: list[Look], moment: float, column: str) -> float:
 class Account:
     """What became of the trials that were asked for.
 
-    `climbs`: claims of a trial for a rung that counted; `retries`: those after a worker had died on the same climb.
+    `climbs`: claims of a trial for a rung that counted; `retries`: those for the same rung again, for a worker had died.
     """
 
     asked: int
@@ -152,6 +152,7 @@ def account(run: Path, url: str | None, asked: int) -> Account:
     claims = optuna.load_study(storage=storage, study_name=f"{name}.leases").get_trials(deepcopy=False)
     assert [trial.number for trial in trials] == list(range(len(trials)))
     versions: dict[str, int] = {}
+    rungs: dict[str, int] = {}
     climbs = retries = 0
     for claim in claims:
         known = claim.user_attrs["claim"]
@@ -159,7 +160,8 @@ def account(run: Path, url: str | None, asked: int) -> Account:
             versions[known["thing"]] = known["version"]
             if known["thing"].startswith("trial ") and known["worker"] != "supervisor":
                 climbs += 1
-                retries += known.get("attempt", 1) > 1
+                retries += rungs.get(known["thing"]) == known["rung"]
+                rungs[known["thing"]] = known["rung"]
     failed = (trial for trial in trials if trial.state.name == "FAIL")
     return Account(
         asked=asked,
