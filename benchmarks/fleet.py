@@ -117,7 +117,7 @@ def at(looks: list[Look], moment: float, column: str) -> float:
 class Account:
     """What became of the trials that were asked for.
 
-    `climbs`: claims of a trial for a rung that counted; `retries`: those for the same rung again, for a worker had died.
+    `climbs`: claims of a trial for a rung that counted; `retries`: those for the same rung again, after a death.
     """
 
     asked: int

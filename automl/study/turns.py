@@ -84,13 +84,14 @@ class Turns:
             self.budget.check()
             if self.alone:
                 return self._choose()
-            while (turn := self._abandoned() or self._choose()) is not None:
-                if self._claim(turn):
-                    return turn
-                # Another worker was quicker, and the trial counts as on its way: what else is there to do?
-            if not self._busy() and self.race.settled(self._closing):
+            turn = self._abandoned() or self._choose()
+            if turn is None and not self._busy() and self.race.settled(self._closing):
                 return None
-            time.sleep(self.pause)
+            if turn is None:
+                time.sleep(self.pause)
+            elif self._claim(turn):
+                return turn
+            # Who lost a claim looks at everything anew: the claims that it has read since then are not in the race yet.
 
     def forget(self, trial: int) -> None:
         """Where the trial stands is read anew: what this worker believed of it does not count."""
