@@ -258,10 +258,12 @@ class Dashboard:
             process.stdout.close()
 
 
-def leftovers(run: Path) -> dict[str, int]:
+def leftovers(run: Path, url: str | None) -> dict[str, int]:
     """What an ended search should not have left: processes, checkpoints of trials that are not complete, half-written
     files (those of killed workers are deleted after an hour)."""
-    complete = {row["number"] for row in board(run)["trials"] if row["state"] == "COMPLETE"}
+    folder = RunFolder(run)
+    study = optuna.load_study(storage=open_storage(url, folder.journal), study_name=folder.read_record()["study"])
+    complete = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"}
     checkpoints = [int(path.stem.rpartition("-")[2]) for path in (run / "checkpoints").glob("trial-*")]
     return {
         "processes": sum(str(run).encode() in _command(path) for path in Path("/proc").glob("[0-9]*")),

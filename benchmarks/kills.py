@@ -36,7 +36,7 @@ def search(folder: Path, seed: int, every: float, args: argparse.Namespace) -> t
     told, found = account(run, None, args.trials), board(run)
     best = next(row["score"] for row in found["trials"] if row["number"] == found["best"])
     quality = best, found["test"]["log_loss"], found["test"]["accuracy"]
-    left = ", ".join(f"{count} {what}" for what, count in leftovers(run).items() if count)
+    left = ", ".join(f"{count} {what}" for what, count in leftovers(run, None).items() if count)
     row = [
         seed, killer.kills if killer else 0, f"{told.there} of {told.asked}", told.doubled, told.lost, told.failed,
         told.retries, f"{seconds:.0f}", found["totals"]["fold_epochs"], *(f"{value:.4f}" for value in quality),

@@ -73,7 +73,7 @@ class Soak:
     def report(self) -> str:
         """The table."""
         told: Account = account(self.run, self.server.url, self.asked)
-        left = leftovers(self.run)
+        left = leftovers(self.run, self.server.url)
         tenth = max(1, len(self.looks) // 10)
         early, late = self.looks[tenth : 2 * tenth] or self.looks, self.looks[-2 * tenth : -tenth] or self.looks
         memory = [sum(look.supervisor for look in looks) / len(looks) / 2**20 for looks in (early, late)]
