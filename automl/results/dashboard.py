@@ -22,6 +22,7 @@ from automl.data.atomic import write_atomic
 from automl.racing.objective import Objective
 from automl.results.listening import HOST, PORTS, listen, only_from_here, shown_name
 from automl.results.notes import study_note, trial_note
+from automl.results.remembering import Remembering
 from automl.study.folder import RunFolder
 from automl.study.records import load_curves
 from automl.study.storage import storage_errors
@@ -159,7 +160,7 @@ def serve(
     # A study's own storage keeps the ended trials in memory; a URL would be read anew for each request.
     app = wsgi(study._storage, FileSystemArtifactStore(folder.artifacts))
     with listen([port] if port is not None else PORTS, host) as server, _annotating(study, record, folder):
-        server.set_app(only_from_here(app, host))
+        server.set_app(only_from_here(Remembering(app), host))
         ready(f"http://{shown_name(host)}:{server.server_port}/dashboard/studies/{study._study_id}")
         try:
             server.serve_forever()
