@@ -1,7 +1,7 @@
 """Long answers of the dashboard, given again at once while a new one is made.
 
-Its page asks for the whole study every ten seconds. With 2,000 trials an answer has 5 MB and takes seconds of CPU, which
-are longer where a search keeps all cores busy.
+Its page asks for the whole study every ten seconds. With 2,000 trials an answer has 5 MB and takes seconds of CPU,
+which are longer where a search keeps all cores busy.
 """
 
 from __future__ import annotations

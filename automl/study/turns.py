@@ -80,7 +80,8 @@ class Turns:
         """
         while True:
             self._read()
-            self.budget.reserve = self.forecast.finish(self.budget.timeout)
+            if self.budget.timeout is not None:  # for thousands of trials the forecast takes milliseconds
+                self.budget.reserve = self.forecast.finish(self.budget.timeout)
             self.budget.check()
             if self.alone:
                 return self._choose()
@@ -111,7 +112,8 @@ class Turns:
     @property
     def _closing(self) -> bool:
         """Whether the time that is left is for carrying the best to the top."""
-        return self.budget.left < self.budget.reserve + self.forecast.carrying(self.budget.timeout)
+        timeout = self.budget.timeout
+        return timeout is not None and self.budget.left < self.budget.reserve + self.forecast.carrying(timeout)
 
     def _reaches(self, trial: int) -> bool:
         """Whether the trial is this worker's to go on with: its checkpoint is here, or nobody has it any more."""
