@@ -21,13 +21,13 @@ from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.joining import publish
 from automl.study.launching import Launcher
-from automl.study.leases import SharedLeases
 from automl.study.observer import Observer
 from automl.study.prepare import Prepared
 from automl.study.processes import LocalLauncher
 from automl.study.records import collect_curves
 from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
+from automl.study.shared_leases import SharedLeases
 from automl.study.storage import is_server, load_study, storage_errors
 from automl.study.watcher import Watcher, Watchers
 from automl.study.workers import Workers

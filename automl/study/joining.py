@@ -26,9 +26,10 @@ from automl.spaces.space import Space
 from automl.study.budget import Budget, Interrupted
 from automl.study.database import PATIENCE
 from automl.study.folder import RunFolder
-from automl.study.leases import GRACE, RUN, SharedLeases
+from automl.study.leases import GRACE, RUN
 from automl.study.prepare import Prepared, load_host, prepare
 from automl.study.record import check_unchanged, settings_of, versions
+from automl.study.shared_leases import SharedLeases
 from automl.study.storage import is_server, load_study, open_storage, redact, storage_errors
 from automl.study.watcher import Watcher
 from automl.study.worker import fresh_name, take_part

@@ -6,9 +6,9 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from automl.racing.race import Race
-from automl.study.leases import SharedLeases
 from automl.study.prepare import Prepared
 from automl.study.records import recall_facts, recall_standing, standing_mark
+from automl.study.shared_leases import SharedLeases
 from automl.study.watcher import Watcher
 
 

@@ -16,9 +16,9 @@ from optuna.trial import TrialState
 from automl.errors import RunError
 from automl.racing.curves import Curves
 from automl.study.folder import RunFolder
-from automl.study.leases import SharedLeases
 from automl.study.prepare import Prepared
 from automl.study.records import recall_standing, remember_result
+from automl.study.shared_leases import SharedLeases
 from automl.training.run import read_curves
 
 SLACK = 3.0  # seconds in which a worker may end its trial by itself

@@ -28,12 +28,13 @@ from automl.racing.race import Race
 from automl.study.budget import Budget, Interrupted, Stop
 from automl.study.database import PATIENCE
 from automl.study.folder import RunFolder
-from automl.study.leases import BEATS, SharedLeases
+from automl.study.leases import BEATS
 from automl.study.logs import set_up_logging
 from automl.study.prepare import Prepared, prepare
 from automl.study.record import settings_of
 from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
+from automl.study.shared_leases import SharedLeases
 from automl.study.storage import load_study, open_storage, storage_errors
 from automl.study.watcher import Watcher
 

@@ -13,12 +13,13 @@ from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.study.budget import Budget, Stop
 from automl.study.folder import RunFolder
 from automl.study.launching import Launched, Launcher
-from automl.study.leases import BEATS, GRACE, SharedLeases
+from automl.study.leases import BEATS, GRACE
 from automl.study.observer import Observer
 from automl.study.overtime import Overtime, too_long
 from automl.study.prepare import Prepared
 from automl.study.records import recall_standing
 from automl.study.search import SAME_FAILURES
+from automl.study.shared_leases import SharedLeases
 from automl.study.storage import storage_errors
 from automl.study.worker import fresh_name
 

@@ -11,7 +11,7 @@ import optuna
 import pytest
 from postgresql import Server
 
-from automl.study.leases import SharedLeases
+from automl.study.shared_leases import SharedLeases
 from automl.study.storage import open_storage
 
 # It takes its time, so that a worker which comes late has something to do.

@@ -15,10 +15,10 @@ from automl.settings import make_settings
 from automl.study.budget import Budget, Interrupted
 from automl.study.folder import RunFolder
 from automl.study.joining import RECORD, join, publish
-from automl.study.leases import SharedLeases
 from automl.study.prepare import prepare
 from automl.study.record import make_record
 from automl.study.records import CURVES, collect_curves, load_curves
+from automl.study.shared_leases import SharedLeases
 from automl.study.storage import create_study, open_storage
 from automl.study.watcher import Watcher
 

@@ -1,0 +1,229 @@
+"""Leases in a study's storage: workers agree on who has which climb through it alone.
+
+Optuna's storages have no compare-and-set on attributes, but each of them appends trials to a study in one order that
+every process sees. A claim is a trial of a second study, `NAME.leases`: of several claims to the same version of a
+thing the first one wins. Nothing is locked, so a worker that freezes holds nobody up.
+
+A worker's counter tells that it lives. One that stands still for the grace period, by the watcher's own clock, makes
+the worker's climbs free for others; what it comes with afterwards is an older version and is dropped.
+
+A worker has a home: the folder with its checkpoints. Trials rest at the home of their last worker, and those of another
+home climb on there as long as a worker lives at it; after that anybody may begin them again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
+
+from automl.study.cache import StudyCache
+from automl.study.leases import BEATS, GRACE, RUN, SLOT, Lease
+
+GONE = -1  # the counter of a worker that is known to have died
+LEFT = -2  # of one that has ended in good order: its climb counts as no attempt
+CLAIM = "claim"  # the attribute of a claim; all in one, for a database takes milliseconds for each
+CLOSING = "closing"  # the attribute that asks workers on other machines to stop
+WORKER = "worker:"  # an attribute of this name and a worker's: its home, and how it came
+
+
+class SharedLeases:
+    """Leases in the storage of a study.
+
+    Args:
+        storage: of the study.
+        study: the study's name.
+        worker: this process' own name, unlike any other's.
+        grace: seconds after which a counter that stands still means a dead worker.
+        clock: seconds that only go forward.
+        home: where its checkpoints are; a name that is unlike any other's, or `RUN`.
+        joined: whether it came by itself, and no supervisor knows of its end.
+    """
+
+    def __init__(
+        self,
+        storage: BaseStorage,
+        study: str,
+        worker: str,
+        grace: float = GRACE,
+        clock: Callable[[], float] = time.monotonic,
+        home: str = RUN,
+        joined: bool = False,
+    ):
+        self.home = home
+        self.joined = joined
+        self.storage = storage
+        self.worker = worker
+        self.grace = grace
+        self._clock = clock
+        self._study = open_leases(storage, study)
+        self.held: dict[str, Lease] = {}
+        self.newest: dict[str, tuple[str, int]] = {}  # of each worker: what it claimed last, and the version
+        self._read = -1  # how far the claims were read
+        self._slots = 0  # so many were drawn
+        self._drawn: int | None = None
+        self._counter = 0
+        self._seen: dict[str, tuple[int | None, float]] = {}
+        self._workers: dict[str, dict[str, Any]] = {}
+        self._beaten: float | None = None
+        self._missed = 0.0
+
+    def sync(self) -> None:
+        """Reads the new claims in their order, and the workers' counters."""
+        self._read_claims()
+        told = self.storage.get_study_user_attrs(self._study)
+        self._workers = {name.removeprefix(WORKER): about for name, about in told.items() if name.startswith(WORKER)}
+        for worker in {*self._workers, *self.newest}:
+            counter = told.get(_counter_of(worker))
+            if worker not in self._seen or self._seen[worker][0] != counter:
+                self._seen[worker] = counter, self._now()
+
+    def _read_claims(self) -> None:
+        for known in self._new_claims():
+            thing, version = known["thing"], known["version"]
+            if thing == SLOT:  # drawn: which one it is says its place among the claims
+                number = max(self._slots, known["least"])
+                if number >= known["limit"]:
+                    continue
+                thing, self._slots = f"{SLOT} {number}", number + 1
+                if known["worker"] == self.worker:
+                    self._drawn = number
+            before = self.held.get(thing)
+            if version == (before.version if before else 0) + 1:
+                self.held[thing] = Lease(
+                    known["worker"], known["rung"], version, known["attempt"], known["home"], known.get("reached", 0)
+                )
+                self.newest[known["worker"]] = thing, version
+
+    def _new_claims(self) -> list[dict[str, Any]]:
+        """What was claimed since the last time. A database is asked for no more than that."""
+        if isinstance(self.storage, StudyCache):
+            found = self.storage.read_attribute(self._study, CLAIM, self._read)
+            self._read = max((trial for trial, _ in found), default=self._read)
+            return [known for _, known in found]
+        claims = self.storage.get_all_trials(self._study, deepcopy=False)
+        new, self._read = claims[max(0, self._read) :], len(claims)
+        return [claim.user_attrs[CLAIM] for claim in new]
+
+    def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
+        """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker.
+
+        `reached`: the epochs that the trial has reported so far.
+        """
+        before = self.held.get(thing)
+        version = (before.version if before else 0) + 1
+        self._write_claim(
+            thing=thing, rung=rung, version=version, attempt=self.attempt(thing, rung, reached), reached=reached
+        )
+        return self.held[thing].worker == self.worker and self.held[thing].version == version
+
+    def draw(self, least: int, limit: int) -> int | None:
+        """Takes `slot N` for the first N from `least` that is free; None when that is `limit`.
+
+        Many workers that claimed the next one at the same time would nearly all be too late, again and again.
+        """
+        self._drawn = None
+        self._write_claim(thing=SLOT, rung=0, version=1, attempt=1, least=least, limit=limit)
+        return self._drawn
+
+    def _write_claim(self, rung: int, **about: Any) -> None:
+        about |= {"rung": rung, "worker": self.worker, "home": self.home}
+        claim = create_trial(state=TrialState.COMPLETE, value=float(rung), user_attrs={CLAIM: about})
+        self.storage.create_new_trial(self._study, template_trial=claim)
+        self._read_claims()
+
+    def holds(self, thing: str) -> bool:
+        """Whether this worker's claim of the thing is still the newest."""
+        self._read_claims()
+        return thing in self.held and self.held[thing].worker == self.worker
+
+    def is_dead(self, worker: str) -> bool:
+        """Whether the worker has ended, or its counter has stood still for the grace period."""
+        counter, since = self._seen.get(worker, (None, self._now()))
+        return counter in (GONE, LEFT) or self._now() - since > self.grace
+
+    def attempt(self, thing: str, rung: int, reached: int = 0) -> int:
+        """Which attempt (from 1) a claim of the thing for this rung would be, as of the last `sync`."""
+        before = self.held.get(thing)
+        if before is None or before.rung != rung or reached > before.reached:
+            return 1
+        return before.attempt + (self._seen.get(before.worker, (None, 0.0))[0] != LEFT)
+
+    def reaches(self, thing: str) -> bool:
+        """Whether the thing rests at this worker's home, or at one where nobody lives any more."""
+        home = self.held[thing].home if thing in self.held else RUN
+        return home == self.home or not any(
+            about["home"] == home and not self.is_dead(worker) for worker, about in self._workers.items()
+        )
+
+    def guests(self) -> list[str]:
+        """The workers that came by themselves and live, as of the last `sync`."""
+        return [worker for worker, about in self._workers.items() if about["joined"] and not self.is_dead(worker)]
+
+    def _now(self) -> float:
+        """This worker's clock, without the time in which it could not move its own counter either.
+
+        A storage that is away, or a machine that sleeps, stops everybody's counter, and nobody is dead of it.
+        """
+        if self._beaten is None:
+            return self._clock()
+        return min(self._clock(), self._beaten + 2 * self.grace / BEATS) - self._missed
+
+    def enter(self) -> None:
+        """Makes this worker and its home known to the others."""
+        about = {"home": self.home, "joined": self.joined}
+        self.storage.set_study_user_attr(self._study, WORKER + self.worker, about)
+        self.beat()
+
+    def leave(self) -> None:
+        """Gives back what this worker holds: it ends in good order, and others may go on at once."""
+        self.storage.set_study_user_attr(self._study, _counter_of(self.worker), LEFT)
+
+    def close(self, closing: bool) -> None:
+        """Asks the workers on other machines to stop; False at the begin of a session."""
+        self.storage.set_study_user_attr(self._study, CLOSING, closing)
+
+    @property
+    def closing(self) -> bool:
+        """Whether workers on other machines are asked to stop."""
+        return bool(self.storage.get_study_user_attrs(self._study).get(CLOSING))
+
+    def beat(self) -> None:
+        """Moves this worker's counter. May be called from another thread."""
+        self._counter += 1
+        self.storage.set_study_user_attr(self._study, _counter_of(self.worker), self._counter)
+        now = self._clock()
+        if self._beaten is not None:
+            self._missed += max(0.0, now - self._beaten - 2 * self.grace / BEATS)
+        self._beaten = now
+
+    def bury(self, worker: str) -> None:
+        """Declares a worker dead whose process has ended, so that nobody waits for the grace period."""
+        if self.storage.get_study_user_attrs(self._study).get(_counter_of(worker)) == LEFT:
+            return
+        self.storage.set_study_user_attr(self._study, _counter_of(worker), GONE)
+
+    def bury_all(self) -> None:
+        """Declares every worker so far dead but those that came by themselves: for who knows that none is left."""
+        self.sync()
+        for worker in {*self._workers, *(lease.worker for lease in self.held.values())}:
+            if not self._workers.get(worker, {}).get("joined"):
+                self.bury(worker)
+
+
+def open_leases(storage: BaseStorage, study: str) -> int:
+    """The storage's number of the study that holds the leases of `study`; made when it is not there."""
+    name = f"{study}.leases"
+    try:
+        return storage.create_new_study([StudyDirection.MINIMIZE], name)
+    except optuna.exceptions.DuplicatedStudyError:
+        return storage.get_study_id_from_name(name)
+
+
+def _counter_of(worker: str) -> str:
+    return f"counter:{worker}"
