@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 STUDY = re.compile(r"/api/studies/\d+")
 SLOW = 0.2  # seconds from which on an answer is remembered
-FRESH, OLDEST = (
-    5.0,
-    60.0,
-)  # seconds: when a new one is made in the background, and when nobody gets the old one any more
+FRESH = 5.0  # seconds after which a new one is made in the background
+OLDEST = 60.0  # seconds after which nobody gets the old one any more
 KEPT = 4  # answers: the page asks for the trials from some number on
 
 
