@@ -20,7 +20,7 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 $(BIN)/python -m pip instal
 PYTHON =
 DATA = digits
 ARGS = --timeout 3m
-PYTEST_ARGS =
+PYTEST_ARGS = -n 2 --dist loadfile
 FUZZ_ARGS =
 LOAD_ARGS =
 SOAK_ARGS =

