@@ -1,6 +1,6 @@
 """A search with many workers, watched from outside: what it takes, and whether every trial is accounted for at its end.
 
-Used by load.py and soak.py.
+Used by load.py, soak.py and kills.py.
 """
 
 from __future__ import annotations
@@ -63,24 +63,38 @@ class Look(NamedTuple):
     processes: int
 
 
-class Watch:
-    """Looks at the processes below `search` and below `database` again and again, in a thread; a context manager."""
+class Beside:
+    """What goes on in a thread beside the search, until `stop` or the end of the `with`."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        """Ends soon after `_over` is set."""
+        raise NotImplementedError
+
+
+class Watch(Beside):
+    """Looks at the processes below `search` and below `database` again and again."""
 
     def __init__(self, search: int, database: int | None = None):
+        super().__init__()
         self.search, self.database = search, database
         self.looks: list[Look] = []
         self._dead = 0.0  # CPU seconds of processes that are no more
         self._last: dict[int, float] = {}
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while True:
@@ -184,26 +198,14 @@ def start(folder: Path, *arguments: object, url: str | None = None, **environmen
         )  # fmt: skip
 
 
-class Killer:
-    """SIGKILLs a random worker of the search every `every` seconds, in a thread, until `stop`; a context manager."""
+class Killer(Beside):
+    """SIGKILLs a random worker of the search every `every` seconds."""
 
     def __init__(self, search: int, every: float, seed: int = 0):
+        super().__init__()
         self.search, self.every = search, every
         self.kills = 0
         self._random = random.Random(seed)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self._over.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while not self._over.wait(self.every):
@@ -213,25 +215,16 @@ class Killer:
                     self.kills += 1
 
 
-class Dashboard:
-    """`automl dashboard RUN`, asked for the study again and again; a context manager. `seconds`: its answer times."""
+class Dashboard(Beside):
+    """`automl dashboard RUN`, asked for the study again and again. `seconds`: its answer times."""
 
     def __init__(self, run: Path, url: str | None):
+        super().__init__()
         self.run, self.url = run, url
         self.seconds: list[float] = []
         self.size = 0  # bytes of the last answer
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
-        self._thread.start()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
+    def _run(self) -> None:
         with self._served() as address:
             while address and not self._over.wait(ASK_EVERY):
                 began = time.perf_counter()

@@ -109,16 +109,19 @@ def take_part(
     over = threading.Event()
     beating = threading.Thread(target=_beat, args=(leases, over, beaten), daemon=True)
     beating.start()
+    in_good_order = False
     try:
         Search(prepared, study, folder, budget, watcher, race, leases).run()
+        in_good_order = True
     except (Stop, NoTrialSucceeded, MachineFailed):
-        _leave(leases, over, beating)
+        in_good_order = True
         raise
     finally:
         # Before the process ends: in the midst of a beat it would leave the journal's lock behind, for half a minute.
         over.set()
         beating.join(LAST_WORDS)
-    _leave(leases, over, beating)
+        if in_good_order:
+            _leave(leases)
 
 
 def _beat(leases: SharedLeases, over: threading.Event, beaten: Callable[[], None]) -> None:
@@ -130,10 +133,8 @@ def _beat(leases: SharedLeases, over: threading.Event, beaten: Callable[[], None
             continue
 
 
-def _leave(leases: SharedLeases, over: threading.Event, beating: threading.Thread) -> None:
-    """Gives back what the worker held, after its last beat."""
-    over.set()
-    beating.join(LAST_WORDS)
+def _leave(leases: SharedLeases) -> None:
+    """Gives back what the worker held."""
     try:
         leases.leave()
     except Exception:  # the storage is gone: the others will see that the counter stands still

@@ -202,11 +202,11 @@ def test_every_command_line_shown_is_understood(block: Block) -> None:
     for line in block.text.splitlines():
         words = shlex.split(line, comments=True)
         if words and words[0].endswith("automl"):
-            understand(words[1:])
+            assert understand(words[1:])
 
 
-def understand(arguments: list[str]) -> None:
-    """Parses the arguments of `automl` as it does itself."""
+def understand(arguments: list[str]) -> str:
+    """The name of the command that `automl` takes these arguments for; raises as it does."""
     command: Any = typer.main.get_command(app)
     arguments = arguments[: arguments.index(">")] if ">" in arguments else arguments
     context = command.make_context("automl", list(arguments))
@@ -214,6 +214,7 @@ def understand(arguments: list[str]) -> None:
         name, command, arguments = command.resolve_command(context, rest)
         assert command is not None
         context = command.make_context(name, list(arguments), parent=context)
+    return str(context.command_path)
 
 
 def scripted(script: str) -> list[list[str]]:
@@ -229,7 +230,7 @@ def test_the_files_for_slurm_are_shell_and_their_commands_are_understood(name: s
     found = scripted(path.read_text(encoding="utf-8"))
     assert found
     for arguments in found:
-        understand(arguments)
+        assert understand(arguments)
 
 
 def test_the_file_for_kubernetes_is_yaml_and_its_commands_are_understood() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import time
 from pathlib import Path
 
 import optuna
 import pytest
 from postgresql import Server
+from watching import board, wait_for
 
 from automl.study.shared_leases import SharedLeases
 from automl.study.storage import open_storage
@@ -30,15 +29,6 @@ def automl_architectures():
     return [slow]
 '''
 TRIALS = 24
-
-
-def wait_for(condition, seconds: float = 120.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.2)
-    raise AssertionError("it did not come so far")
 
 
 @pytest.fixture
@@ -72,8 +62,8 @@ def fleet(postgresql: Server, start, tmp_path, empty_folder, monkeypatch):
     return begin
 
 
-def board(automl, run: Path) -> dict:
-    found = json.loads(automl("leaderboard", run, "--json").out)
+def check(automl, run: Path) -> dict:
+    found = board(automl, run)
     assert sorted(trial["number"] for trial in found["trials"]) == list(range(TRIALS))
     assert {trial["state"] for trial in found["trials"]} <= {"COMPLETE", "PRUNED"}
     assert all(trial["fold_epochs"] for trial in found["trials"])
@@ -90,7 +80,7 @@ def test_a_worker_without_the_runs_folder_does_its_share_and_the_search_conclude
     assert "the search is over" in out
     assert len(joined()) >= 2
     run = tmp_path / "run"
-    board(automl, run)
+    check(automl, run)
     assert len(list((run / "artifacts").glob("*-curves.npz"))) == TRIALS
     assert (run / "report.html").exists()
     assert (run / "model" / "model.json").exists()
@@ -106,4 +96,4 @@ def test_kill_worker_that_had_joined_and_nothing_is_lost(automl, fleet, tmp_path
         assert "others go on with what this worker had" in err
     _, err = search.communicate(timeout=300)
     assert search.returncode == 0, err
-    board(automl, tmp_path / "run")
+    check(automl, tmp_path / "run")

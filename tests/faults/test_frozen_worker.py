@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from watching import board, wait_for
 
 from automl.study.storage import open_storage
 
@@ -46,15 +45,6 @@ OPTIONS += ["--folds", 2, "--epochs", 2, "--ladder", "1x1,2x2", "--finalists", 1
 OPTIONS += ["--sampler", "random", "--workers", 2, "--threads", 2, "--quiet"]
 
 
-def wait_for(condition, seconds: float = 150.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come so far")
-
-
 @pytest.fixture
 def freezing(start, tmp_path, monkeypatch):
     """Starts a search of so many trials, one of whose workers freezes at a place; gives it, its run, and the worker."""
@@ -78,7 +68,7 @@ def freezing(start, tmp_path, monkeypatch):
 
 
 def trials_of(automl, run: Path) -> dict[int, dict]:
-    return {trial["number"]: trial for trial in json.loads(automl("leaderboard", run, "--json").out)["trials"]}
+    return {trial["number"]: trial for trial in board(automl, run)["trials"]}
 
 
 def claims_of(run: Path) -> list[dict]:

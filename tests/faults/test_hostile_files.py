@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from watching import board
 
 SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", 2, "--epochs", 2, "--threads", 1]
 
@@ -98,7 +99,7 @@ def test_evil_checkpoint_a_pickle_as_the_description_of_a_model_is_refused(autom
 
 
 def test_evil_checkpoint_a_pickle_as_the_checkpoint_of_a_complete_trial_is_not_used(automl, run, evil, owned, caplog):
-    best = json.loads(automl("leaderboard", run, "--json").out)["best"]
+    best = board(automl, run)["best"]
     (run / "checkpoints" / f"trial-{best:05d}.safetensors").write_bytes(evil)
     answer = automl("fit", run, "--final", "ensemble")
     assert answer.code == 0, answer.err
@@ -119,7 +120,7 @@ def test_evil_checkpoint_a_pickle_as_the_checkpoint_of_a_waiting_trial_makes_it_
     search.wait()
     for path in folder.glob("checkpoints/*.safetensors"):
         path.write_bytes(evil)
-    trials = len(json.loads(automl("leaderboard", folder, "--json").out)["trials"])
+    trials = len(board(automl, folder)["trials"])
     answer = automl("resume", folder, "--trials", trials, "--quiet")
     assert answer.code == 0, answer.err
     assert "starts again" in caplog.text

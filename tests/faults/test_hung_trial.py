@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from watching import board
 
 PLUGIN = '''import re
 import time
@@ -55,7 +55,7 @@ def test_hung_trial_in_build_or_step_is_killed_and_fails_and_the_search_goes_on(
     options += ["--trials", 4, "--folds", 2, "--epochs", 1, "--repeats", 1, "--threads", 1, "--workers", 1]
     answer = automl("search", "digits", "--out", run, *options, "--trial-timeout", "15s")
     assert answer.code == 0, answer.err
-    trials = {t["config"]["stuck.how"]: t for t in json.loads(automl("leaderboard", run, "--json").out)["trials"]}
+    trials = {t["config"]["stuck.how"]: t for t in board(automl, run)["trials"]}
     assert (trials["fine"]["state"], trials["fine"]["folds"]) == ("COMPLETE", 2)
     hung = "longer than --trial-timeout 15s: its worker hung and was killed"
     for how in ("build", "step"):

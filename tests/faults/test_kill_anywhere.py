@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from watching import board
 
 import automl as package
 from automl.failpoints import parse_failpoint
@@ -50,16 +51,16 @@ def test_kill_anywhere_no_finished_trial_is_lost_or_run_twice_and_the_trials_are
     search = start("search", "digits", "--out", run, *OPTIONS, "--quiet", failpoint=place)
     _, err = search.communicate()
     assert search.returncode == -signal.SIGKILL, err
-    before = {row["number"]: row for row in json.loads(automl("leaderboard", run, "--json").out)["trials"]}
+    before = {row["number"]: row for row in board(automl, run)["trials"]}
     finished = {number: row for number, row in before.items() if row["state"] != "RUNNING"}
 
     answer = automl("resume", run, "--quiet")
     assert answer.code == 0, answer.err
-    board = json.loads(automl("leaderboard", run, "--json").out)
-    after = {row["number"]: row for row in board["trials"]}
+    found = board(automl, run)
+    after = {row["number"]: row for row in found["trials"]}
     assert {number: after[number] for number in finished} == finished  # to the seconds that they took
-    assert [told(row) for row in board["trials"]] == [told(row) for row in undisturbed.summary["trials"]]
-    assert (board["winner"], board["test"]) == (undisturbed.summary["winner"], undisturbed.summary["test"])
+    assert [told(row) for row in found["trials"]] == [told(row) for row in undisturbed.summary["trials"]]
+    assert (found["winner"], found["test"]) == (undisturbed.summary["winner"], undisturbed.summary["test"])
     complete = [number for number, row in after.items() if row["state"] == "COMPLETE"]
     assert len(complete) >= 2
     for number in complete:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
+from watching import board
 
 OPTIONS = ["--space", "smoke", "--architecture", "mlp", "--set", "train.batch_size=128", "--folds", 2, "--epochs", 2]
 OPTIONS += ["--ladder", "1x1,2x2", "--finalists", 2, "--repeats", 1, "--sampler", "random", "--quiet"]
@@ -24,7 +23,7 @@ def test_kill_worker_at_its_worst_moments_its_place_and_its_trial_are_taken_over
     assert search.returncode == 0, err
     assert once.exists()
     assert "signal 9" in err
-    trials = json.loads(automl("leaderboard", run, "--json").out)["trials"]
+    trials = board(automl, run)["trials"]
     assert sorted(trial["number"] for trial in trials) == list(range(8))
     assert {trial["state"] for trial in trials} == {"COMPLETE", "PRUNED"}
     assert all(trial["fold_epochs"] for trial in trials)
@@ -36,10 +35,10 @@ def test_budget_eight_workers_ask_for_exactly_so_many_trials(automl, start, tmp_
     search = start("search", "digits", "--out", run, "--trials", 40, "--workers", 8, "--threads", 8, *OPTIONS)
     _, err = search.communicate(timeout=300)
     assert search.returncode == 0, err
-    board = json.loads(automl("leaderboard", run, "--json").out)
-    assert sorted(trial["number"] for trial in board["trials"]) == list(range(40))
-    assert {trial["state"] for trial in board["trials"]} == {"COMPLETE", "PRUNED"}
-    assert board["totals"]["waiting"] == 0
+    found = board(automl, run)
+    assert sorted(trial["number"] for trial in found["trials"]) == list(range(40))
+    assert {trial["state"] for trial in found["trials"]} == {"COMPLETE", "PRUNED"}
+    assert found["totals"]["waiting"] == 0
     assert len(list((run / "logs").iterdir())) == 8
     for log in (run / "logs").iterdir():
         assert len(log.read_text().splitlines()) == 1, log.read_text()  # its device: no worker died or lost a trial

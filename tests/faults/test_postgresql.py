@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from postgresql import PASSWORD, Server
+from watching import board, children, wait_for
 
 # Quickly trained: for what is not about training.
 LINEAR = ["--space", "linear.yaml", "--folds", "2", "--epochs", "2", "--finalists", "1", "--repeats", "1"]
@@ -29,24 +29,6 @@ def database(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 def linear_space(empty_folder: Path) -> None:
     training = "optimizer: [sgd, adam]\n  lr: {float: [1e-3, 1e-1], log: true}\n  batch_size: 64"
     (empty_folder / "linear.yaml").write_text(f"architectures:\n  linear: {{}}\ntraining:\n  {training}\n")
-
-
-def board(automl, run: Path) -> dict:
-    return json.loads(automl("leaderboard", run, "--json").out)
-
-
-def children(process: int) -> list[int]:
-    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True)
-    return [int(line) for line in found.stdout.split()]
-
-
-def wait_for(condition, seconds: float = 120.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come so far")
 
 
 def curves(run: Path) -> int:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from postgresql import PASSWORD, Server
+from watching import board, wait_for
 
 ray = pytest.importorskip("ray", reason="ray is missing")
 
@@ -55,23 +53,13 @@ def nodes(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes
         running.close()
 
 
-def wait_for(condition, search: subprocess.Popen[str], seconds: float = 150.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        assert search.poll() is None, search.communicate()
-        time.sleep(0.05)
-    raise AssertionError("it did not come so far")
-
-
 def begun(run: Path) -> int:
     """How many workers have begun, in all sessions."""
     return sum(log.read_text().count(" on cpu of ") for log in run.glob("logs/*"))
 
 
 def check(automl, run: Path, nodes: Nodes, trials: int) -> None:
-    found = json.loads(automl("leaderboard", run, "--json").out)
+    found = board(automl, run)
     assert sorted(trial["number"] for trial in found["trials"]) == list(range(trials))
     assert {trial["state"] for trial in found["trials"]} <= {"COMPLETE", "PRUNED"}
     assert found["totals"]["complete"] >= 1

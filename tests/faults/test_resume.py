@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 
 import pytest
 import yaml
+from watching import board, wait_for
 
 SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--threads", "1", "--quiet"]
 
 
 def trials_of(automl, run: Path) -> list[dict]:
-    return json.loads(automl("leaderboard", run, "--json").out)["trials"]
-
-
-def wait_for(condition, seconds: float = 90.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("the search did not come so far")
+    return board(automl, run)["trials"]
 
 
 def told(run: Path) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.storages.journal._storage import JournalOperation
+from watching import board
 
 import automl as package
 from automl.study.journal import Journal, repair_journal
@@ -77,7 +78,7 @@ def test_torn_journal_the_leaderboard_opens_it_and_the_search_goes_on(interrupte
     assert [copy.read_bytes() for copy in run.glob("journal.log.torn-*")] == [content]
     answer = automl("resume", run, "--quiet")
     assert answer.code == 0, answer.err
-    trials = json.loads(automl("leaderboard", run, "--json").out)["trials"]
+    trials = board(automl, run)["trials"]
     assert sorted(trial["number"] for trial in trials) == [0, 1, 2]
     assert {trial["state"] for trial in trials} <= {"COMPLETE", "PRUNED"}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from watching import board
 
 PLUGIN = Path(__file__).with_name("plugins_that_misbehave.py")
 
@@ -132,7 +133,7 @@ def test_plugin_raises_in_an_augmentation_and_not_the_architecture_is_blamed_but
     chosen = ["--plugin", plugin, "--space", "smoke", "--architecture", "mlp", "--set", "train.augmentation=rain"]
     answer = automl("search", bars, *chosen, "--trials", 1, "--folds", 2, "--epochs", 1, "--out", run, "--quiet")
     assert answer.code == 1
-    reason = json.loads(automl("leaderboard", run, "--json").out)["trials"][0]["reason"]
+    reason = board(automl, run)["trials"][0]["reason"]
     assert reason == "plugin 'rainy' (rainy.py:7): ValueError: no umbrella"
 
 

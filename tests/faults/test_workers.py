@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
+from watching import board, children, is_alive, wait_for
 
 SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--epochs", "4", "--threads", "2"]
 SMALL += ["--workers", "2"]
-
-
-def board(automl, run: Path) -> dict:
-    return json.loads(automl("leaderboard", run, "--json").out)
-
-
-def children(process: int) -> list[int]:
-    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True)
-    return [int(line) for line in found.stdout.split()]
-
-
-def wait_for(condition, seconds: float = 90.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come so far")
-
-
-def is_alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_budget_two_workers_ask_for_exactly_so_many_trials_and_share_them(automl, tmp_path):
