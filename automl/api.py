@@ -29,9 +29,17 @@ from automl.study.folder import RunFolder, fresh_folder
 from automl.study.joining import join
 from automl.study.launching import Launcher
 from automl.study.prepare import Prepared, prepare
-from automl.study.record import check_unchanged, make_record, settings_of, storage_url_of
+from automl.study.record import check_unchanged, make_record, settings_of
 from automl.study.samplers import make_sampler
-from automl.study.storage import PASSWORD_VARIABLE, create_study, load_study, open_storage, redact, storage_errors
+from automl.study.storage import (
+    PASSWORD_VARIABLE,
+    create_study,
+    load_study,
+    open_storage,
+    redact,
+    storage_errors,
+    storage_url_of,
+)
 
 __all__ = [
     "MakeWatcher",

@@ -1,11 +1,14 @@
-"""A run on disk, opened: its leaderboard, its best trial, its model."""
+"""A run on disk, opened: its leaderboard, its best trial, its model.
+
+Imports no torch: who looks at a leaderboard need not wait for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
@@ -14,12 +17,12 @@ from numpy.typing import NDArray
 from automl.errors import RunError
 from automl.racing.objective import Objective
 from automl.results.leaderboard import summarise
-from automl.results.model import Model, load_model
-from automl.results.report import write_report
 from automl.study.folder import RunFolder
-from automl.study.record import storage_url_of
 from automl.study.records import load_curves
-from automl.study.storage import load_study, open_storage
+from automl.study.storage import load_study, open_storage, storage_url_of
+
+if TYPE_CHECKING:
+    from automl.results.model import Model
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Run:
     @property
     def model(self) -> Model:
         """The final model. Raises `RunError` when the search has not come so far."""
+        from automl.results.model import load_model
+
         return load_model(self.folder.model)
 
     def curves(self, number: int) -> NDArray[np.float64] | None:
@@ -74,6 +79,8 @@ class Run:
 
     def report(self) -> Path:
         """Writes `report.html` anew from what is on disk, and returns its path. Raises `MachineFailed`."""
+        from automl.results.report import write_report
+
         return write_report(self.summary, self.record, self.folder)
 
 

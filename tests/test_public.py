@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from sklearn.datasets import make_blobs
 
 import automl
 
@@ -28,6 +29,17 @@ def loaded_by(statement: str) -> set[str]:
 )
 def test_what_a_plugin_imports_loads_no_torch(statement):
     assert loaded_by(statement) == set()
+
+
+@pytest.mark.parametrize("arguments", [["leaderboard", "--csv"], ["show", "0"]])
+def test_who_looks_at_a_run_waits_for_optuna_alone(arguments, tmp_path):
+    run = tmp_path / "run"
+    blobs = make_blobs(60, 3, random_state=0)
+    automl.search(blobs, "smoke", out=run, report=False, architectures=["mlp"], trials=1, folds=2, epochs=1, repeats=1)
+    command = [arguments[0], str(run), *arguments[1:]]
+    script = f"import contextlib, os\nfrom automl.cli import main\nsys.argv = {['automl', *command]}\n"
+    script += "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(open(os.devnull, 'w')): main()"
+    assert loaded_by(script) == {"optuna"}
 
 
 def test_the_check_above_would_see_torch():

@@ -9,6 +9,6 @@ from automl.cli.runs import RunArgument
 
 def report(run: RunArgument) -> None:
     """Write RUN/report.html anew from what the run holds, also while it goes on, and print its path."""
-    from automl.api import open_run
+    from automl.run import open_run
 
     typer.echo(open_run(run).report())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from automl.api import Run
+    from automl.run import Run
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -34,9 +34,9 @@ def leaderboard(
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole run as JSON.")] = False,
 ) -> None:
     """List a run's trials, best first, and what the race has saved."""
-    from automl.api import open_run
     from automl.errors import SettingsError
     from automl.results.listing import keep, sort, to_csv
+    from automl.run import open_run
 
     found = open_run(run)
     if as_json:

@@ -18,10 +18,10 @@ TrialArgument = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The 
 
 def show(run: RunArgument, trial: TrialArgument, as_json: AsJson = False) -> None:
     """Show one trial: its config, its score, why it ended, its curves, and what they say."""
-    from automl.api import open_run
     from automl.racing.objective import Objective
     from automl.results.diagnosis import diagnose, guessing_loss, longest_means
-    from automl.results.replay import trial_curves
+    from automl.run import open_run
+    from automl.study.records import trial_curves
 
     found = open_run(run)
     row = found.trial(trial)

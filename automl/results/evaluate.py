@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
 
 from automl.errors import DataError
 from automl.racing.objective import METRICS
@@ -59,6 +58,8 @@ def evaluate(
 
 
 def _by_class(model: Model, y: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    from sklearn.metrics import precision_recall_fscore_support
+
     known = np.arange(len(model.classes))
     precision, recall, _, counts = precision_recall_fscore_support(y, labels, labels=known, zero_division=np.nan)
     return [

@@ -12,12 +12,11 @@ import torch
 from automl.errors import RunError
 from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.ladder import Ladder
-from automl.racing.objective import Objective
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.record import versions
-from automl.study.records import load_curves
-from automl.training.run import TrialRun, read_curves
+from automl.study.records import trial_curves
+from automl.training.run import TrialRun
 
 TOLERANCE = 1e-6
 
@@ -99,17 +98,6 @@ def replay_trial(prepared: Prepared, folder: RunFolder, row: Mapping[str, Any], 
         then=_circumstances(record["device"], record["precision"], row["executor"], row["threads"], record["versions"]),
         now=_circumstances(str(prepared.device), precision, run.executor.name, torch.get_num_threads(), versions()),
     )
-
-
-def trial_curves(folder: RunFolder, number: int, objective: Objective) -> Curves | None:
-    """The curves of a trial that has ended, or of one that waits, from its checkpoint; None when there are none."""
-    curves = load_curves(folder, number, objective)
-    if curves is None and folder.checkpoint(number).exists():
-        try:
-            return read_curves(folder.checkpoint(number), objective)
-        except RunError:
-            return None  # written anew while a search goes on, or damaged
-    return curves
 
 
 def _advance_as_recorded(run: TrialRun, recorded: Curves, ladder: Ladder) -> Iterator[list[FoldEpoch]]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
@@ -99,6 +98,8 @@ def describe_test(
             objective, cross_validated[objective.name], scores[objective.name], intervals[objective.name]
         )
     if tested.task == "classification":
+        from sklearn.metrics import confusion_matrix  # two seconds, which who only reads a run need not wait for
+
         labels = tested.predicted.argmax(1)
         found["classes"] = by_class(tested.truth, labels, classes)
         if len(classes) <= MOST_CLASSES:
@@ -108,6 +109,8 @@ def describe_test(
 
 def by_class(truth: Array, labels: Array, classes: Sequence[str]) -> list[dict[str, Any]]:
     """For each class `{"class", "precision", "recall", "f1", "support"}`; what is not defined is None."""
+    from sklearn.metrics import precision_recall_fscore_support
+
     known = np.arange(len(classes))
     columns = precision_recall_fscore_support(truth, labels, labels=known, zero_division=np.nan)
     return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,6 @@ from automl.errors import RunError, SpaceError
 from automl.settings import Settings, make_settings
 from automl.spaces.space import Space
 from automl.study.prepare import Prepared
-from automl.study.storage import PASSWORD_VARIABLE
 
 
 def versions() -> dict[str, str]:
@@ -114,13 +112,3 @@ def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settin
     if given.get("launcher") == "local":
         old.pop("ray_address", None)
     return make_settings(**{**old, **given})
-
-
-def storage_url_of(record: Mapping[str, Any], given: str | None = None) -> str | None:
-    """The storage's URL: as given now, from the environment, or from the record, which never holds a password."""
-    url = given or os.environ.get(PASSWORD_VARIABLE) or record["settings"].get("storage")
-    if url and "***" in url:
-        raise RunError(
-            f"the run's storage is {url}, and passwords are not kept: give it with --storage or in ${PASSWORD_VARIABLE}"
-        )
-    return str(url) if url else None

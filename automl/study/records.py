@@ -18,6 +18,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.atomic import write_atomic
+from automl.errors import RunError
 from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
 from automl.racing.objective import Objective
 from automl.racing.race import Race, Standing
@@ -144,6 +145,19 @@ def describe(curves: Curves) -> dict[str, Any]:
 def load_curves(folder: RunFolder, number: int, objective: Objective) -> Curves | None:
     """The curves of an ended trial, or None when it has none."""
     return _read_curves(folder.curves(number), objective)
+
+
+def trial_curves(folder: RunFolder, number: int, objective: Objective) -> Curves | None:
+    """The curves of a trial that has ended, or of one that waits, from its checkpoint; None when there are none."""
+    curves = load_curves(folder, number, objective)
+    if curves is None and folder.checkpoint(number).exists():
+        from automl.training.run import read_curves  # torch, which the curves of an ended trial do not need
+
+        try:
+            return read_curves(folder.checkpoint(number), objective)
+        except RunError:
+            return None  # written anew while a search goes on, or damaged
+    return curves
 
 
 def _read_curves(file: Path | IO[bytes], objective: Objective) -> Curves | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
@@ -22,6 +24,16 @@ from automl.study.redaction import FORM, check_url, redact, scrub
 __all__ = ["redact"]
 
 PASSWORD_VARIABLE = "AUTOML_STORAGE"
+
+
+def storage_url_of(record: Mapping[str, Any], given: str | None = None) -> str | None:
+    """The storage's URL: as given now, from the environment, or from the record, which never holds a password."""
+    url = given or os.environ.get(PASSWORD_VARIABLE) or record["settings"].get("storage")
+    if url and "***" in url:
+        raise RunError(
+            f"the run's storage is {url}, and passwords are not kept: give it with --storage or in ${PASSWORD_VARIABLE}"
+        )
+    return str(url) if url else None
 
 
 def is_server(url: str | None) -> bool:

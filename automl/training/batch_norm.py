@@ -1,14 +1,9 @@
-"""BatchNorm's running statistics in the first steps of a training, and its shapes alone."""
+"""BatchNorm's running statistics in the first steps of a training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.overrides import TorchFunctionMode
 
 
 class BatchNormWarmUp:
@@ -29,26 +24,3 @@ class BatchNormWarmUp:
         if step <= self._steps:
             for layer, momentum in self._layers:
                 layer.momentum = max(momentum, 1 / (step + 1))
-
-
-class BatchNormShapes(TorchFunctionMode):
-    """Lets a batch norm on meta keep its input, once the number of channels is right.
-
-    On meta torch decomposes it in Python: 20 of the 30 ms that the check of a small ResNet took, for each climb.
-    """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Takes over batch norm; everything else goes its way."""
-        if func is not F.batch_norm:
-            return func(*args, **(kwargs or {}))
-        named = dict(zip(_BATCH_NORM, args, strict=False)) | (kwargs or {})
-        x: Tensor = named["input"]
-        channels = {len(named[name]) for name in _BATCH_NORM[1:] if named.get(name) is not None}
-        if channels - {x.shape[1]}:
-            raise RuntimeError(f"batch norm of {max(channels)} channels has an input of {x.shape[1]}")
-        return x.clone()
-
-
-_BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias")  # the tensors among its arguments, in order

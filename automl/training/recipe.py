@@ -14,11 +14,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from automl.data.augment import BatchAugmentation
 from automl.data.policy import BOUNDS, Policy
-from automl.errors import Infeasible, TrialFailed
+from automl.errors import TrialFailed
 from automl.hooks.declarations import Architecture, Augmentation, Declaration, Optimizer, Schedule
 from automl.hooks.host import PluginHost
-from automl.training.batch_norm import BatchNormShapes
-from automl.training.losses import split_auxiliary
 from automl.training.network import parameters_by_ratio
 from automl.training.techniques import Techniques
 
@@ -125,38 +123,3 @@ class Recipe:
 def describe_source(declaration: Declaration) -> str:
     """`plugin 'name' (file:line)` for messages."""
     return f"plugin '{declaration.plugin or declaration.name}' ({declaration.source}:{declaration.line})"
-
-
-def check_on_meta(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int, max_params: int | None) -> int:
-    """Builds the network without memory, passes two samples through it, and counts its parameters.
-
-    Raises:
-        Infeasible: the shapes do not fit, or there are more than `max_params` parameters.
-        TrialFailed: the output is not [batch, num_outputs].
-    """
-    with torch.device("meta"):
-        network = recipe.build_network(input_shape, num_outputs)
-        parameters = sum(p.numel() for p in network.parameters())
-        if max_params is not None and parameters > max_params:
-            raise Infeasible(f"{parameters:,} parameters are more than --max-params {max_params:,}")
-        try:
-            with BatchNormShapes():
-                output = network(torch.empty(2, *input_shape))
-        except NotImplementedError:
-            return parameters  # an operation without a meta kernel: the first real batch will tell
-        except RuntimeError as error:
-            if "meta" in str(error):
-                return parameters  # it looks at a value, or makes a tensor on the CPU: again, the first batch will tell
-            # On meta nothing is computed, so any other RuntimeError from torch can only be about shapes.
-            raise Infeasible(
-                f"the network does not fit the input {input_shape}: {str(error).partition(chr(10))[0]}"
-            ) from error
-    output, auxiliary = split_auxiliary(network, output)
-    for each in (output, *auxiliary):
-        shape = tuple(getattr(each, "shape", ()))
-        if shape != (2, num_outputs):
-            raise TrialFailed(
-                f"{describe_source(recipe.architecture)}: the network maps [2, {', '.join(map(str, input_shape))}] to "
-                f"{list(shape)}; it must return [2, {num_outputs}]"
-            )
-    return parameters

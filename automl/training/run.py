@@ -25,7 +25,8 @@ from automl.training.checkpoint import load_tree, save_tree
 from automl.training.executor import NOT_ASKED, Executor, Scores, why_not_stacked
 from automl.training.fold import Fold, build_fold
 from automl.training.losses import loss_for
-from automl.training.recipe import FoldSamples, Recipe, check_on_meta
+from automl.training.on_meta import check_on_meta
+from automl.training.recipe import FoldSamples, Recipe
 from automl.training.seeds import derive_seed
 from automl.training.timing import Timing
 

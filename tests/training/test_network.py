@@ -13,7 +13,7 @@ from automl.data.resident import Resident
 from automl.errors import TrialFailed
 from automl.results.model import Standardised
 from automl.training.network import expected_normalisation, parameters_by_ratio, rebuild_config
-from automl.training.recipe import check_on_meta
+from automl.training.on_meta import check_on_meta
 
 calls: list[str] = []
 
