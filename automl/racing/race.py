@@ -6,9 +6,11 @@ After Li et al. (2020), 'A system for massively parallel hyperparameter tuning' 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
+from automl.racing.board import Board
 from automl.racing.ladder import Ladder
 
 ETA = 3.0  # on recorded tables of 160 and 92 configs: a quarter less than with 2.5, and nothing missed
@@ -49,7 +51,8 @@ class Race:
         self.ladder = ladder
         self.eta = eta
         self.finalists = finalists
-        self.standings: dict[int, Standing] = {}
+        self.standings: dict[int, Standing] = {}  # to be read; changed by the methods below
+        self._boards = [Board() for _ in ladder]
 
     @property
     def top(self) -> int:
@@ -58,8 +61,21 @@ class Race:
 
     def start(self, trial: int) -> int:
         """Enters a new trial; returns the rung to climb to first."""
-        self.standings[trial] = Standing(climbing=True)
+        self.enter(trial, Standing(climbing=True))
         return 0
+
+    def assign(self, trial: int, family: str) -> None:
+        """Says of which family a trial is."""
+        self.enter(trial, replace(self.standings[trial], family=family))
+
+    def enter(self, trial: int, standing: Standing) -> None:
+        """Enters a trial as it stands, in the place of what was known of it."""
+        self.standings[trial] = standing
+        for rung, board in enumerate(self._boards):
+            if rung in standing.scores:
+                board.put(trial, self._family(trial, rung), standing.scores[rung])
+            else:
+                board.drop(trial)
 
     def promote(self, mine: Callable[[int], bool] = lambda trial: True) -> tuple[int, int] | None:
         """A waiting trial that has earned the next rung, and that rung; highest rung first. None: ask for a new trial.
@@ -80,16 +96,16 @@ class Race:
 
     def settled(self, closing: bool) -> bool:
         """Whether no waiting trial is to climb any more, in whichever process; `closing`: only the best are carried."""
-        return self._to_be_carried() is None and (closing or not self._may_climb())
+        return self._to_be_carried() is None and (closing or next(self._may_climb(), None) is None)
 
-    def _may_climb(self) -> list[int]:
+    def _may_climb(self) -> Iterator[int]:
         """The waiting trials that have earned their next rung, highest rung first, then best first."""
-        return [
+        return (
             trial
             for rung in range(self.top - 1, -1, -1)
             for trial in self._earned(rung)
             if self.standings[trial].waiting and self.standings[trial].rung == rung
-        ]
+        )
 
     def _to_be_carried(self) -> int | None:
         if self.complete + sum(s.climbing for s in self.standings.values()) >= self.finalists:
@@ -105,7 +121,7 @@ class Race:
     def record(self, trial: int, rung: int, score: float) -> None:
         """The trial has reached the rung with this score; it waits there, or is complete at the top."""
         standing = self.standings[trial]
-        standing.scores[rung] = score
+        self._score(trial, rung, score)
         standing.climbing = False
         standing.waiting = rung < self.top
         standing.complete = rung == self.top
@@ -114,7 +130,7 @@ class Race:
         """The trial races no more: pruned, failed, or complete before the top. A score still counts at its rung."""
         standing = self.standings.setdefault(trial, Standing())
         if rung is not None and score is not None:
-            standing.scores[rung] = score
+            self._score(trial, rung, score)
         standing.waiting = standing.climbing = False
         standing.complete = complete
 
@@ -126,12 +142,7 @@ class Race:
         """
         own = {**self.standings[trial].scores, rung: score}
         for reached in sorted(own, reverse=True):
-            family = self._family(trial, reached)
-            others = [
-                s.scores[reached]
-                for n, s in self.standings.items()
-                if n != trial and self._family(n, reached) == family and reached in s.scores
-            ]
+            others = self._boards[reached].others(trial, self._family(trial, reached))
             places = int((len(others) + 1) / self.eta)
             if places:
                 return sum(other < own[reached] for other in others) < places
@@ -141,18 +152,14 @@ class Race:
         """Among whom the trial is ranked at the rung: those of its family, or near the top all."""
         return self.standings[trial].family if rung < self.top - 1 else ""
 
-    def _earned(self, rung: int) -> list[int]:
+    def _score(self, trial: int, rung: int, score: float) -> None:
+        self.standings[trial].scores[rung] = score
+        self._boards[rung].put(trial, self._family(trial, rung), score)
+
+    def _earned(self, rung: int) -> Iterator[int]:
         """The trials with the best floor(n / eta) of the n scores at `rung`, best first."""
-        families: dict[str, list[tuple[float, int]]] = {}
-        for trial, s in self.standings.items():
-            if rung in s.scores:
-                families.setdefault(self._family(trial, rung), []).append((s.scores[rung], trial))
-        ranked = [
-            (rank / (len(members) + 1), score, trial)
-            for members in families.values()
-            for rank, (score, trial) in enumerate(sorted(members), 1)
-        ]
-        return [trial for *_, trial in sorted(ranked)[: int(len(ranked) / self.eta)]]
+        board = self._boards[rung]
+        return islice(board.ranked(), int(len(board) / self.eta))
 
     @property
     def complete(self) -> int:

@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.storages.journal._storage import JournalOperation
 
@@ -47,6 +48,21 @@ class Journal(JournalFileBackend):
                 raise
             if any(_lasts(log) for log in logs):
                 os.fsync(file.fileno())  # also what was written before
+
+
+class JournalStudies(JournalStorage):
+    """Optuna's studies in a journal, which takes several attributes at once: each append locks the file."""
+
+    def set_trial_user_attrs(self, trial_id: int, values: Mapping[str, Any]) -> None:
+        """Sets attributes of a trial in their order; raises as `set_trial_user_attr`."""
+        about = {
+            "op_code": JournalOperation.SET_TRIAL_USER_ATTR,
+            "worker_id": self._replay_result.worker_id,
+            "trial_id": trial_id,
+        }
+        with self._thread_lock:
+            self._backend.append_logs([{**about, "user_attr": {name: value}} for name, value in values.items()])
+            self._sync_with_backend()
 
 
 _TURNING_POINTS = (

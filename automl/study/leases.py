@@ -11,6 +11,17 @@ RUN = ""  # the home of all that see the run's folder
 SLOT = "slot"  # a place that the budget has for a trial; they are numbered
 
 
+def thing_of(trial: int) -> str:
+    """What a trial is called among the things that can be claimed."""
+    return f"trial {trial}"
+
+
+def trial_of(thing: str) -> int | None:
+    """The trial that a thing stands for; None for another thing."""
+    kind, _, number = thing.partition(" ")
+    return int(number) if kind == "trial" else None
+
+
 class LeaseLost(Exception):
     """Another worker has taken this one's climb over, for it seemed dead."""
 
@@ -39,6 +50,10 @@ class Leases(Protocol):
 
     def sync(self) -> None:
         """Reads what the others have claimed."""
+
+    def news(self) -> set[str]:
+        """The things that were claimed since this was last asked, as of the last `sync`."""
+        ...
 
     def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
         """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker.
@@ -82,6 +97,10 @@ class Alone:
 
     def sync(self) -> None:
         """Nobody claims anything."""
+
+    def news(self) -> set[str]:
+        """Nothing."""
+        return set()
 
     def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
         """Always granted."""

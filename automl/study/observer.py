@@ -6,6 +6,8 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from automl.racing.race import Race
+from automl.study.changes import Changes
+from automl.study.leases import thing_of
 from automl.study.prepare import Prepared
 from automl.study.records import recall_facts, recall_standing, standing_mark
 from automl.study.shared_leases import SharedLeases
@@ -24,22 +26,22 @@ class Observer:
         self.race = race
         self.leases = leases
         self.watcher = watcher
-        trials = study.get_trials(deepcopy=False)
+        self._changes = Changes(study, leases)
+        trials = self._changes.look()
         self._seen = {trial.number: standing_mark(trial) for trial in trials}
         self._climbs: dict[int, int] = {}
         self.told = 0  # how many trials have come to something, a rung or an end
         for trial in trials:
-            race.standings[trial.number] = recall_standing(trial)
+            race.enter(trial.number, recall_standing(trial))
 
     def look(self) -> None:
         """Tells what is new since the last time."""
-        self.leases.sync()
-        for trial in self.study.get_trials(deepcopy=False):
+        for trial in self._changes.look():
             self._announce(trial)
             if self._seen.get(trial.number) == standing_mark(trial):
                 continue
             self._seen[trial.number] = standing_mark(trial)
-            self.race.standings[trial.number] = recall_standing(trial)
+            self.race.enter(trial.number, recall_standing(trial))
             if trial.state.is_finished():
                 self.told += 1
                 self.watcher.ended(trial, self.race)
@@ -49,7 +51,7 @@ class Observer:
 
     def _announce(self, trial: FrozenTrial) -> None:
         """Tells of a climb that was begun since the last look."""
-        lease = self.leases.held.get(f"trial {trial.number}")
+        lease = self.leases.held.get(thing_of(trial.number))
         if lease is None or lease.version <= self._climbs.get(trial.number, 0) or trial.state != TrialState.RUNNING:
             return
         try:

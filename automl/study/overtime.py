@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from automl.errors import RunError
 from automl.racing.curves import Curves
 from automl.study.folder import RunFolder
+from automl.study.leases import thing_of, trial_of
 from automl.study.prepare import Prepared
 from automl.study.records import recall_standing, remember_result
 from automl.study.shared_leases import SharedLeases
@@ -65,23 +66,23 @@ class Overtime:
     def hangs_in(self, worker: str) -> int | None:
         """The trial in which the worker has been for too long, or None."""
         thing, version = self.leases.newest.get(worker, ("", 0))
-        kind, _, number = thing.partition(" ")
-        if kind != "trial":
+        number = trial_of(thing)
+        if number is None:
             return None
         since = self._since.setdefault((thing, version), self._clock())
-        trial = self.study.get_trials(deepcopy=False)[int(number)]
+        trial = self.study.get_trials(deepcopy=False)[number]
         if self._clock() - since <= self.limit - seconds_so_far(trial) + SLACK:
             return None
         lease = self.leases.held[thing]
         if lease.version != version:  # taken over: it hangs so that it does not even move its counter
-            return int(number) if self.leases.is_dead(worker) else None
+            return number if self.leases.is_dead(worker) else None
         ended = trial.state.is_finished() or lease.rung in recall_standing(trial).scores
-        return None if ended else int(number)
+        return None if ended else number
 
     def fail(self, worker: str, number: int) -> None:
         """Tells Optuna that the trial failed, unless another worker has it; `worker` has been killed."""
         trial = self.study.get_trials(deepcopy=False)[number]
-        if self.leases.held[f"trial {number}"].worker != worker or trial.state.is_finished():
+        if self.leases.held[thing_of(number)].worker != worker or trial.state.is_finished():
             return
         checkpoint, settings = self.folder.checkpoint(number), self.prepared.settings
         curves = Curves(settings.folds, settings.epochs, self.prepared.objective)

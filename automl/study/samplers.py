@@ -35,13 +35,16 @@ Standings = Callable[[], Mapping[int, tuple[int, float]]]
 
 def standings_of(race: Race, objective: Objective) -> Standings:
     """What the sampler is shown of the trials that wait in `race`, now and later."""
-    return lambda: {
-        trial: (
-            race.ladder[race.standings[trial].rung].epochs,
-            objective.value(race.standings[trial].scores[race.standings[trial].rung]),
-        )
-        for trial in race.waiting
-    }
+
+    def standings() -> dict[int, tuple[int, float]]:
+        waiting = {trial: standing for trial, standing in race.standings.items() if standing.waiting}
+        return {
+            trial: (race.ladder[rung].epochs, objective.value(score))
+            for trial, standing in waiting.items()
+            for rung, score in (max(standing.scores.items()),)
+        }
+
+    return standings
 
 
 def make_sampler(name: str, seed: int, worker: int, trials: int, space: Space, standings: Standings) -> BaseSampler:
@@ -145,11 +148,13 @@ class WatchingSampler(BaseSampler):
         self.first = first
         self.seen_as = seen_as
         self._newest: _StudyView | None = None
+        self._thinned = _Thinned(seen_as)
+        self._every_family_drawn = not families
 
     def _view(self, study: optuna.Study, trial: FrozenTrial) -> optuna.Study:
         """The study as it was when the first parameter of this trial was asked for: it is asked many times."""
         if self._newest is None or not self._newest.is_of(study, trial):
-            self._newest = _StudyView(study, trial, self.standings(), self.seen_as)
+            self._newest = _StudyView(study, trial, self.standings(), self.seen_as, self._thinned)
         return cast(optuna.Study, self._newest)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -169,11 +174,12 @@ class WatchingSampler(BaseSampler):
         known = self.first[trial.number] if trial.number < len(self.first) else {}
         if param_name in known:
             return known[param_name]
-        if param_name == "architecture" and self.families:
+        if param_name == "architecture" and not self._every_family_drawn:
             drawn = Counter(t.params.get(param_name) for t in study.get_trials(deepcopy=False))
             least = min(self.families, key=lambda family: drawn[family])
             if drawn[least] < EACH_FIRST:
                 return least
+            self._every_family_drawn = True
         return self.inner.sample_independent(self._view(study, trial), trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:
@@ -195,14 +201,14 @@ class _StudyView:
         trial: FrozenTrial,
         waiting: Mapping[int, tuple[int, float]],
         seen_as: TrialState,
+        thinned: _Thinned,
     ):
         self._real = study
         self._for = trial._trial_id
         self._seen_as = seen_as
-        trials = study.get_trials(deepcopy=False)
-        if len(trials) > LEARNT_FROM:
-            trials = _thin_out(trials, waiting, seen_as, -1 if study.direction == StudyDirection.MAXIMIZE else 1)
-        self._shown = [self._seen(trial, waiting) for trial in trials]
+        sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+        shown = thinned(study.get_trials(deepcopy=False), waiting, sign)
+        self._shown = [self._seen(trial, waiting) for trial in shown]
 
     def is_of(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether this is how the study looks for the trial."""
@@ -232,6 +238,25 @@ class _StudyView:
         seen.value = score
         seen.intermediate_values = {epochs: score}
         return seen
+
+
+class _Thinned:
+    """Which of more than `LEARNT_FROM` trials are shown: chosen anew when there are 2 % more, and all newer ones."""
+
+    def __init__(self, seen_as: TrialState):
+        self._seen_as = seen_as
+        self._chosen: set[int] = set()
+        self._of = 0  # so many trials
+
+    def __call__(
+        self, trials: list[FrozenTrial], waiting: Mapping[int, tuple[int, float]], sign: int
+    ) -> list[FrozenTrial]:
+        if len(trials) <= LEARNT_FROM:
+            return trials
+        if len(trials) > 1.02 * self._of:
+            self._chosen = {trial.number for trial in _thin_out(trials, waiting, self._seen_as, sign)}
+            self._of = len(trials)
+        return [trials[number] for number in sorted(self._chosen)] + trials[self._of :]
 
 
 def _thin_out(

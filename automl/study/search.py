@@ -23,15 +23,15 @@ from automl.racing.race import Race
 from automl.study.budget import Budget, OutOfTime, Stop
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
-from automl.study.leases import RUN, Alone, LeaseLost, Leases
+from automl.study.leases import RUN, Alone, LeaseLost, Leases, thing_of
 from automl.study.overtime import seconds_so_far, too_long
 from automl.study.prepare import Prepared
 from automl.study.records import (
     describe,
     received_curves,
     remember_result,
-    remember_standing,
     send_curves,
+    standing_attribute,
     write_attributes,
 )
 from automl.study.storage import storage_errors
@@ -117,7 +117,7 @@ class Search:
             config = self.prepared.space.suggest(trial)
         if (limit := self.prepared.settings.trial_timeout) is not None:
             self.until = time.monotonic() + limit - seconds_so_far(trial)
-        self.race.standings[number].family = str(config["architecture"])
+        self.race.assign(number, str(config["architecture"]))
         self.watcher.climbing(number, rung, config)
         curves = self._no_curves()
         run: TrialRun | None = None
@@ -203,7 +203,7 @@ class Search:
 
     def _check_lease(self, number: int) -> None:
         with storage_errors():
-            if not self.leases.holds(f"trial {number}"):
+            if not self.leases.holds(thing_of(number)):
                 raise LeaseLost
 
     def _save(self, run: TrialRun, number: int, curves: Curves) -> None:
@@ -225,11 +225,10 @@ class Search:
         else:
             self._save(run, trial.number, curves)
             with storage_errors():
-                # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
-                write_attributes(trial, _costs(run, curves))
                 if self.leases.home != RUN:
                     send_curves(trial, curves)
-                remember_standing(trial, standing, curves)  # last: from here on others may go on with it
+                # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
+                write_attributes(trial, {**_costs(run, curves), **standing_attribute(standing, curves)})
             self.watcher.waiting(trial.number, self.race, describe(curves))
 
     def _end(
@@ -262,8 +261,8 @@ class Search:
                     # A trial pruned late would otherwise rank as a good one.
                     trial.set_constraint("overfitting", verdict.gap)
             # Its scores still count at their rungs, also after a restart.
-            remember_standing(trial, self.race.standings[trial.number])
-            remember_result(trial, self.folder, curves, facts)
+            standing = standing_attribute(self.race.standings[trial.number])
+            remember_result(trial, self.folder, curves, {**standing, **facts})
             if self.leases.home != RUN and curves.fold_epochs:
                 send_curves(trial, curves)
             value = curves.objective.value(outcome.score) if state == TrialState.COMPLETE and outcome else None
@@ -296,7 +295,7 @@ class Search:
         for frozen in unfinished:
             curves = self.stopped.get(frozen.number) or self._saved_curves(frozen)
             with storage_errors():  # from here on, what a worker comes with that was taken for dead is dropped
-                self.leases.claim(f"trial {frozen.number}", self.race.top)
+                self.leases.claim(thing_of(frozen.number), self.race.top)
             trial = optuna.Trial(self.study, frozen._trial_id)
             self._end(trial, None, curves, TrialState.PRUNED, "outpaced")
 

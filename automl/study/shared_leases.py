@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -64,6 +65,7 @@ class SharedLeases:
         self._study = open_leases(storage, study)
         self.held: dict[str, Lease] = {}
         self.newest: dict[str, tuple[str, int]] = {}  # of each worker: what it claimed last, and the version
+        self._news: set[str] = set()
         self._read = -1  # how far the claims were read
         self._slots = 0  # so many were drawn
         self._drawn: int | None = None
@@ -99,16 +101,26 @@ class SharedLeases:
                     known["worker"], known["rung"], version, known["attempt"], known["home"], known.get("reached", 0)
                 )
                 self.newest[known["worker"]] = thing, version
+                self._news.add(thing)
+
+    def news(self) -> set[str]:
+        """The things that were claimed since this was last asked, as of the last `sync`."""
+        news, self._news = self._news, set()
+        return news
 
     def _new_claims(self) -> list[dict[str, Any]]:
-        """What was claimed since the last time. A database is asked for no more than that."""
+        """What was claimed since the last time; no more is asked for."""
         if isinstance(self.storage, StudyCache):
             found = self.storage.read_attribute(self._study, CLAIM, self._read)
             self._read = max((trial for trial, _ in found), default=self._read)
             return [known for _, known in found]
-        claims = self.storage.get_all_trials(self._study, deepcopy=False)
-        new, self._read = claims[max(0, self._read) :], len(claims)
-        return [claim.user_attrs[CLAIM] for claim in new]
+        claims = []
+        with suppress(KeyError):  # there is no claim of this number yet
+            while True:
+                claim = self.storage.get_trial_id_from_study_id_trial_number(self._study, self._read + 1)
+                claims.append(self.storage.get_trial(claim).user_attrs[CLAIM])
+                self._read += 1
+        return claims
 
     def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
         """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker.

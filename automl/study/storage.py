@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from automl.errors import MachineFailed, RunError, SettingsError
@@ -17,7 +17,7 @@ from automl.racing.objective import Objective
 from automl.study.budget import Interrupted
 from automl.study.cache import StudyCache
 from automl.study.database import open_database, reason_of
-from automl.study.journal import Journal, repair_journal
+from automl.study.journal import Journal, JournalStudies, repair_journal
 from automl.study.logs import quiet_optuna
 from automl.study.redaction import FORM, check_url, redact, scrub
 
@@ -70,9 +70,9 @@ def open_storage(
         raise SettingsError(f"--storage {redact(url)}: {reason}; use {FORM}") from None
 
 
-def _open_journal(path: Path) -> JournalStorage:
+def _open_journal(path: Path) -> JournalStudies:
     try:
-        return JournalStorage(Journal(path))
+        return JournalStudies(Journal(path))
     except OSError:
         raise
     except Exception as error:  # Optuna replays the records as they are; of a damaged one it raises almost anything

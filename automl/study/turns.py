@@ -12,8 +12,9 @@ from optuna.trial import FrozenTrial, TrialState
 from automl.failpoints import passing
 from automl.racing.race import Race
 from automl.study.budget import Budget
+from automl.study.changes import Changes
 from automl.study.forecast import Forecast
-from automl.study.leases import Alone, Leases
+from automl.study.leases import Alone, Leases, thing_of
 from automl.study.records import recall_race, recall_standing, standing_mark
 from automl.study.storage import storage_errors
 
@@ -62,6 +63,7 @@ class Turns:
         self.asked = len(trials)
         # A server that many workers ask ten times a second would be busy with it.
         self.pause = IDLE if isinstance(study._storage, JournalStorage) else IDLE_ELSEWHERE
+        self._changes = Changes(study, leases)
         self._seen: dict[int, tuple[TrialState, str]] = {}
         self._reported: dict[int, int] = {}  # epochs, of each trial that rests
         self._resting: set[int] = set()  # trials that reached their rung, by what their workers wrote down
@@ -97,6 +99,7 @@ class Turns:
     def forget(self, trial: int) -> None:
         """Where the trial stands is read anew: what this worker believed of it does not count."""
         self._seen.pop(trial, None)
+        self._changes.forget(trial)
 
     def _choose(self) -> Turn | None:
         if self.alone and self.broken_off:
@@ -117,7 +120,7 @@ class Turns:
 
     def _reaches(self, trial: int) -> bool:
         """Whether the trial is this worker's to go on with: its checkpoint is here, or nobody has it any more."""
-        return self.leases.reaches(f"trial {trial}")
+        return self.leases.reaches(thing_of(trial))
 
     def _ask(self, again: int | None = None) -> Turn | None:
         """A new trial for one of the places that the budget has; None when other workers have taken the last ones.
@@ -140,7 +143,7 @@ class Turns:
     def _claim(self, turn: Turn) -> bool:
         with storage_errors():
             reached = turn.reached or self._reported.get(turn.trial, 0)
-            return self.leases.claim(f"trial {turn.trial}", turn.rung, reached)
+            return self.leases.claim(thing_of(turn.trial), turn.rung, reached)
 
     def _reports(self, trial: int) -> int:
         """How many epochs the trial has reported, also since it rested."""
@@ -156,7 +159,7 @@ class Turns:
             return self._ask(again=len(self._seen))
         for number, standing in self.race.standings.items():
             if standing.climbing:
-                thing = f"trial {number}"
+                thing = thing_of(number)
                 lease = self.leases.held.get(thing)
                 if not self.leases.reaches(thing):
                     continue
@@ -185,16 +188,16 @@ class Turns:
         if self.alone:
             return
         with storage_errors():
-            self.leases.sync()
-            trials = self.study.get_trials(deepcopy=False)
-        self.asked = max(self.asked, len(trials))
+            trials = self._changes.look()
+        self.asked = max(self.asked, len(self._changes))
         while f"slot {self.asked}" in self.leases.held:  # asked for, though the trial may not be there yet
             self.asked += 1
         for trial in trials:
             if self._seen.get(trial.number) != standing_mark(trial):
                 self._seen[trial.number] = standing_mark(trial)
                 self._reported[trial.number] = len(trial.intermediate_values)
-                self.race.standings[trial.number] = standing = recall_standing(trial)
+                standing = recall_standing(trial)
+                self.race.enter(trial.number, standing)
                 (self._resting.add if standing.waiting else self._resting.discard)(trial.number)
                 self.forecast.recall([trial])
             self._mark_climbing(trial)
@@ -202,7 +205,7 @@ class Turns:
     def _mark_climbing(self, trial: FrozenTrial) -> None:
         """A trial is on its way unless it rests; also when somebody holds a lease of a rung that it has not reached."""
         standing = self.race.standings[trial.number]
-        lease = self.leases.held.get(f"trial {trial.number}")
+        lease = self.leases.held.get(thing_of(trial.number))
         standing.climbing = trial.state == TrialState.RUNNING and (
             trial.number not in self._resting or (lease is not None and lease.rung not in standing.scores)
         )

@@ -13,7 +13,7 @@ from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.study.budget import Budget, Stop
 from automl.study.folder import RunFolder
 from automl.study.launching import Launched, Launcher
-from automl.study.leases import BEATS, GRACE
+from automl.study.leases import BEATS, GRACE, thing_of
 from automl.study.observer import Observer
 from automl.study.overtime import Overtime, too_long
 from automl.study.prepare import Prepared
@@ -132,8 +132,8 @@ class Workers:
         self.leases.sync()
         guests = set(self.leases.guests())
         return any(
-            f"trial {trial.number}" in self.leases.held
-            and (lease := self.leases.held[f"trial {trial.number}"]).worker in guests
+            thing_of(trial.number) in self.leases.held
+            and (lease := self.leases.held[thing_of(trial.number)]).worker in guests
             and lease.rung not in recall_standing(trial).scores
             for trial in self.observer.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         )

@@ -109,7 +109,8 @@ class TestFamilies:
             for value in values:
                 trial = len(families)
                 race.start(trial)
-                race.standings[trial].family = families[trial] = family
+                families[trial] = family
+                race.assign(trial, family)
                 race.record(trial, 0, value)
         return race, families
 

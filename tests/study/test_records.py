@@ -14,7 +14,14 @@ from automl.racing.ladder import make_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.study.folder import RunFolder
-from automl.study.records import describe, load_curves, recall_race, remember_result, remember_standing
+from automl.study.records import (
+    describe,
+    load_curves,
+    recall_race,
+    remember_result,
+    standing_attribute,
+    write_attributes,
+)
 
 LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
 
@@ -26,7 +33,7 @@ def raced(study: optuna.Study, scores: list[float]) -> Race:
         trial = study.ask()
         race.start(trial.number)
         race.record(trial.number, 0, score)
-        remember_standing(trial, race.standings[trial.number])
+        write_attributes(trial, standing_attribute(race.standings[trial.number]))
     return race
 
 
@@ -50,7 +57,7 @@ class TestRecalling:
         race = raced(study, [5.0, 1.0, 3.0, 2.0, 4.0, 6.0])
         trial, rung = race.promote()
         race.record(trial, rung, 0.123456789012345678)
-        remember_standing(optuna.Trial(study, study.trials[trial]._trial_id), race.standings[trial])
+        write_attributes(optuna.Trial(study, study.trials[trial]._trial_id), standing_attribute(race.standings[trial]))
         again, broken_off = recalled(study)
         assert again.standings == race.standings
         assert broken_off == []

@@ -194,6 +194,11 @@ class TestWaitingTrials:
         assert set(good) <= {trial.number for trial in shown}
         assert sum(trial.number < number // 2 for trial in shown) > LEARNT_FROM // 3
 
+        storage.create_new_trial(study._study_id)  # a new one is shown at once, whatever the choice was
+        waiting[number] = (1, 0.5)
+        again = study.sampler._view(study, storage.get_trial(number)).get_trials()
+        assert [trial.number for trial in again] == [*(trial.number for trial in shown), number]
+
 
 class TestSeeds:
     @pytest.mark.parametrize("name", ["tpe", "random"])
