@@ -66,29 +66,83 @@ def go_on(
     `storage_url` is where the workers of `launcher` find the storage; None for the run's journal. Without `report`,
     nothing is drawn.
     """
-    settings = prepared.settings
-    record = folder.read_record()
-    started = time.monotonic()
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
-    annotate_study(study, record, folder)
-    earlier = study.get_trials(deepcopy=False)
-    race = Race(prepared.ladder, finalists=settings.finalists)
-    study.sampler = make_sampler(
-        settings.sampler, settings.seed, 0, len(earlier), prepared.space, standings_of(race, prepared.objective)
-    )
-    budget = Budget(settings.trials, settings.timeout, interrupted)
-    watcher = watch(prepared, budget, earlier) if watch else Watcher()
-    facts = {"folder": str(folder.path), "study": record["study"], "data": prepared.dataset.name,
-             "settings": record["settings"], "objective": record["objective"], "metric": record["metric"]}  # fmt: skip
-    prepared.host.notify("automl_search_started", run=facts)
-    watcher = Watchers(watcher, _Events(prepared, facts))
+    session = _Session(prepared, folder, storage, storage_url, watch, interrupted)
+    try:
+        session.race(launcher)
+        session.conclude()
+    except MachineFailed:
+        raise  # a report could not be written either
+    except BaseException:
+        session.close(report)
+        raise
+    return session.close(report)
 
-    def close() -> Run:
-        record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - started
+
+class _Session:
+    """One session of a search; the arguments are those of `go_on`."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        folder: RunFolder,
+        storage: optuna.storages.BaseStorage,
+        storage_url: str | None,
+        watch: MakeWatcher | None,
+        interrupted: Callable[[], bool],
+    ):
+        self.prepared, self.folder, self.storage_url = prepared, folder, storage_url
+        self.record = folder.read_record()
+        self.started = time.monotonic()
+        settings = prepared.settings
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self.study = load_study(storage, self.record["study"], optuna.samplers.RandomSampler())
+        annotate_study(self.study, self.record, folder)
+        earlier = self.study.get_trials(deepcopy=False)
+        self.standings = Race(prepared.ladder, finalists=settings.finalists)
+        shown = standings_of(self.standings, prepared.objective)
+        self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), prepared.space, shown)
+        self.budget = Budget(settings.trials, settings.timeout, interrupted)
+        self.facts = {
+            "folder": str(folder.path), "study": self.record["study"], "data": prepared.dataset.name,
+            **{name: self.record[name] for name in ("settings", "objective", "metric")},
+        }  # fmt: skip
+        watcher = watch(prepared, self.budget, earlier) if watch else Watcher()
+        prepared.host.notify("automl_search_started", run=self.facts)
+        self.watcher = Watchers(watcher, _Events(prepared, self.facts))
+
+    def race(self, launcher: Launcher) -> None:
+        """Until the budget is used up: in this process, or in those of `launcher`. Raises as `Search.run` does."""
+        settings = self.prepared.settings
+        fleet: Workers | None = None
+        # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
+        if launcher.count > 1 or settings.trial_timeout is not None or is_server(self.storage_url):
+            observed = Race(self.prepared.ladder, finalists=settings.finalists)
+            leases = SharedLeases(self.study._storage, self.study.study_name, "observer")
+            observer = Observer(self.prepared, self.study, observed, leases, self.watcher)
+            fleet = Workers(self.prepared, launcher, self.study, self.folder, self.budget, observer)
+            if is_server(self.storage_url):
+                publish(self.study, self.prepared, self.record, self.budget)
+            fleet.run()
+        self.search = Search(
+            self.prepared, self.study, self.folder, self.budget, self.watcher, self.standings,
+            fleet.leases if fleet else None,
+        )  # fmt: skip
+        if fleet is None:
+            self.search.run()
+        self.search.prune_waiting()
+
+    def conclude(self) -> None:
+        """Chooses the winner, fits the final model and tests it. Raises as `automl.results.final.conclude` does."""
+        self._collect()
+        self.record["final"] = conclude(self.prepared, self.search, self.budget, self.watcher, self.record.get("final"))
+
+    def close(self, report: bool) -> Run:
+        """Writes down what the run has come to, however the session ended."""
+        study, record, folder = self.study, self.record, self.folder
+        record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - self.started
+        self._collect()
         with storage_errors():
-            collect_curves(study.get_trials(deepcopy=False), folder, prepared.objective)
             folder.write_record(record)
             run = Run(folder, summarise(folder, study, record), record)
             if report:
@@ -96,34 +150,13 @@ def go_on(
         annotate_study(study, record, folder)
         if report:
             annotate_trials(study, record, folder, complete_only=True)
-        prepared.host.notify("automl_search_finished", run=facts, summary=run.summary)
+        self.prepared.host.notify("automl_search_finished", run=self.facts, summary=run.summary)
         return run
 
-    # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
-    supervised = launcher.count > 1 or settings.trial_timeout is not None or is_server(storage_url)
-    try:
-        fleet: Workers | None = None
-        if supervised:
-            observed = Race(prepared.ladder, finalists=settings.finalists)
-            leases = SharedLeases(study._storage, study.study_name, "observer")
-            observer = Observer(prepared, study, observed, leases, watcher)
-            fleet = Workers(prepared, launcher, study, folder, budget, observer)
-            if is_server(storage_url):
-                publish(study, prepared, record, budget)
-            fleet.run()
-        work = Search(prepared, study, folder, budget, watcher, race, fleet.leases if fleet else None)
-        if fleet is None:
-            work.run()
-        work.prune_waiting()
+    def _collect(self) -> None:
+        """Brings the curves that workers of other machines have put into the storage."""
         with storage_errors():
-            collect_curves(study.get_trials(deepcopy=False), folder, prepared.objective)
-        record["final"] = conclude(prepared, work, budget, watcher, record.get("final"))
-    except MachineFailed:
-        raise  # a report could not be written either
-    except BaseException:
-        close()
-        raise
-    return close()
+            collect_curves(self.study.get_trials(deepcopy=False), self.folder, self.prepared.objective)
 
 
 class _Events(Watcher):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import time
 from typing import Any
 
@@ -14,13 +13,14 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.resident import Resident
-from automl.errors import Infeasible, MachineFailed, NoTrialSucceeded, RunError, TrialFailed
+from automl.errors import Infeasible, MachineFailed, RunError, TrialFailed
 from automl.failpoints import passing
 from automl.racing.climb import Outcome, climb
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule, default_patience
 from automl.racing.race import Race
 from automl.study.budget import Budget, OutOfTime, Stop
+from automl.study.failures import Failures
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
 from automl.study.leases import RUN, Alone, LeaseLost, Leases, thing_of
@@ -43,7 +43,6 @@ from automl.training.run import TrialRun, read_curves
 log = logging.getLogger("automl.search")
 
 SAVE_EVERY = 30.0  # seconds of a climb after which the next epoch's end is saved too
-SAME_FAILURES = 5  # in a row, with the same cause, end the search
 
 
 class Search:
@@ -84,7 +83,7 @@ class Search:
         self.turns = Turns(study, race, budget, self.forecast, self.leases)
         self.until = math.inf  # when the present trial has taken too long, on the monotonic clock
         self.stopped: dict[int, Curves] = {}  # the curves of a climb that was stopped in its midst
-        self.failures: list[str] = []
+        self.failures = Failures()
 
     def run(self) -> None:
         """Races until the budget is used up and nobody may climb any more.
@@ -276,17 +275,10 @@ class Search:
             self.folder.checkpoint(trial.number).unlink(missing_ok=True)
         self.stopped.pop(trial.number, None)
         self.watcher.ended(self._frozen(trial.number), self.race)
-        self._count_failures(reason if state == TrialState.FAIL else None)
-
-    def _count_failures(self, reason: str | None) -> None:
-        """Ends the search when the last trials all failed for one cause; numbers in the cause may differ."""
-        if reason is None:
+        if state == TrialState.FAIL:
+            self.failures.add(reason)
+        else:
             self.failures.clear()
-            return
-        self.failures.append(reason)
-        causes = {re.sub(r"\d+", "#", failure) for failure in self.failures[-SAME_FAILURES:]}
-        if len(self.failures) >= SAME_FAILURES and len(causes) == 1:
-            raise NoTrialSucceeded(f"{SAME_FAILURES} trials in a row failed for the same cause: {reason}")
 
     def prune_waiting(self) -> None:
         """Tells Optuna that the trials which still race were outpaced: at the end, when nobody searches any more."""

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.study.budget import Budget, Stop
+from automl.study.failures import Failures
 from automl.study.folder import RunFolder
 from automl.study.launching import Launched, Launcher
 from automl.study.leases import BEATS, GRACE, thing_of
@@ -18,7 +19,6 @@ from automl.study.observer import Observer
 from automl.study.overtime import Overtime, too_long
 from automl.study.prepare import Prepared
 from automl.study.records import recall_standing
-from automl.study.search import SAME_FAILURES
 from automl.study.shared_leases import SharedLeases
 from automl.study.storage import storage_errors
 from automl.study.worker import fresh_name
@@ -63,7 +63,7 @@ class Workers:
         self.crashes = 0
         self.told_before = 0
         self.killed: set[str] = set()  # workers that hung
-        self.hung: list[int] = []  # trials whose workers hung, in a row without one that did not
+        self.hung = Failures()
         self.told_at_last = 0
         self.overtime = None
         if prepared.settings.trial_timeout is not None:
@@ -177,13 +177,10 @@ class Workers:
                 worker.kill()
                 self.killed.add(worker.name)
                 self.overtime.fail(worker.name, trial)
-                # The failed trial itself is told of once.
-                self.hung = [*self.hung, trial] if self.observer.told <= self.told_at_last + 1 else [trial]
+                if self.observer.told > self.told_at_last + 1:  # the one that failed itself is told of once
+                    self.hung.clear()
                 self.told_at_last = self.observer.told
-                if len(self.hung) >= SAME_FAILURES:
-                    raise NoTrialSucceeded(
-                        f"{SAME_FAILURES} trials in a row failed for the same cause: {too_long(self.overtime.limit)}"
-                    )
+                self.hung.add(too_long(self.overtime.limit))
 
     def _stop(self) -> None:
         """Asks all to stop, and kills those that do not."""
