@@ -268,13 +268,13 @@ class Search:
             passing("tell")
             if self._frozen(trial.number).state.is_finished():
                 raise LeaseLost
-            self.study.tell(trial.number, value, state=state)
+            told = self.study.tell(trial.number, value, state=state)
         passing("told")
         if state != TrialState.COMPLETE:
             self.race.leave(trial.number)
             self.folder.checkpoint(trial.number).unlink(missing_ok=True)
         self.stopped.pop(trial.number, None)
-        self.watcher.ended(self._frozen(trial.number), self.race)
+        self.watcher.ended(told, self.race)
         if state == TrialState.FAIL:
             self.failures.add(reason)
         else:
