@@ -7,6 +7,7 @@ writes the shortest text that reads back equal).
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,18 @@ def _pack(tree: Any, tensors: dict[str, Tensor]) -> Any:
     raise TypeError(f"a checkpoint holds tensors, numbers, strings and lists, not {type(tree).__name__}")
 
 
-def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
+def _unpack(tree: Any, tensor: Callable[[str], Tensor]) -> Any:
     if isinstance(tree, list):
-        return [_unpack(v, tensors) for v in tree]
+        return [_unpack(v, tensor) for v in tree]
     if not isinstance(tree, dict):
         return tree
     if _TENSOR in tree:
-        return tensors[tree[_TENSOR]]
+        return tensor(tree[_TENSOR])
     if _TUPLE in tree:
-        return tuple(_unpack(v, tensors) for v in tree[_TUPLE])
+        return tuple(_unpack(v, tensor) for v in tree[_TUPLE])
     if _INT_KEYS in tree:
-        return {k: _unpack(v, tensors) for k, v in tree[_INT_KEYS]}
-    return {k: _unpack(v, tensors) for k, v in tree.items()}
+        return {k: _unpack(v, tensor) for k, v in tree[_INT_KEYS]}
+    return {k: _unpack(v, tensor) for k, v in tree.items()}
 
 
 def save_tree(tree: dict[str, Any], path: Path) -> None:
@@ -62,13 +63,17 @@ def save_tree(tree: dict[str, Any], path: Path) -> None:
     write_atomic(path, lambda file: file.write(content))
 
 
-def load_tree(path: Path) -> dict[str, Any]:
-    """Reads what `save_tree` wrote; tensors come on the CPU. Raises `RunError` for any other file."""
+def load_tree(path: Path, only: str | None = None) -> dict[str, Any]:
+    """Reads what `save_tree` wrote; tensors come on the CPU. Raises `RunError` for any other file.
+
+    `only`: the one entry that is wanted; no tensor of another one is read.
+    """
     try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        tree = _unpack(json.loads(metadata["tree"]), tensors)
+            tree = json.loads((file.metadata() or {})["tree"])
+            if only is not None:
+                tree = {only: tree[only]}
+            tree = _unpack(tree, file.get_tensor)
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(
             f"{path}: not a checkpoint of automl ({error}); remove it, and its trial starts again"

@@ -212,8 +212,8 @@ class TrialRun:
 def read_curves(path: Path, objective: Objective) -> Curves:
     """The curves in a checkpoint, without building its networks. Raises `RunError` for a damaged file."""
     try:
-        return Curves.of(load_tree(path)["curves"].numpy(), objective)
-    except (KeyError, AttributeError) as error:
+        return Curves.of(load_tree(path, only="curves")["curves"].numpy(), objective)
+    except AttributeError as error:
         raise RunError(f"{path}: this checkpoint has no curves") from error
 
 
