@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -62,7 +63,10 @@ class Shapes(TorchFunctionMode):
         """Takes over what it knows; everything else goes its way."""
         if getattr(func, "__name__", "") in _RANDOM and args:
             return args[0]
-        answer = _KNOWN[func](*args, **(kwargs or {})) if func in _KNOWN else None
+        answer = None
+        if func in _KNOWN:
+            with suppress(TypeError, IndexError):  # called in a way that is not the usual one
+                answer = _KNOWN[func](*args, **(kwargs or {}))
         return func(*args, **(kwargs or {})) if answer is None else answer
 
 

@@ -146,6 +146,11 @@ def test_shapes_alone_say_of_every_architecture_what_torch_says(name):
     [
         lambda x: F.linear(x, torch.empty(5, 8)),
         lambda x: F.linear(x, torch.empty(5, 9)),
+        lambda x: F.linear(input=x, weight=torch.empty(5, 8)),
+        lambda x: F.linear(x, torch.empty(8)),
+        lambda x: F.relu(input=x),
+        lambda x: torch.cat(tensors=[x, x], axis=1),
+        lambda x: F.batch_norm(x.flatten(), torch.empty(4), torch.empty(4)),
         lambda x: nn.BatchNorm2d(4, affine=False)(x),
         lambda x: nn.BatchNorm2d(5, track_running_stats=False)(x),
         lambda x: nn.BatchNorm1d(4)(x.flatten(2)),
