@@ -2,6 +2,7 @@
 
     python tests/faults/table.py             runs all tests in tests/faults (20 minutes) and writes the table
     python tests/faults/table.py -k evil     runs some; the rows of the others keep their results
+    python tests/faults/table.py -k db_restart -m ""     those of a row with the slow ones, which are left out else
     python tests/faults/table.py --names     runs nothing: only brings ids, texts and the names of tests up to date
 
 The texts stand in promises.yaml. A test belongs to the ids that its name begins with: `test_nan_loss_inf_score_...`.
@@ -76,6 +77,16 @@ def find_tests() -> dict[str, list[str]]:
     return tests
 
 
+def find_slow() -> set[str]:
+    """The names of the tests that are marked as slow, which are run only when they are asked for."""
+    return {
+        node.name
+        for path in HERE.glob("test_*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and any("mark.slow" in ast.unparse(each) for each in node.decorator_list)
+    }
+
+
 def page(results: Mapping[str, str], when: str) -> str:
     """The whole page."""
     tests = find_tests()
@@ -134,10 +145,12 @@ def main() -> None:
     when = next((line for line in old.splitlines() if line.startswith("Run ")), "Run nowhere yet.")
     failed = False
     if arguments != ["--names"]:
-        run = run_tests(arguments)
+        run, slow = run_tests(arguments), find_slow()
         for row_id, names in find_tests().items():
-            if names and all(name in run for name in names):
-                results[row_id] = summarise([case for name in names for case in run[name]])
+            missing = [name for name in names if name not in run]
+            if len(missing) < len(names) and slow.issuperset(missing):
+                results[row_id] = summarise([case for name in names for case in run.get(name, [])])
+                results[row_id] += f"; slow and not run: {len(missing)}" if missing else ""
         failed = any(outcome == "failed" for cases in run.values() for outcome, _ in cases)
         when = f"Run on {datetime.date.today()} with Python {platform.python_version()} on {platform.system()}."
     PAGE.write_text(page(results, when))
