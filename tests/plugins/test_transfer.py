@@ -21,7 +21,7 @@ from automl.data.dataset import Dataset
 from automl.results.model import Model, Standardised, save_model
 from automl.settings import make_settings
 from automl.study.prepare import prepare
-from automl.training.recipe import check_on_meta
+from automl.training.on_meta import check_on_meta
 
 SMALL = "shufflenet_v2_x1_0"
 CONFIG = {"backbone": SMALL, "size": 32, "tuning": "all", "backbone_lr_ratio": 0.1, "dropout": 0.0}
