@@ -19,6 +19,7 @@ from automl.study.cache import StudyCache
 from automl.study.database import open_database, reason_of
 from automl.study.journal import Journal, JournalStudies, repair_journal
 from automl.study.logs import quiet_optuna
+from automl.study.proxy import SCHEME, lost_proxy, open_proxy
 from automl.study.redaction import FORM, check_url, redact, scrub
 
 __all__ = ["redact"]
@@ -55,6 +56,8 @@ def open_storage(
         with storage_errors():
             repair_journal(journal)
             return _open_journal(journal)
+    if url.startswith(SCHEME):
+        return open_proxy(url, patience)
     from sqlalchemy.exc import DatabaseError
 
     check_url(url)
@@ -116,3 +119,7 @@ def storage_errors() -> Iterator[None]:
         raise MachineFailed(f"the disk failed: {error.strerror or error} ({error.filename or 'storage'})") from error
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise MachineFailed(f"the storage failed: {reason_of(error)}") from error
+    except Exception as error:
+        if (reason := lost_proxy(error)) is not None:
+            raise MachineFailed(f"the storage's proxy failed: {reason}") from error
+        raise
