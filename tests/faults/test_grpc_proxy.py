@@ -51,7 +51,7 @@ def proxy(tmp_path: Path) -> Iterator[Proxy]:
 
 def test_kill_worker_behind_a_grpc_proxy_its_trial_is_taken_over(automl, start, proxy, tmp_path):
     run = tmp_path / "run"
-    search = start("search", "digits", "--out", run, "--trials", 12, "--storage", proxy.url, *SMALL)
+    search = start("search", "digits", "--out", run, "--trials", 6, "--storage", proxy.url, *SMALL)
     wait_for(lambda: len(list(run.glob("checkpoints/*"))) >= 2, search)
     victim = children(search.pid)[0]
     os.kill(victim, signal.SIGKILL)
@@ -59,14 +59,14 @@ def test_kill_worker_behind_a_grpc_proxy_its_trial_is_taken_over(automl, start, 
     assert search.returncode == 0, err
     assert "signal 9" in err
     found = board(automl, run)
-    assert sorted(trial["number"] for trial in found["trials"]) == list(range(12))
+    assert sorted(trial["number"] for trial in found["trials"]) == list(range(6))
     assert {trial["state"] for trial in found["trials"]} == {"COMPLETE", "PRUNED"}
     assert (run / "model" / "model.json").exists()
 
 
 def test_a_proxy_that_goes_away_ends_the_search_with_3_and_resume_goes_on(automl, start, proxy, tmp_path):
     run = tmp_path / "run"
-    search = start("search", "digits", "--out", run, "--trials", 8, "--storage", proxy.url, *SMALL)
+    search = start("search", "digits", "--out", run, "--trials", 5, "--storage", proxy.url, *SMALL)
     wait_for(lambda: list(run.glob("checkpoints/*")), search)
     proxy.stop()
     _, err = search.communicate(timeout=120)
@@ -77,7 +77,7 @@ def test_a_proxy_that_goes_away_ends_the_search_with_3_and_resume_goes_on(automl
     proxy.start()
     answer = automl("resume", run, "--quiet")
     assert answer.code == 0, answer.err
-    assert sorted(trial["number"] for trial in board(automl, run)["trials"]) == list(range(8))
+    assert sorted(trial["number"] for trial in board(automl, run)["trials"]) == list(range(5))
 
 
 @pytest.mark.parametrize(
