@@ -68,8 +68,7 @@ def go_on(
     """
     session = _Session(prepared, folder, storage, storage_url, watch, interrupted)
     try:
-        session.race(launcher)
-        session.conclude()
+        session.conclude(session.search(launcher))
     except MachineFailed:
         raise  # a report could not be written either
     except BaseException:
@@ -99,8 +98,8 @@ class _Session:
         self.study = load_study(storage, self.record["study"], optuna.samplers.RandomSampler())
         annotate_study(self.study, self.record, folder)
         earlier = self.study.get_trials(deepcopy=False)
-        self.standings = Race(prepared.ladder, finalists=settings.finalists)
-        shown = standings_of(self.standings, prepared.objective)
+        self.race = Race(prepared.ladder, finalists=settings.finalists)
+        shown = standings_of(self.race, prepared.objective)
         self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), prepared.space, shown)
         self.budget = Budget(settings.trials, settings.timeout, interrupted)
         self.facts = {
@@ -111,31 +110,30 @@ class _Session:
         prepared.host.notify("automl_search_started", run=self.facts)
         self.watcher = Watchers(watcher, _Events(prepared, self.facts))
 
-    def race(self, launcher: Launcher) -> None:
-        """Until the budget is used up: in this process, or in those of `launcher`. Raises as `Search.run` does."""
+    def search(self, launcher: Launcher) -> Search:
+        """Races until the budget is used up, in this process or in those of `launcher`; raises as `Search.run` does."""
         settings = self.prepared.settings
         fleet: Workers | None = None
         # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
         if launcher.count > 1 or settings.trial_timeout is not None or is_server(self.storage_url):
             observed = Race(self.prepared.ladder, finalists=settings.finalists)
-            leases = SharedLeases(self.study._storage, self.study.study_name, "observer")
-            observer = Observer(self.prepared, self.study, observed, leases, self.watcher)
+            claims = SharedLeases(self.study._storage, self.study.study_name, "observer")
+            observer = Observer(self.prepared, self.study, observed, claims, self.watcher)
             fleet = Workers(self.prepared, launcher, self.study, self.folder, self.budget, observer)
             if is_server(self.storage_url):
                 publish(self.study, self.prepared, self.record, self.budget)
             fleet.run()
-        self.search = Search(
-            self.prepared, self.study, self.folder, self.budget, self.watcher, self.standings,
-            fleet.leases if fleet else None,
-        )  # fmt: skip
+        leases = fleet.leases if fleet else None
+        work = Search(self.prepared, self.study, self.folder, self.budget, self.watcher, self.race, leases)
         if fleet is None:
-            self.search.run()
-        self.search.prune_waiting()
+            work.run()
+        work.prune_waiting()
+        return work
 
-    def conclude(self) -> None:
+    def conclude(self, work: Search) -> None:
         """Chooses the winner, fits the final model and tests it. Raises as `automl.results.final.conclude` does."""
         self._collect()
-        self.record["final"] = conclude(self.prepared, self.search, self.budget, self.watcher, self.record.get("final"))
+        self.record["final"] = conclude(self.prepared, work, self.budget, self.watcher, self.record.get("final"))
 
     def close(self, report: bool) -> Run:
         """Writes down what the run has come to, however the session ended."""

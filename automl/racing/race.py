@@ -51,7 +51,7 @@ class Race:
         self.ladder = ladder
         self.eta = eta
         self.finalists = finalists
-        self.standings: dict[int, Standing] = {}  # to be read; changed by the methods below
+        self.standings: dict[int, Standing] = {}  # their scores and families are changed by the methods below alone
         self._boards = [Board() for _ in ladder]
 
     @property

@@ -12,6 +12,7 @@ from automl.errors import DataError
 from automl.racing.objective import METRICS
 from automl.results.model import Model
 from automl.results.samples import read_batches
+from automl.results.tested import by_class
 from automl.training.metrics import measure
 
 
@@ -58,13 +59,9 @@ def evaluate(
 
 
 def _by_class(model: Model, y: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-    from sklearn.metrics import precision_recall_fscore_support
-
-    known = np.arange(len(model.classes))
-    precision, recall, _, counts = precision_recall_fscore_support(y, labels, labels=known, zero_division=np.nan)
     return [
-        {"class": name, "n": int(counts[i]), "recall": _finite(recall[i]), "precision": _finite(precision[i])}
-        for i, name in enumerate(model.classes)
+        {"class": row["class"], "n": row["support"], "recall": row["recall"], "precision": row["precision"]}
+        for row in by_class(y, labels, model.classes)
     ]
 
 

@@ -39,5 +39,6 @@ class Changes:
         return changed
 
     def forget(self, trial: int) -> None:
-        """The trial is new at the next look, whatever it says."""
-        self._known[trial] = None
+        """The trial is new at the next look, whatever it says; one that no look has seen yet is that anyway."""
+        if trial < len(self._known):
+            self._known[trial] = None

@@ -56,3 +56,10 @@ def test_a_trial_that_was_forgotten_is_new_again(study, changes):
     new(changes)
     changes.forget(0)
     assert new(changes) == [0]
+
+
+def test_a_trial_that_no_look_has_seen_can_be_forgotten(study, changes):
+    changes.forget(0)
+    study.ask()
+    changes.forget(0)
+    assert new(changes) == [0]
