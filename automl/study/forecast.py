@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from optuna.trial import FrozenTrial
 
 from automl.racing.curves import Curves
@@ -10,7 +12,7 @@ from automl.racing.race import Race
 MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no faster than the first
 # Shares of the timeout at most, so that something is explored also where a full training does not fit at all.
 CARRYING_SHARE = 0.3  # for carrying waiting trials to the top
-FIRST_SHARE = 0.5  # for carrying the first of them
+FIRST_SHARE = 0.5  # for carrying the first that the race has chosen
 FINAL_SHARE = 0.3  # for the final fit
 RESCORING_SHARE = 0.2  # for scoring the finalists again; where that does not suffice for two of them, nothing is kept
 
@@ -65,23 +67,39 @@ class Forecast:
         share = RESCORING_SHARE * timeout
         return min(sum(seconds), share) if sum(seconds[:2]) <= share else 0.0
 
-    def carrying(self, timeout: float | None) -> float:
+    def carrying(self, timeout: float | None, left: float = math.inf, workers: int = 1) -> float:
         """Seconds to carry the best waiting trials to the top, until there are enough finalists.
 
-        One shall get there even when it takes half of the timeout; the others within a smaller share.
+        Only those count that get there in the seconds `left`; `workers` share them out. One that the race has chosen
+        shall get there even when it takes half of the timeout, the others within a smaller share.
         """
-        top = self.race.ladder[self.race.top]
-        missing = max(0, self.race.finalists - self.race.complete)
-        waiting = [trial for trial in self._candidates() if self.race.standings[trial].waiting]
-        seconds = []
-        for trial in waiting[:missing]:
-            reached = self.race.ladder[self.race.standings[trial].rung]
-            left = top.epochs * top.folds - reached.epochs * reached.folds
-            seconds.append(self.rates.get(trial, 0.0) * left * MARGIN)
+        straight = {trial for trial in self.race.straight if self.race.standings[trial].climbing}
+        missing = max(0, self.race.finalists - len(self._arriving() | straight))
+        seconds = [MARGIN * self.to_the_top(trial) for trial in self.in_time(left)[:missing]]
+        seconds = seconds[: math.ceil(missing / workers)]
         if timeout is None or not seconds:
             return sum(seconds)
-        first = 0.0 if self.race.complete else min(seconds[0], FIRST_SHARE * timeout)
+        first = 0.0 if self._arriving() - self.race.straight else min(seconds[0], FIRST_SHARE * timeout)
         return max(first, min(sum(seconds), CARRYING_SHARE * timeout))
+
+    def in_time(self, left: float) -> list[int]:
+        """The waiting trials that get to the top in the seconds `left`, the best first.
+
+        All of them where not a single one has got there, is about to, or can: the best then goes as far as it gets.
+        """
+        waiting = [trial for trial in self._candidates() if self.race.standings[trial].waiting]
+        fitting = [trial for trial in waiting if self.to_the_top(trial) <= left]
+        return fitting if fitting or self._arriving() else waiting
+
+    def to_the_top(self, trial: int) -> float:
+        """Seconds to train a waiting trial to the top, without any margin; 0 where nothing is known of it."""
+        top, reached = self.race.ladder[self.race.top], self.race.ladder[max(0, self.race.standings[trial].rung)]
+        return self.rates.get(trial, 0.0) * (top.epochs * top.folds - reached.epochs * reached.folds)
+
+    def _arriving(self) -> set[int]:
+        """Trials that are complete, or on their way to the top rung."""
+        last = self.race.top - 1
+        return {trial for trial, s in self.race.standings.items() if s.complete or (s.climbing and s.rung == last)}
 
     def _candidates(self) -> list[int]:
         """Trials that may win, the best first: those higher up, then those with the better score."""

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 GRACE = float(os.environ.get("AUTOML_GRACE", "30"))  # seconds; tests wait for less
 BEATS = 6  # in a grace period
 RUN = ""  # the home of all that see the run's folder
+SUPERVISOR = "supervisor"  # the worker that only watches
 SLOT = "slot"  # a place that the budget has for a trial; they are numbered
 
 
@@ -47,6 +48,11 @@ class Leases(Protocol):
     grace: float
 
     home: str
+
+    @property
+    def crew(self) -> int:
+        """How many workers take part, this one included."""
+        ...
 
     def sync(self) -> None:
         """Reads what the others have claimed."""
@@ -94,6 +100,7 @@ class Alone:
     home = RUN
     held: dict[str, Lease] = {}  # noqa: RUF012  (never changed)
     grace = GRACE
+    crew = 1
 
     def sync(self) -> None:
         """Nobody claims anything."""

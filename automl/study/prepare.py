@@ -164,9 +164,11 @@ def check_listeners(settings: Settings) -> None:
             raise SettingsError(f"--log-to {name} needs the package {name}: pip install 'automl[{name}]'")
 
 
-def prepare(settings: Settings, dataset: Dataset | None = None, space: Space | None = None) -> Prepared:
+def prepare(
+    settings: Settings, dataset: Dataset | None = None, space: Space | None = None, splits: Splits | None = None
+) -> Prepared:
     """Loads and checks all of it. `dataset` is given when the data are not named by the settings (arrays), `space` when
-    it was merged before, on another machine.
+    it was merged before, on another machine, `splits` when the run has them already.
 
     Raises `BadInput` in one of its kinds; nothing has been started or written then.
     """
@@ -188,7 +190,8 @@ def prepare(settings: Settings, dataset: Dataset | None = None, space: Space | N
         settings=settings,
         host=host,
         dataset=dataset,
-        splits=make_splits(dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed),
+        splits=splits
+        or make_splits(dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed),
         space=space,
         ladder=ladder,
         device=device,

@@ -80,7 +80,7 @@ class Search:
         self.timing = prepared.timing()
         self.forecast = Forecast(race, settings.repeats, settings.final)
         self.leases = leases or Alone()
-        self.turns = Turns(study, race, budget, self.forecast, self.leases)
+        self.turns = Turns(study, race, budget, self.forecast, self.leases, len(prepared.space.first))
         self.until = math.inf  # when the present trial has taken too long, on the monotonic clock
         self.stopped: dict[int, Curves] = {}  # the curves of a climb that was stopped in its midst
         self.failures = Failures()

@@ -24,7 +24,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from automl.study.cache import StudyCache
-from automl.study.leases import BEATS, GRACE, RUN, SLOT, Lease
+from automl.study.leases import BEATS, GRACE, RUN, SLOT, SUPERVISOR, Lease
 
 GONE = -1  # the counter of a worker that is known to have died
 LEFT = -2  # of one that has ended in good order: its climb counts as no attempt
@@ -172,6 +172,12 @@ class SharedLeases:
         return home == self.home or not any(
             about["home"] == home and not self.is_dead(worker) for worker, about in self._workers.items()
         )
+
+    @property
+    def crew(self) -> int:
+        """How many workers live, this one included, as of the last `sync`."""
+        others = self._workers.keys() - {self.worker, SUPERVISOR}
+        return 1 + sum(not self.is_dead(worker) for worker in others)
 
     def guests(self) -> list[str]:
         """The workers that came by themselves and live, as of the last `sync`."""

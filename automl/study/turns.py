@@ -10,7 +10,8 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.failpoints import passing
-from automl.racing.race import Race
+from automl.racing.race import Choice, Race, any_trial
+from automl.study.baseline import all_begun, choose_baseline
 from automl.study.budget import Budget
 from automl.study.changes import Changes
 from automl.study.forecast import Forecast
@@ -49,10 +50,14 @@ class Turns:
         budget: how long, and how many trials in all.
         forecast: what the rest will take.
         leases: the agreement with other workers.
+        first: so many trials have the configs that the search space begins with; see `baseline`.
     """
 
-    def __init__(self, study: optuna.Study, race: Race, budget: Budget, forecast: Forecast, leases: Leases):
+    def __init__(
+        self, study: optuna.Study, race: Race, budget: Budget, forecast: Forecast, leases: Leases, first: int = 0
+    ):
         self.study = study
+        self._first = min(first, budget.trials)
         self.race = race
         self.budget = budget
         self.forecast = forecast
@@ -84,11 +89,12 @@ class Turns:
             self._read()
             if self.budget.timeout is not None:  # for thousands of trials the forecast takes milliseconds
                 self.budget.reserve = self.forecast.finish(self.budget.timeout)
+                self._send_baseline()
             self.budget.check()
             if self.alone:
                 return self._choose()
             turn = self._abandoned() or self._choose()
-            if turn is None and not self._busy() and self.race.settled(self._closing):
+            if turn is None and not self._busy() and self.race.settled(self._closing, self._fitting()):
                 return None
             if turn is None:
                 time.sleep(self.pause)
@@ -109,14 +115,30 @@ class Turns:
                 return Turn(*promoted)
             if self.asked < self.budget.trials:
                 return self._ask()
-        carried = self.race.carry(self._reaches)
+        carried = self.race.carry(self._reaches, self._fitting())
         return None if carried is None else Turn(*carried)
+
+    def _send_baseline(self) -> None:
+        """Once the space's own configs have begun: one of them may go straight to the top."""
+        if self._first and all_begun(self.race, self._first):
+            chosen = choose_baseline(self.race, self._first, self.forecast, self._left, self.leases.crew)
+            self.race.straight |= set() if chosen is None else {chosen}
+            self._first = 0
+
+    @property
+    def _left(self) -> float:
+        """Seconds that the race still has."""
+        return self.budget.left - self.budget.reserve
 
     @property
     def _closing(self) -> bool:
         """Whether the time that is left is for carrying the best to the top."""
         timeout = self.budget.timeout
-        return timeout is not None and self.budget.left < self.budget.reserve + self.forecast.carrying(timeout)
+        return timeout is not None and self._left < self.forecast.carrying(timeout, self._left, self.leases.crew)
+
+    def _fitting(self) -> Choice:
+        """Whether a waiting trial can be carried to the top in time."""
+        return any_trial if self.budget.timeout is None else set(self.forecast.in_time(self._left)).__contains__
 
     def _reaches(self, trial: int) -> bool:
         """Whether the trial is this worker's to go on with: its checkpoint is here, or nobody has it any more."""

@@ -74,8 +74,8 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     """Takes part in the search in `folder` until its budget is used up. Raises as `Search.run` does."""
     record = folder.read_record()
     settings = settings_of(record, {"trials": order.trials, "threads": order.threads, "device": order.device})
-    prepared = prepare(settings, attach(Path(order.data)))
-    prepared = replace(prepared, splits=load_splits(folder.splits), precision=getattr(torch, record["precision"]))
+    prepared = prepare(settings, attach(Path(order.data)), splits=load_splits(folder.splits))
+    prepared = replace(prepared, precision=getattr(torch, record["precision"]))
     torch.set_num_threads(order.threads)
     storage = open_storage(order.storage, folder.journal, interrupted, PATIENCE)
     study = load_study(storage, record["study"], optuna.samplers.RandomSampler())

@@ -14,7 +14,7 @@ from automl.study.budget import Budget, Stop
 from automl.study.failures import Failures
 from automl.study.folder import RunFolder
 from automl.study.launching import Launched, Launcher
-from automl.study.leases import BEATS, GRACE, thing_of
+from automl.study.leases import BEATS, GRACE, SUPERVISOR, thing_of
 from automl.study.observer import Observer
 from automl.study.overtime import Overtime, too_long
 from automl.study.prepare import Prepared
@@ -57,7 +57,7 @@ class Workers:
         self.folder = folder
         self.budget = budget
         self.observer = observer
-        self.leases = SharedLeases(study._storage, study.study_name, "supervisor", grace)
+        self.leases = SharedLeases(study._storage, study.study_name, SUPERVISOR, grace)
         self.beaten = time.monotonic()
         self.started = 0
         self.crashes = 0

@@ -20,7 +20,7 @@ from automl.data.resident import Resident
 from automl.training.fold import Fold
 from automl.training.losses import Loss, training_loss
 from automl.training.seeds import seed_torch
-from automl.training.serial import EVALUATION_BATCH, autocast, train_step
+from automl.training.serial import autocast, evaluation_batch, train_step
 from automl.training.serial import evaluate as evaluate_alone
 
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
@@ -220,7 +220,7 @@ def evaluate(
     longest = max(len(fold.validation) for fold in folds)
     padded = torch.stack([F.pad(fold.validation, (0, longest - len(fold.validation))) for fold in folds])
     outputs = []
-    for part in torch.split(padded, EVALUATION_BATCH, 1):
+    for part in torch.split(padded, evaluation_batch(resident.device), 1):
         x, _ = resident.batch(part.flatten())
         with autocast(resident.device, precision):
             outputs.append(stack.forward(x.reshape(len(folds), -1, *x.shape[1:])).float())

@@ -62,6 +62,32 @@ def test_carrying_takes_a_bounded_share_of_the_timeout(forecast):
     assert forecast.carrying(1e9) == forecast.carrying(None)
 
 
+def test_workers_carry_side_by_side(forecast):
+    both = forecast.carrying(None)
+    assert forecast.carrying(None, workers=2) == pytest.approx(10 * (45 - 2) * MARGIN)
+    assert forecast.carrying(None, workers=2) < both
+    assert forecast.carrying(None, workers=5) == forecast.carrying(None, workers=2)
+
+
+def test_who_does_not_get_to_the_top_in_time_is_not_waited_for(forecast):
+    assert forecast.in_time(left=500) == [0, 1]
+    assert forecast.in_time(left=400) == [1]
+    assert forecast.carrying(None, left=400) == pytest.approx(1 * (45 - 1) * MARGIN)
+
+
+def test_where_nobody_gets_there_in_time_the_best_goes_as_far_as_it_gets(forecast, race):
+    assert forecast.in_time(left=1) == [0, 1, 2]
+    race.leave(2, complete=True)
+    assert forecast.in_time(left=1) == []
+    assert forecast.carrying(100, left=1) == 0.0
+
+
+def test_beside_a_baseline_one_that_the_race_has_chosen_shall_get_there(forecast, race):
+    race.straight.add(2)
+    race.leave(2, complete=True)
+    assert forecast.carrying(100) == FIRST_SHARE * 100
+
+
 def test_the_final_fit_takes_a_bounded_share_of_the_timeout(forecast):
     assert forecast.final_fit(100) == FINAL_SHARE * 100
 
