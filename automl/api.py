@@ -26,12 +26,10 @@ from automl.run import Run, open_run
 from automl.session import MakeWatcher, go_on, hire
 from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder, fresh_folder
-from automl.study.joining import join
-from automl.study.launching import Launcher
 from automl.study.prepare import Prepared, prepare
 from automl.study.record import check_unchanged, make_record, settings_of
 from automl.study.samplers import make_sampler
-from automl.study.storage import (
+from automl.study.storage.opening import (
     PASSWORD_VARIABLE,
     create_study,
     load_study,
@@ -40,6 +38,8 @@ from automl.study.storage import (
     storage_errors,
     storage_url_of,
 )
+from automl.study.workers.joining import join
+from automl.study.workers.launching import Launcher
 
 __all__ = [
     "MakeWatcher",
@@ -215,7 +215,7 @@ def worker(
 ) -> bool:
     """Joins the search `study` in `storage` (None: `$AUTOML_STORAGE`) until its race is over; False if it was already.
 
-    `machine`: `data`, `run`, `threads`, `device` and `plugins`, as `automl.study.joining.join` has them. Raises
+    `machine`: `data`, `run`, `threads`, `device` and `plugins`, as `automl.study.workers.joining.join` has them. Raises
     `BadInput` when they are not what the search began with, `NoTrialSucceeded` and `MachineFailed`.
     """
     url = storage or os.environ.get(PASSWORD_VARIABLE)

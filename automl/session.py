@@ -19,18 +19,18 @@ from automl.results.report import write_report
 from automl.run import Run
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
-from automl.study.joining import publish
-from automl.study.launching import Launcher
-from automl.study.observer import Observer
 from automl.study.prepare import Prepared
-from automl.study.processes import LocalLauncher
 from automl.study.records import collect_curves
 from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
-from automl.study.shared_leases import SharedLeases
-from automl.study.storage import is_server, load_study, storage_errors
+from automl.study.storage.opening import is_server, load_study, storage_errors
 from automl.study.watcher import Watcher, Watchers
-from automl.study.workers import Workers
+from automl.study.workers.joining import publish
+from automl.study.workers.launching import Launcher
+from automl.study.workers.observer import Observer
+from automl.study.workers.processes import LocalLauncher
+from automl.study.workers.shared_leases import SharedLeases
+from automl.study.workers.supervisor import Workers
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -45,7 +45,7 @@ def hire(prepared: Prepared, storage_url: str | None) -> Iterator[Launcher]:
     if prepared.settings.launcher == "local":
         yield LocalLauncher(prepared, storage_url)
         return
-    from automl.study.ray_launcher import ray_launcher
+    from automl.study.workers.ray_launcher import ray_launcher
 
     with ray_launcher(prepared, storage_url) as launcher:
         yield launcher

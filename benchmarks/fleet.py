@@ -26,7 +26,7 @@ import optuna
 from machine import below, memory
 
 from automl.study.folder import RunFolder
-from automl.study.storage import open_storage
+from automl.study.storage.opening import open_storage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from postgresql import Server, why_not

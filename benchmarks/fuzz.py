@@ -96,7 +96,7 @@ def guided(name: str, count: int) -> None:
         import automl.results.model
         import automl.spaces.merge
         import automl.spaces.yaml_file
-        import automl.study.storage  # noqa: F401
+        import automl.study.storage.opening  # noqa: F401
     target = TARGETS[name]
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder) / "corpus"

@@ -129,8 +129,8 @@ def read_journal(content: bytes, folder: Path) -> bool:
     """A journal: repaired, repaired again without effect, opened."""
     import optuna
 
-    from automl.study.journal import repair_journal
-    from automl.study.storage import open_storage
+    from automl.study.storage.journal import repair_journal
+    from automl.study.storage.opening import open_storage
 
     path = folder / "journal.log"
     path.write_bytes(content)
@@ -160,7 +160,7 @@ def _journal() -> bytes:
 
     import optuna
 
-    from automl.study.storage import open_storage
+    from automl.study.storage.opening import open_storage
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:

@@ -38,7 +38,7 @@ from automl.run import Run
 from automl.study.budget import Budget
 from automl.study.prepare import Prepared, prepare
 from automl.study.record import settings_of
-from automl.study.storage import load_study, open_storage
+from automl.study.storage.opening import load_study, open_storage
 
 COLUMNS = ("by score", "rescored", "winner")
 

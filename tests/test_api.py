@@ -17,7 +17,7 @@ from automl.errors import RunError, SettingsError, SpaceError
 from automl.racing.objective import Objective
 from automl.spaces.merge import merge
 from automl.study.samplers import make_sampler
-from automl.study.storage import create_study, open_storage
+from automl.study.storage.opening import create_study, open_storage
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 5))

@@ -25,7 +25,7 @@ from automl.results.notes import study_note, trial_note
 from automl.results.remembering import Remembering
 from automl.study.folder import RunFolder
 from automl.study.records import load_curves
-from automl.study.storage import storage_errors
+from automl.study.storage.opening import storage_errors
 
 log = logging.getLogger("automl.dashboard")
 

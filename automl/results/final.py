@@ -20,7 +20,7 @@ from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.search import Search
-from automl.study.storage import storage_errors
+from automl.study.storage.opening import storage_errors
 from automl.study.watcher import Watcher
 
 

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl.racing.objective import Objective
 from automl.results.report import duration, search_command
-from automl.study.storage import redact
+from automl.study.storage.opening import redact
 
 Markdown = str
 """Text that is Markdown already."""

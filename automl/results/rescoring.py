@@ -23,7 +23,7 @@ from automl.results.winner import Finalist, FoldScore, compare
 from automl.study.budget import Budget, OutOfTime, Stop
 from automl.study.forecast import MARGIN
 from automl.study.prepare import Prepared
-from automl.study.storage import storage_errors
+from automl.study.storage.opening import storage_errors
 from automl.study.watcher import Watcher
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun

@@ -1,4 +1,4 @@
-"""When trial after trial fails for one cause, the search ends: the next ones would, too."""
+"""Why trials fail. When one after the other fails for one cause, the search ends: the next ones would, too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import re
 from automl.errors import NoTrialSucceeded
 
 SAME_FAILURES = 5  # in a row, with the same cause, end the search
+
+
+def too_long(limit: float) -> str:
+    """The reason of a trial that took longer than `limit` seconds."""
+    return f"longer than --trial-timeout {limit:g}s"
 
 
 class Failures:

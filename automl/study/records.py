@@ -22,9 +22,9 @@ from automl.errors import RunError
 from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
 from automl.racing.objective import Objective
 from automl.racing.race import Race, Standing
-from automl.study.cache import STANDING, StudyCache
 from automl.study.folder import RunFolder
-from automl.study.journal import JournalStudies
+from automl.study.storage.cache import STANDING, StudyCache
+from automl.study.storage.journal import JournalStudies
 
 CURVES = "automl:curves"
 
@@ -82,6 +82,11 @@ def recall_standing(trial: FrozenTrial) -> Standing:
         waiting=trial.state == TrialState.RUNNING and known.get("waiting", False),
         complete=trial.state == TrialState.COMPLETE,
     )
+
+
+def seconds_so_far(trial: FrozenTrial | optuna.Trial) -> float:
+    """What the trial took on its way to the rungs that it has reached."""
+    return float(trial.user_attrs.get("seconds", 0.0))
 
 
 def remember_result(trial: optuna.Trial, folder: RunFolder, curves: Curves, facts: Mapping[str, Any]) -> None:

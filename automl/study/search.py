@@ -20,25 +20,26 @@ from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule, default_patience
 from automl.racing.race import Race
 from automl.study.budget import Budget, OutOfTime, Stop
-from automl.study.failures import Failures
+from automl.study.failures import Failures, too_long
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
 from automl.study.leases import RUN, Alone, LeaseLost, Leases, thing_of
-from automl.study.overtime import seconds_so_far, too_long
 from automl.study.prepare import Prepared
 from automl.study.records import (
     describe,
     received_curves,
     remember_result,
+    seconds_so_far,
     send_curves,
     standing_attribute,
+    trial_curves,
     write_attributes,
 )
-from automl.study.storage import storage_errors
+from automl.study.storage.opening import storage_errors
 from automl.study.turns import Turn, Turns
 from automl.study.watcher import Watcher
 from automl.training.executor import NOT_ASKED
-from automl.training.run import TrialRun, read_curves
+from automl.training.run import TrialRun
 
 log = logging.getLogger("automl.search")
 
@@ -285,21 +286,16 @@ class Search:
         with storage_errors():
             unfinished = [t for t in self.study.get_trials(deepcopy=False) if not t.state.is_finished()]
         for frozen in unfinished:
-            curves = self.stopped.get(frozen.number) or self._saved_curves(frozen)
+            curves = self.stopped.get(frozen.number) or self._known_curves(frozen)
             with storage_errors():  # from here on, what a worker comes with that was taken for dead is dropped
                 self.leases.claim(thing_of(frozen.number), self.race.top)
             trial = optuna.Trial(self.study, frozen._trial_id)
             self._end(trial, None, curves, TrialState.PRUNED, "outpaced")
 
-    def _saved_curves(self, trial: FrozenTrial) -> Curves:
-        number = trial.number
-        path = self.folder.checkpoint(number)
-        if path.exists():
-            try:
-                return read_curves(path, self.prepared.objective)
-            except RunError as error:
-                log.warning("the curves of trial %d are lost: %s", number, error)
-        return received_curves(trial, self.prepared.objective) or self._no_curves()
+    def _known_curves(self, trial: FrozenTrial) -> Curves:
+        objective = self.prepared.objective
+        saved = trial_curves(self.folder, trial.number, objective)
+        return saved or received_curves(trial, objective) or self._no_curves()
 
     def _no_curves(self) -> Curves:
         settings = self.prepared.settings

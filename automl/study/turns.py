@@ -17,7 +17,7 @@ from automl.study.changes import Changes
 from automl.study.forecast import Forecast
 from automl.study.leases import Alone, Leases, thing_of
 from automl.study.records import recall_race, recall_standing, standing_mark
-from automl.study.storage import storage_errors
+from automl.study.storage.opening import storage_errors
 
 RETRIES = 2  # of a climb whose worker died, in a row without getting further
 IDLE, IDLE_ELSEWHERE = 0.1, 0.5  # seconds between two looks at what the others do, in a journal and a database

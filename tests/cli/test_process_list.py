@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from automl.cli.process_list import VARIABLE, without_password
-from automl.study.storage import PASSWORD_VARIABLE
+from automl.study.storage.opening import PASSWORD_VARIABLE
 
 URL = "postgresql+psycopg://me:s3cret@host/db"
 

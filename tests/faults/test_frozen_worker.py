@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from watching import board, wait_for
 
-from automl.study.storage import open_storage
+from automl.study.storage.opening import open_storage
 
 PLUGIN = '''import time
 

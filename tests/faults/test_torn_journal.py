@@ -12,8 +12,8 @@ from optuna.storages.journal._storage import JournalOperation
 from watching import board
 
 import automl as package
-from automl.study.journal import Journal, repair_journal
-from automl.study.storage import load_study, open_storage
+from automl.study.storage.journal import Journal, repair_journal
+from automl.study.storage.opening import load_study, open_storage
 
 RANDOM = optuna.samplers.RandomSampler()
 

@@ -26,7 +26,7 @@ from automl.results.dashboard import annotate_trials
 from automl.results.fold_picture import draw_folds
 from automl.results.notes import plain, study_note, trial_note
 from automl.study.folder import RunFolder
-from automl.study.storage import load_study, open_storage
+from automl.study.storage.opening import load_study, open_storage
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -23,7 +23,7 @@ from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import prepare
 from automl.study.record import settings_of
-from automl.study.storage import load_study, open_storage
+from automl.study.storage.opening import load_study, open_storage
 
 
 @pytest.fixture(scope="module")

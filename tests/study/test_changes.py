@@ -8,8 +8,8 @@ from optuna.trial import TrialState
 
 from automl.study.changes import Changes
 from automl.study.leases import thing_of
-from automl.study.shared_leases import SharedLeases
-from automl.study.storage import open_storage
+from automl.study.storage.opening import open_storage
+from automl.study.workers.shared_leases import SharedLeases
 
 
 @pytest.fixture(params=["journal", "database"])

@@ -28,7 +28,7 @@ def test_the_best_trial_is_the_one_with_the_highest_metric(run):
 def test_the_storage_knows_the_direction_and_the_values_as_they_are(run):
     import optuna
 
-    from automl.study.storage import load_study, open_storage
+    from automl.study.storage.opening import load_study, open_storage
 
     study = load_study(open_storage(None, run.folder.journal), run.record["study"], optuna.samplers.RandomSampler())
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE

@@ -9,7 +9,7 @@ import pytest
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from automl.study.shared_leases import SharedLeases
+from automl.study.workers.shared_leases import SharedLeases
 
 
 class Clock:

@@ -10,10 +10,10 @@ from optuna.trial import TrialState
 
 from automl.settings import make_settings
 from automl.study.folder import RunFolder
-from automl.study.overtime import SLACK, Overtime
 from automl.study.prepare import prepare
 from automl.study.records import STANDING
-from automl.study.shared_leases import SharedLeases
+from automl.study.workers.overtime import SLACK, Overtime
+from automl.study.workers.shared_leases import SharedLeases
 
 
 class Clock:

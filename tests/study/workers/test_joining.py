@@ -14,13 +14,13 @@ from automl.errors import MachineFailed, RunError, SettingsError
 from automl.settings import make_settings
 from automl.study.budget import Budget, Interrupted
 from automl.study.folder import RunFolder
-from automl.study.joining import RECORD, join, publish
 from automl.study.prepare import prepare
 from automl.study.record import make_record
 from automl.study.records import CURVES, collect_curves, load_curves
-from automl.study.shared_leases import SharedLeases
-from automl.study.storage import create_study, open_storage
+from automl.study.storage.opening import create_study, open_storage
 from automl.study.watcher import Watcher
+from automl.study.workers.joining import RECORD, join, publish
+from automl.study.workers.shared_leases import SharedLeases
 
 PLUGIN = """
 from torch import nn
@@ -175,7 +175,7 @@ def test_only_a_database_server_can_be_joined():
 
 
 def test_a_storage_that_does_not_answer_is_the_machines_fault(postgresql, monkeypatch):
-    monkeypatch.setattr("automl.study.joining.PATIENCE", 1.0)
+    monkeypatch.setattr("automl.study.workers.joining.PATIENCE", 1.0)
     postgresql.stop()
     with pytest.raises(MachineFailed, match="does not answer"):
         join(postgresql.url, "s")

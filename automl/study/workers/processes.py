@@ -13,11 +13,11 @@ from typing import IO
 from automl.data.shared import share
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
-from automl.study.launching import Ending, Launched
 from automl.study.prepare import Prepared
-from automl.study.shares import count_workers, device_of, threads_of
-from automl.study.storage import PASSWORD_VARIABLE
-from automl.study.worker import Order
+from automl.study.storage.opening import PASSWORD_VARIABLE
+from automl.study.workers.launching import Ending, Launched
+from automl.study.workers.shares import count_workers, device_of, threads_of
+from automl.study.workers.worker import Order
 
 
 class Process:
@@ -30,7 +30,7 @@ class Process:
         self.log = str(path)
         with path.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "automl.study.begin", str(folder.path), str(os.getpid())],
+                [sys.executable, "-m", "automl.study.workers.begin", str(folder.path), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,

@@ -23,8 +23,8 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from automl.study.cache import StudyCache
 from automl.study.leases import BEATS, GRACE, RUN, SLOT, SUPERVISOR, Lease
+from automl.study.storage.cache import StudyCache
 
 GONE = -1  # the counter of a worker that is known to have died
 LEFT = -2  # of one that has ended in good order: its climb counts as no attempt

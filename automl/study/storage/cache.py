@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.storages._cached_storage import _CachedStorage, _StudyInfo
 
-from automl.study.database import Database
+from automl.study.storage.database import Database
 
 STANDING = "race_standing"
 """A trial's user attribute that changes whenever it rests: where it stands in the race."""

@@ -12,11 +12,11 @@ from automl.errors import MachineFailed, RunError, SettingsError
 from automl.settings import make_settings
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
-from automl.study.launching import Ending
 from automl.study.prepare import prepare
-from automl.study.ray_actor import RayOrder, find_run
-from automl.study.ray_cluster import Node, Share, connected, share_out
-from automl.study.ray_launcher import PLACING, TELL, RayLauncher, RayWorker, ray_launcher
+from automl.study.workers.launching import Ending
+from automl.study.workers.ray_actor import RayOrder, find_run
+from automl.study.workers.ray_cluster import Node, Share, connected, share_out
+from automl.study.workers.ray_launcher import PLACING, TELL, RayLauncher, RayWorker, ray_launcher
 
 TWO = [Node(8, 0), Node(4, 0)]
 GPUS = [Node(16, 4), Node(16, 4), Node(64, 0)]
@@ -118,7 +118,7 @@ class Placeless(RayWorker):
 
 def test_workers_without_a_place_are_told_of_and_given_up(images, monkeypatch, caplog):
     now = [0.0]
-    monkeypatch.setattr("automl.study.ray_launcher.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("automl.study.workers.ray_launcher.time.monotonic", lambda: now[0])
     launcher = RayLauncher(prepare(make_settings(space="smoke", folds=2, epochs=2), images), URL, 2, Share(1, 0.0))
     launcher.budget = Budget(1)
     running = [Placeless(), Placeless()]

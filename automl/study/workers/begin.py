@@ -1,6 +1,6 @@
 """How a worker process begins: with an eye on its parent, for the imports of PyTorch take seconds.
 
-    python -m automl.study.begin RUN PARENT     with the worker's `Order` as a line of JSON on stdin
+    python -m automl.study.workers.begin RUN PARENT     with the worker's `Order` as a line of JSON on stdin
 
 PARENT is the number of the process that started it. A worker whose parent died in that time would go on to the end of
 its imports before it could see so.
@@ -19,7 +19,7 @@ def main() -> int:
     """Imports and runs the worker (`worker.main`); ends the process at once when the parent dies before it runs."""
     begun = threading.Event()
     threading.Thread(target=_watch, args=(int(sys.argv[2]), begun), daemon=True).start()
-    from automl.study import worker
+    from automl.study.workers import worker
 
     begun.set()  # from here on the worker itself sees the end of its standard input, and gives back what it holds
     return worker.main()

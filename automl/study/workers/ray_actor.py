@@ -47,8 +47,8 @@ class Actor:
 
     def work(self, order: RayOrder) -> dict[str, str]:
         """Takes its share of the search; returns what went wrong: `error` and `message`."""
-        from automl.study.joining import join
-        from automl.study.redaction import scrub
+        from automl.study.storage.redaction import scrub
+        from automl.study.workers.joining import join
 
         run = find_run(order)
         if run is not None:

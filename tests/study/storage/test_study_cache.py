@@ -8,8 +8,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from automl.study.cache import STANDING, StudyCache
-from automl.study.storage import open_storage
+from automl.study.storage.cache import STANDING, StudyCache
+from automl.study.storage.opening import open_storage
 
 
 @pytest.fixture

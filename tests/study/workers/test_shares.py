@@ -13,7 +13,7 @@ from automl.data.arrays import from_arrays
 from automl.errors import SettingsError
 from automl.settings import make_settings
 from automl.study.prepare import prepare
-from automl.study.shares import MAX_WORKERS, count_workers, device_of, threads_of
+from automl.study.workers.shares import MAX_WORKERS, count_workers, device_of, threads_of
 
 ROWS = np.random.default_rng(0).normal(size=(5000, 200)).astype(np.float32)
 

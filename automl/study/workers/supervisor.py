@@ -11,17 +11,17 @@ from optuna.trial import TrialState
 
 from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.study.budget import Budget, Stop
-from automl.study.failures import Failures
+from automl.study.failures import Failures, too_long
 from automl.study.folder import RunFolder
-from automl.study.launching import Launched, Launcher
 from automl.study.leases import BEATS, GRACE, SUPERVISOR, thing_of
-from automl.study.observer import Observer
-from automl.study.overtime import Overtime, too_long
 from automl.study.prepare import Prepared
 from automl.study.records import recall_standing
-from automl.study.shared_leases import SharedLeases
-from automl.study.storage import storage_errors
-from automl.study.worker import fresh_name
+from automl.study.storage.opening import storage_errors
+from automl.study.workers.launching import Launched, Launcher
+from automl.study.workers.observer import Observer
+from automl.study.workers.overtime import Overtime
+from automl.study.workers.shared_leases import SharedLeases
+from automl.study.workers.worker import fresh_name
 
 log = logging.getLogger("automl.workers")
 

@@ -8,31 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import optuna
 from optuna.trial import TrialState
 
-from automl.errors import RunError
 from automl.racing.curves import Curves
+from automl.study.failures import too_long
 from automl.study.folder import RunFolder
 from automl.study.leases import thing_of, trial_of
 from automl.study.prepare import Prepared
-from automl.study.records import recall_standing, remember_result
-from automl.study.shared_leases import SharedLeases
-from automl.training.run import read_curves
+from automl.study.records import recall_standing, remember_result, seconds_so_far, trial_curves
+from automl.study.workers.shared_leases import SharedLeases
 
 SLACK = 3.0  # seconds in which a worker may end its trial by itself
-
-
-def too_long(limit: float) -> str:
-    """The reason of a trial that took longer than `limit` seconds."""
-    return f"longer than --trial-timeout {limit:g}s"
-
-
-def seconds_so_far(trial: optuna.trial.FrozenTrial | optuna.Trial) -> float:
-    """What the trial took on its way to the rungs that it has reached."""
-    return float(trial.user_attrs.get("seconds", 0.0))
 
 
 class Overtime:
@@ -84,11 +72,9 @@ class Overtime:
         trial = self.study.get_trials(deepcopy=False)[number]
         if self.leases.held[thing_of(number)].worker != worker or trial.state.is_finished():
             return
-        checkpoint, settings = self.folder.checkpoint(number), self.prepared.settings
-        curves = Curves(settings.folds, settings.epochs, self.prepared.objective)
-        with suppress(RunError, OSError):  # it has none yet
-            curves = read_curves(checkpoint, self.prepared.objective)
+        settings, objective = self.prepared.settings, self.prepared.objective
+        curves = trial_curves(self.folder, number, objective) or Curves(settings.folds, settings.epochs, objective)
         reason = f"{too_long(self.limit)}: its worker hung and was killed"
         remember_result(optuna.Trial(self.study, trial._trial_id), self.folder, curves, {"reason": reason})
         self.study.tell(number, state=TrialState.FAIL)
-        checkpoint.unlink(missing_ok=True)
+        self.folder.checkpoint(number).unlink(missing_ok=True)

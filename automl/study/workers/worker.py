@@ -1,6 +1,6 @@
 """One worker: a process of its own that takes its share of a search. Started by `study.processes`.
 
-    python -m automl.study.begin RUN PARENT     with the `Order` as a line of JSON on stdin
+    python -m automl.study.workers.begin RUN PARENT     with the `Order` as a line of JSON on stdin
 
 Stdin stays open as long as who started it lives: at its end the worker stops. Stdout is what went wrong, in JSON.
 """
@@ -26,7 +26,6 @@ from automl.data.splits import load_splits
 from automl.errors import AutomlError, MachineFailed, NoTrialSucceeded
 from automl.racing.race import Race
 from automl.study.budget import Budget, Interrupted, Stop
-from automl.study.database import PATIENCE
 from automl.study.folder import RunFolder
 from automl.study.leases import BEATS
 from automl.study.logs import set_up_logging
@@ -34,9 +33,10 @@ from automl.study.prepare import Prepared, prepare
 from automl.study.record import settings_of
 from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
-from automl.study.shared_leases import SharedLeases
-from automl.study.storage import load_study, open_storage, storage_errors
+from automl.study.storage.database import PATIENCE
+from automl.study.storage.opening import load_study, open_storage, storage_errors
 from automl.study.watcher import Watcher
+from automl.study.workers.shared_leases import SharedLeases
 
 LAST_WORDS = 5.0  # seconds for an orderly end, when the parent is dead or the storage is away
 

@@ -10,8 +10,8 @@ from automl.study.changes import Changes
 from automl.study.leases import thing_of
 from automl.study.prepare import Prepared
 from automl.study.records import recall_facts, recall_standing, standing_mark
-from automl.study.shared_leases import SharedLeases
 from automl.study.watcher import Watcher
+from automl.study.workers.shared_leases import SharedLeases
 
 
 class Observer:

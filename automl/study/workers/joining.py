@@ -24,15 +24,15 @@ from automl.settings import Settings, make_settings
 from automl.spaces.parameters import Parameter
 from automl.spaces.space import Space
 from automl.study.budget import Budget, Interrupted
-from automl.study.database import PATIENCE
 from automl.study.folder import RunFolder
 from automl.study.leases import GRACE, RUN
 from automl.study.prepare import Prepared, load_host, prepare
 from automl.study.record import check_unchanged, settings_of, versions
-from automl.study.shared_leases import SharedLeases
-from automl.study.storage import is_server, load_study, open_storage, redact, storage_errors
+from automl.study.storage.database import PATIENCE
+from automl.study.storage.opening import is_server, load_study, open_storage, redact, storage_errors
 from automl.study.watcher import Watcher
-from automl.study.worker import fresh_name, take_part
+from automl.study.workers.shared_leases import SharedLeases
+from automl.study.workers.worker import fresh_name, take_part
 from automl.training.seeds import derive_seed
 
 log = logging.getLogger("automl.worker")

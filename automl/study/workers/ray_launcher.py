@@ -17,12 +17,12 @@ from typing import Any
 from automl.errors import MachineFailed, SettingsError
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
-from automl.study.launching import Ending, Launched
 from automl.study.prepare import Prepared
-from automl.study.ray_actor import Actor, RayOrder
-from automl.study.ray_cluster import Share, connected, list_nodes, share_out
-from automl.study.redaction import scrub
-from automl.study.storage import is_server
+from automl.study.storage.opening import is_server
+from automl.study.storage.redaction import scrub
+from automl.study.workers.launching import Ending, Launched
+from automl.study.workers.ray_actor import Actor, RayOrder
+from automl.study.workers.ray_cluster import Share, connected, list_nodes, share_out
 
 log = logging.getLogger("automl.workers")
 

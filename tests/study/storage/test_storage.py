@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 
 from automl.errors import MachineFailed, RunError, SettingsError
 from automl.racing.objective import Objective
-from automl.study.journal import repair_journal
-from automl.study.storage import create_study, load_study, open_storage, redact
+from automl.study.storage.journal import repair_journal
+from automl.study.storage.opening import create_study, load_study, open_storage, redact
 
 RANDOM = optuna.samplers.RandomSampler(seed=0)
 

@@ -15,12 +15,12 @@ from optuna.study import StudyDirection
 from automl.errors import MachineFailed, RunError, SettingsError
 from automl.racing.objective import Objective
 from automl.study.budget import Interrupted
-from automl.study.cache import StudyCache
-from automl.study.database import open_database, reason_of
-from automl.study.journal import Journal, JournalStudies, repair_journal
 from automl.study.logs import quiet_optuna
-from automl.study.proxy import SCHEME, lost_proxy, open_proxy
-from automl.study.redaction import FORM, check_url, redact, scrub
+from automl.study.storage.cache import StudyCache
+from automl.study.storage.database import open_database, reason_of
+from automl.study.storage.journal import Journal, JournalStudies, repair_journal
+from automl.study.storage.proxy import SCHEME, lost_proxy, open_proxy
+from automl.study.storage.redaction import FORM, check_url, redact, scrub
 
 __all__ = ["redact"]
 

@@ -11,10 +11,10 @@ import pytest
 from optuna.trial import TrialState
 
 from automl.errors import MachineFailed
-from automl.study import database
 from automl.study.budget import Interrupted
-from automl.study.cache import StudyCache
-from automl.study.storage import open_storage, storage_errors
+from automl.study.storage import database
+from automl.study.storage.cache import StudyCache
+from automl.study.storage.opening import open_storage, storage_errors
 
 
 @pytest.fixture
