@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
-import torch
 
 from automl.data.atomic import remove_abandoned
-from automl.data.given import Given, take
+from automl.data.given import Given
 from automl.data.splits import load_splits, save_splits
-from automl.errors import BadInput, RunError, SettingsError
+from automl.errors import BadInput, SettingsError
+from automl.preparing import as_searched, keep, prepare_again, prepare_new
 from automl.results.dashboard import serve
 from automl.results.final import fit_later
 from automl.results.fitting import FINAL_KINDS
@@ -24,10 +23,9 @@ from automl.results.model import load_model, save_model
 from automl.results.replay import Replay, replay_trial
 from automl.run import Run, open_run
 from automl.session import MakeWatcher, go_on, hire
-from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder, fresh_folder
-from automl.study.prepare import Prepared, prepare
-from automl.study.record import check_unchanged, make_record, settings_of
+from automl.study.prepare import Prepared
+from automl.study.record import make_record
 from automl.study.samplers import make_sampler
 from automl.study.storage.opening import (
     PASSWORD_VARIABLE,
@@ -83,7 +81,7 @@ def search(
         NoTrialSucceeded: no trial succeeded.
         MachineFailed: disk or storage failed; `resume` goes on.
     """
-    prepared, given = _prepare_new(data, space, settings)
+    prepared, given = prepare_new(data, space, settings)
     chosen = prepared.settings
     folder = RunFolder(out if out is not None else fresh_folder(prepared.dataset.name))
     storage_url = chosen.storage or os.environ.get(PASSWORD_VARIABLE)
@@ -115,7 +113,7 @@ def _begin(
         record |= make_record(prepared, study_name, redact(storage_url) if storage_url else None)
         folder.create(record if given is None else {**record, "data": {**record["data"], "kept": ""}})
         if given is not None:
-            _keep(given, folder)
+            keep(given, folder)
         save_splits(prepared.splits, folder.splits)
     with folder.lock():
         if not storage_url:
@@ -123,49 +121,6 @@ def _begin(
                 storage = open_storage(None, folder.journal)
                 create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
         return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted, report)
-
-
-def _prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
-    """What a new search stands on, and its data where they came from Python."""
-    if isinstance(data, str | Path):
-        return prepare(make_settings(data=data, space=space, **settings)), None
-    chosen = make_settings(data="", space=space, **settings)
-    given = _take(data, chosen)
-    return prepare(chosen.model_copy(update={"target": given.target}), given.dataset), given
-
-
-def _take(data: Any, settings: Settings) -> Given:
-    if settings.image_size is not None:
-        raise SettingsError("--image-size is for a folder of images only; resize the arrays yourself")
-    return take(data, target=settings.target, groups=settings.groups, task=settings.task)
-
-
-def _keep(given: Given, folder: RunFolder) -> None:
-    """Keeps the data in the run's folder, and notes in `run.yaml` where: nowhere, if they are too large."""
-    record = folder.read_record()
-    path = given.keep(folder.data)
-    record["settings"]["data"] = str(path or "")
-    record["data"]["kept"] = str(path.relative_to(folder.path)) if path else ""
-    folder.write_record(record)
-
-
-def _prepare_again(folder: RunFolder, record: Mapping[str, Any], changes: Mapping[str, Any], data: Any) -> Prepared:
-    """What an earlier search stood on, checked to be the same; `data` are those that it was given and has not kept.
-
-    Raises `RunError` when they are needed, or are others.
-    """
-    settings = settings_of(record, changes)
-    kept = record["data"].get("kept")  # None: the data have a name
-    if kept and (folder.path / kept).is_file():  # also when the folder was moved
-        settings = settings.model_copy(update={"data": str(folder.path / kept)})
-    if data is None and kept == "":
-        raise RunError(
-            f"{folder.path}: the run was begun on data from Python and has not kept them, as they were too large; "
-            "give them again, in Python: automl.resume(RUN, data=...)"
-        )
-    prepared = prepare(settings, None if data is None else _take(data, settings).dataset)
-    check_unchanged(prepared, record)
-    return prepared
 
 
 def resume(
@@ -185,7 +140,7 @@ def resume(
     """
     folder = RunFolder(run)
     record = folder.read_record()
-    prepared = _prepare_again(folder, record, changes, data)
+    prepared = prepare_again(folder, record, changes, data)
     with folder.lock():
         with storage_errors():
             remove_abandoned(folder.path)
@@ -233,7 +188,7 @@ def replay(run: str | Path, trial: int, *, device: str | None = None, data: Any 
     """
     found = open_run(run)
     row = found.trial(trial)
-    return replay_trial(_as_searched(found, device, data), found.folder, row, found.record)
+    return replay_trial(as_searched(found, device, data), found.folder, row, found.record)
 
 
 def fit(
@@ -266,22 +221,13 @@ def fit(
         raise SettingsError(f"--final {kind}: must be {' or '.join(FINAL_KINDS)}")
     if out is not None and Path(out).absolute() == found.folder.model:
         raise BadInput(f"--out {out}: this is the model that was tested; choose another folder")
-    prepared = _as_searched(found, device, data)
+    prepared = as_searched(found, device, data)
     storage = open_storage(storage_url_of(found.record), found.folder.journal)
     study = load_study(storage, found.record["study"], optuna.samplers.RandomSampler())
     model = fit_later(prepared, study, found.folder, found.record, trial, kind)
     place = Path(out) if out is not None else found.path / "models" / f"trial-{model.about['trial']}-{kind}"
     with storage_errors():
         return save_model(model, place)
-
-
-def _as_searched(found: Run, device: str | None, data: Any) -> Prepared:
-    """The ingredients of a run on its splits and in its precision; raises as `_prepare_again` does."""
-    prepared = _prepare_again(found.folder, found.record, {"device": device}, data)
-    precision = getattr(torch, found.record["precision"])
-    if prepared.settings.threads:
-        torch.set_num_threads(prepared.settings.threads)
-    return replace(prepared, splits=load_splits(found.folder.splits), precision=precision)
 
 
 def serve_dashboard(

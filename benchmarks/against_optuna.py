@@ -2,11 +2,12 @@
 
     python benchmarks/against_optuna.py --data digits mnist10k.npz cifar10-6k --minutes 20 --seeds 5 --threads 2
 
-Three ways, each a process of its own on the first `--threads` cores, taken in turn seed by seed:
+Four ways, each a process of its own on the first `--threads` cores, taken in turn seed by seed:
 
     automl    `automl search` with its default space; what `--automl` says is added, e.g. --automl="--workers 2"
     recipe    benchmarks/recipe.py: Optuna's TPE and MedianPruner, folds one after another
-    single    the same on one split; its winner is scored on all folds afterwards, which takes no time off it
+    first     the recipe, begun with the configs that automl's search space begins with
+    single    the recipe on one split; its winner is scored on all folds afterwards, which takes no time off it
 
 Space, networks, folds and test set are the same. Times count from the start of the process. Every run is a line in
 `--out`, so that an interrupted benchmark goes on where it stopped, and `--table` prints what is there. Printed are
@@ -31,7 +32,7 @@ from typing import Any
 import journal
 from machine import heading, measure, table
 
-WAYS = ("automl", "recipe", "single")
+WAYS = ("automl", "recipe", "first", "single")
 Row = dict[str, Any]
 
 
@@ -55,10 +56,10 @@ def run_automl(args: argparse.Namespace, data: str, seed: int) -> Row:
     }  # fmt: skip
 
 
-def run_recipe(args: argparse.Namespace, data: str, seed: int, single: bool) -> Row:
+def run_recipe(args: argparse.Namespace, data: str, seed: int, way: str) -> Row:
     script = Path(__file__).with_name("recipe.py")
     command = [sys.executable, script, data, "--minutes", args.minutes, "--folds", args.folds, "--epochs", args.epochs,
-               "--seed", seed, "--threads", args.threads, *(["--single"] if single else [])]  # fmt: skip
+               "--seed", seed, "--threads", args.threads, *([] if way == "recipe" else [f"--{way}"])]  # fmt: skip
     done = measure([str(part) for part in command], cores=args.threads)
     if done.code:
         raise RuntimeError(done.err)
@@ -116,7 +117,7 @@ def summarise(rows: list[Row]) -> str:
 def compare(by: dict[str, dict[int, Row]], reached: dict[str, dict[int, tuple[float, float]]]) -> list[str]:
     """Sentences on automl against each other way, seed by seed."""
     sentences = []
-    for other in ("recipe", "single"):
+    for other in WAYS[1:]:
         pairs = [
             (mine["test_accuracy"], theirs["test_accuracy"])
             for seed, mine in by["automl"].items()
@@ -169,7 +170,7 @@ def main() -> None:
         found = (
             run_automl(args, row["data"], row["seed"])
             if row["way"] == "automl"
-            else run_recipe(args, row["data"], row["seed"], row["way"] == "single")
+            else run_recipe(args, row["data"], row["seed"], row["way"])
         )
         done[key(row)] = row = {**row, **found, "machine": began}
         with args.out.open("a") as file:

@@ -1,12 +1,14 @@
 """The search that a good PyTorch user writes today: Optuna's TPE and MedianPruner, a DataLoader, a plain loop.
 
-    python benchmarks/recipe.py DATA [--single] [--minutes 20] [--folds 5] [--epochs 20] [--seed 0] [--threads 2]
+    python benchmarks/recipe.py DATA [--single] [--first] [--minutes 20] [--folds 5] [--epochs 20] [--seed 0]
 
 Each trial trains fold after fold and reports the running mean after each of them; with `--single` it trains one split
-and reports each epoch. Search space, networks, folds and test set are automl's own for the same seed, so that what
-differs from `automl search` is the search and the feeding of the data. Favours to this side: images are decoded once
-and kept, networks run channels-last, and fitting and testing the final model take no time off the search. Prints
-JSON: `trials` (seconds since the start, score, fold-epochs so far), `cv`, `test_accuracy`, `test_log_loss`.
+and reports each epoch. With `--first` the configs that automl's search space begins with are queued: what its authors
+know of good configs, and the plain recipe has to find. Search space, networks, folds and test set are automl's own for
+the same seed, so that what differs from `automl search` is the search and the feeding of the data. Favours to this
+side: images are decoded once and kept, networks run channels-last, and fitting and testing the final model take no time
+off the search. Prints JSON: `trials` (seconds since the start, score, fold-epochs so far), `cv`, `test_accuracy`,
+`test_log_loss`.
 """
 
 from __future__ import annotations
@@ -144,6 +146,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--single", action="store_true")
+    parser.add_argument("--first", action="store_true")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20)
@@ -156,6 +159,8 @@ def main():
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=args.seed), pruner=optuna.pruners.MedianPruner()
     )
+    for config in work.prepared.space.first if args.first else ():
+        study.enqueue_trial(dict(config))
     study.optimize(work.objective, timeout=work.deadline - time.monotonic())
 
     done = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]

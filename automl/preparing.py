@@ -1,0 +1,71 @@
+"""What a search stands on: for a new one, and again for one that was begun before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from automl.data.given import Given, take
+from automl.data.splits import load_splits
+from automl.errors import RunError, SettingsError
+from automl.run import Run
+from automl.settings import Settings, make_settings
+from automl.study.folder import RunFolder
+from automl.study.prepare import Prepared, prepare
+from automl.study.record import check_unchanged, settings_of
+
+
+def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
+    """What a new search stands on, and its data where they came from Python."""
+    if isinstance(data, str | Path):
+        return prepare(make_settings(data=data, space=space, **settings)), None
+    chosen = make_settings(data="", space=space, **settings)
+    given = _take(data, chosen)
+    return prepare(chosen.model_copy(update={"target": given.target}), given.dataset), given
+
+
+def _take(data: Any, settings: Settings) -> Given:
+    if settings.image_size is not None:
+        raise SettingsError("--image-size is for a folder of images only; resize the arrays yourself")
+    return take(data, target=settings.target, groups=settings.groups, task=settings.task)
+
+
+def keep(given: Given, folder: RunFolder) -> None:
+    """Keeps the data in the run's folder, and notes in `run.yaml` where: nowhere, if they are too large."""
+    record = folder.read_record()
+    path = given.keep(folder.data)
+    record["settings"]["data"] = str(path or "")
+    record["data"]["kept"] = str(path.relative_to(folder.path)) if path else ""
+    folder.write_record(record)
+
+
+def prepare_again(folder: RunFolder, record: Mapping[str, Any], changes: Mapping[str, Any], data: Any) -> Prepared:
+    """What an earlier search stood on, checked to be the same; `data` are those that it was given and has not kept.
+
+    Raises `RunError` when they are needed, or are others.
+    """
+    settings = settings_of(record, changes)
+    kept = record["data"].get("kept")  # None: the data have a name
+    if kept and (folder.path / kept).is_file():  # also when the folder was moved
+        settings = settings.model_copy(update={"data": str(folder.path / kept)})
+    if data is None and kept == "":
+        raise RunError(
+            f"{folder.path}: the run was begun on data from Python and has not kept them, as they were too large; "
+            "give them again, in Python: automl.resume(RUN, data=...)"
+        )
+    prepared = prepare(settings, None if data is None else _take(data, settings).dataset)
+    check_unchanged(prepared, record)
+    return prepared
+
+
+def as_searched(found: Run, device: str | None, data: Any) -> Prepared:
+    """The ingredients of a run on its splits and in its precision; raises as `prepare_again` does."""
+    prepared = prepare_again(found.folder, found.record, {"device": device}, data)
+    precision = getattr(torch, found.record["precision"])
+    if prepared.settings.threads:
+        torch.set_num_threads(prepared.settings.threads)
+    return replace(prepared, splits=load_splits(found.folder.splits), precision=precision)
