@@ -12,7 +12,7 @@ from automl.racing.race import Race
 from automl.study.forecast import Forecast
 
 FEW = 10  # complete trainings; where the time is good for more, the race finds its way by itself
-FITTING = 0.7  # of the time that is left, at most, for the baseline
+FITTING = 0.85  # of the time that is left, at most, for the baseline
 LUCK = 0.3  # by how much of a loss two configs differ by luck after an epoch: photos, mirrored or not, up to 0.2
 
 

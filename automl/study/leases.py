@@ -9,12 +9,18 @@ GRACE = float(os.environ.get("AUTOML_GRACE", "30"))  # seconds; tests wait for l
 BEATS = 6  # in a grace period
 RUN = ""  # the home of all that see the run's folder
 SUPERVISOR = "supervisor"  # the worker that only watches
+BASELINE = "baseline"  # who has it decides which trial is the baseline
 SLOT = "slot"  # a place that the budget has for a trial; they are numbered
 
 
 def thing_of(trial: int) -> str:
     """What a trial is called among the things that can be claimed."""
     return f"trial {trial}"
+
+
+def straight(trial: int) -> str:
+    """Who claims it sends the trial straight to the top."""
+    return f"straight {trial}"
 
 
 def trial_of(thing: str) -> int | None:

@@ -15,7 +15,7 @@ from automl.study.baseline import all_begun, choose_baseline
 from automl.study.budget import Budget
 from automl.study.changes import Changes
 from automl.study.forecast import Forecast
-from automl.study.leases import Alone, Leases, thing_of
+from automl.study.leases import BASELINE, Alone, Leases, straight, thing_of
 from automl.study.records import recall_race, recall_standing, standing_mark
 from automl.study.storage.opening import storage_errors
 
@@ -119,11 +119,20 @@ class Turns:
         return None if carried is None else Turn(*carried)
 
     def _send_baseline(self) -> None:
-        """Once the space's own configs have begun: one of them may go straight to the top."""
-        if self._first and all_begun(self.race, self._first):
+        """Once the space's own configs have begun: one of them may go straight to the top.
+
+        One worker decides for all, for each has measured other speeds.
+        """
+        sent = [trial for trial in range(self._first) if straight(trial) in self.leases.held]
+        if self._first and not sent and BASELINE not in self.leases.held and all_begun(self.race, self._first):
             chosen = choose_baseline(self.race, self._first, self.forecast, self._left, self.leases.crew)
-            self.race.straight |= set() if chosen is None else {chosen}
-            self._first = 0
+            with storage_errors():
+                mine = self.leases.claim(BASELINE)
+                if mine and chosen is not None and self.leases.claim(straight(chosen)):
+                    sent = [chosen]
+            if self.alone:
+                self._first = 0
+        self.race.straight.update(sent)
 
     @property
     def _left(self) -> float:

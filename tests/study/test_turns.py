@@ -1,0 +1,77 @@
+"""Whose turn it is, agreed on by several workers."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from automl.racing.ladder import make_ladder
+from automl.racing.race import Race, Standing
+from automl.study.budget import Budget
+from automl.study.forecast import Forecast
+from automl.study.leases import Alone, Leases
+from automl.study.records import standing_attribute, write_attributes
+from automl.study.storage.opening import open_storage
+from automl.study.turns import Turn, Turns
+from automl.study.workers.shared_leases import SharedLeases
+
+LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
+FIRST = (("resnet", 1.8), ("lenet", 1.2), ("resnet", 1.7))
+TO_THE_TOP = 44  # fold-epochs
+
+
+@pytest.fixture
+def study(tmp_path) -> optuna.Study:
+    """The three configs that a space begins with wait at the first rung."""
+    study = optuna.create_study(storage=open_storage(None, tmp_path / "journal.log"), study_name="s")
+    for family, score in FIRST:
+        waits = Standing(scores={0: score}, waiting=True, family=family)
+        write_attributes(study.ask(), standing_attribute(waits))
+    return study
+
+
+def turns_of(study: optuna.Study, leases: Leases, seconds: float, timeout: float | None = 100.0) -> Turns:
+    """Those of a worker that took so many seconds for a fold-epoch."""
+    race = Race(LADDER)
+    forecast = Forecast(race)
+    forecast.rates = dict.fromkeys(range(len(FIRST)), seconds)
+    budget = Budget(100, timeout, clock=lambda: 0.0)
+    return Turns(study, race, budget, forecast, leases, len(FIRST))
+
+
+def worker(study: optuna.Study, name: str, seconds: float) -> Turns:
+    leases = SharedLeases(study._storage, "s", name)
+    leases.enter()
+    return turns_of(study, leases, seconds)
+
+
+def test_where_time_is_short_the_first_config_climbs_straight_to_the_top(study):
+    turns = turns_of(study, Alone(), seconds=1.0)
+    assert turns.next() == Turn(0, 1)
+    for rung in range(1, len(LADDER) - 1):
+        turns.race.record(0, rung, 1.8)
+        assert turns.next() == Turn(0, rung + 1)
+    turns.race.record(0, turns.race.top, 1.0)
+    assert turns.next().rung == 1  # one of the others: the race goes on
+
+
+@pytest.mark.parametrize("timeout", [None, 10_000.0])
+def test_where_time_is_not_short_the_race_decides(study, timeout):
+    assert turns_of(study, Alone(), 1.0, timeout).next() == Turn(2, 1)
+
+
+def test_one_worker_decides_for_all_which_trial_goes_straight_to_the_top(study):
+    quick, slow = worker(study, "quick", 1.0), worker(study, "slow", 3.0)
+    assert quick.next() == Turn(0, 1)
+    # By its own measurements nothing fits into the time; what the other has decided counts.
+    slow.next()
+    assert slow.race.straight == quick.race.straight == {0}
+
+
+def test_who_takes_over_from_a_dead_worker_sends_its_baseline_on(study):
+    dead = worker(study, "dead", 1.0)
+    assert dead.next() == Turn(0, 1)
+    dead.leases.leave()
+    heir = worker(study, "heir", 3.0)
+    assert heir.next() == Turn(0, 1)
+    assert heir.race.straight == {0}
