@@ -31,14 +31,24 @@ def choose_baseline(race: Race, first: int, forecast: Forecast, left: float, wor
     standings = [race.standings[trial] for trial in range(first)]
     if any(standing.complete for standing in standings):
         return None
-    by_family: dict[str, int] = {}
+    families: dict[str, list[int]] = {}
     for trial, standing in enumerate(standings):
         if standing.waiting:
-            before = standings[by_family.setdefault(standing.family, trial)].scores[0]
-            if before - standing.scores[0] > LUCK * abs(before):
-                by_family[standing.family] = trial
-    least, most = left * workers / FEW, left * FITTING
-    return next((trial for trial in by_family.values() if least <= forecast.to_the_top(trial) <= most), None)
+            families.setdefault(standing.family, []).append(trial)
+    for trials in families.values():
+        # The first epochs of a process are slow, so that the quickest of them says most.
+        if left * workers / FEW <= min(map(forecast.to_the_top, trials)) <= left * FITTING:
+            return _best_beyond_luck({trial: standings[trial].scores[0] for trial in trials})
+    return None
+
+
+def _best_beyond_luck(scores: dict[int, float]) -> int:
+    """The first trial, or one that is better by more than `LUCK`."""
+    chosen = next(iter(scores))
+    for trial, score in scores.items():
+        if scores[chosen] - score > LUCK * abs(scores[chosen]):
+            chosen = trial
+    return chosen
 
 
 def _on_its_way(race: Race, trial: int) -> bool:

@@ -64,6 +64,13 @@ def test_the_next_architecture_has_its_turn_where_the_first_does_not_fit():
     assert choose_baseline(race, 3, forecast, 2 * TO_THE_TOP, 1) == 2
 
 
+def test_a_first_epoch_that_was_slow_does_not_count_where_another_config_of_the_architecture_was_quicker():
+    race = race_of(("resnet", 1.0), ("lenet", 1.5), ("resnet", 1.1))
+    forecast = Forecast(race)
+    forecast.rates = {0: 10 * RATE, 1: RATE, 2: RATE}
+    assert choose_baseline(race, 3, forecast, 2 * TO_THE_TOP, 1) == 0
+
+
 def test_there_is_none_where_one_of_them_is_complete_or_all_have_failed():
     race = race_of(("resnet", 1.0), ("resnet", 1.1))
     race.leave(1, complete=True)
