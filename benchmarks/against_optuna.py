@@ -106,7 +106,7 @@ def summarise(rows: list[Row]) -> str:
             f"{statistics.mean(row['fold_epochs'] for row in own.values()):.0f}",
             spread([row["cv"] for row in own.values() if row["cv"] is not None]),
             spread([row["test_accuracy"] for row in own.values() if row["test_accuracy"] is not None]),
-            *(f"{value:.0f}" if math.isfinite(value) else "never" for value in times),
+            *("-" if math.isnan(value) else f"{value:.0f}" if math.isfinite(value) else "never" for value in times),
             f"{max(row['peak'] for row in own.values()) / 2**20:.0f}",
         ])  # fmt: skip
     columns = ["way", "seeds", "trials complete", "fold-epochs", "CV log loss", "test accuracy",
