@@ -3,7 +3,8 @@
     python benchmarks/executors.py [--device cuda] [--threads 2] [--rounds 3] [--only lenet resnet20]
 
 First table, per network: the time of an epoch of 5 fused folds over that of 1 fold, and over that of 5 serial folds.
-An epoch is a few steps on random images with a small validation part. Second table: an epoch of the serial executor's
+An epoch is a few steps on random images with a small validation part; on a GPU the fused step may be replayed as a CUDA
+graph, as in a search, and `graph` says whether it was. Second table: an epoch of the serial executor's
 training over that of a loop written by hand for the same network, optimizer, schedule and batch size: over tensors
 that stay on the device normalised, channels-last, bf16 where the hardware has it. Ways are taken in turn, each
 `--rounds` times after a first time that does not count; printed are medians of the rounds' ratios.
@@ -36,11 +37,12 @@ from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 
 FOLDS, CLASSES, VALIDATION = 5, 10, 64
+STEPS = 64  # of an epoch on a GPU
 HORIZON = 1000  # epochs the schedule is laid out for; none gets so far
 
 
 class Case(NamedTuple):
-    """A network, its images (channels, height, width), and its batch and steps per epoch on a CPU; on a GPU 128, 40."""
+    """A network, its images (channels, height, width), and its batch and steps per epoch on a CPU; on a GPU 128, 64."""
 
     name: str
     architecture: str
@@ -115,8 +117,8 @@ def ratio(above: list[float], below: list[float]) -> float:
 
 
 def compare_folds(case: Case, args: argparse.Namespace, device: torch.device, host: PluginHost) -> list[object]:
-    """A row: t(1 fold), t(5 fused) / t(1), fused / serial."""
-    batch, steps = (128, 40) if device.type == "cuda" else (case.batch, case.steps)
+    """A row: t(1 fold), 5 serial / 1, 5 fused / 1, fused / serial, and on a GPU whether the step is a CUDA graph."""
+    batch, steps = (128, STEPS) if device.type == "cuda" else (case.batch, case.steps)
     train = batch * steps
     resident = make_resident(case, train + VALIDATION, device)
     samples = [(np.arange(train), np.arange(train, train + VALIDATION))] * FOLDS
@@ -138,12 +140,14 @@ def compare_folds(case: Case, args: argparse.Namespace, device: torch.device, ho
     shown = [f"{ratio(fused, one):.2f}", f"{ratio(fused, serially):.2f}"]
     if stacked.executor.name == "serial":
         shown = [f"not stacked: {stacked.executor.reason}", ""]
+    if device.type == "cuda":
+        shown.append("yes" if stacked.executor.replays else "no")
     return [case.name, batch, f"{1000 * statistics.median(one) / steps:.1f}", f"{ratio(serially, one):.2f}", *shown]
 
 
 def compare_with_hand(case: Case, args: argparse.Namespace, device: torch.device, host: PluginHost) -> list[object]:
     """A row: milliseconds per step by hand, and the serial executor's time over it."""
-    batch, steps = 128 if device.type == "cuda" else case.batch, 40 if device.type == "cuda" else 3 * case.steps
+    batch, steps = 128 if device.type == "cuda" else case.batch, STEPS if device.type == "cuda" else 3 * case.steps
     resident = make_resident(case, batch * steps, device)
     recipe = make_recipe(case, batch, host)
     precision = choose_precision("auto", device)
@@ -202,9 +206,8 @@ def main() -> None:
     note = f"Matrix products in {precision}; medians of {args.rounds} rounds"
     print(heading(device=args.device, seeds=[0], note=note) + "\n")
     rows = [compare_folds(case, args, device, host) for case in cases]
-    print(
-        table(["network", "batch", "ms per step, 1 fold", "5 serial / 1", "5 fused / 1", "fused / serial"], rows) + "\n"
-    )
+    columns = ["network", "batch", "ms per step, 1 fold", "5 serial / 1", "5 fused / 1", "fused / serial"]
+    print(table(columns + ["graph"] * (device.type == "cuda"), rows) + "\n")
     print("The serial executor against a loop written by hand, training alone:\n")
     rows = [compare_with_hand(case, args, device, host) for case in cases]
     print(table(["network", "batch", "steps", "ms per step, by hand", "serial executor / by hand"], rows))

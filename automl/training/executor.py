@@ -12,6 +12,7 @@ from automl.data.augment import BatchAugmentation
 from automl.data.resident import Resident
 from automl.training import fused, serial
 from automl.training.fold import Fold, build_fold
+from automl.training.fold_dropout import FoldDropout
 from automl.training.losses import Loss
 from automl.training.recipe import FoldSamples, Recipe
 
@@ -53,6 +54,11 @@ class Executor:
     def name(self) -> str:
         """`fused` or `serial`."""
         return "serial" if self.reason else "fused"
+
+    @property
+    def replays(self) -> bool:
+        """Whether the step of every stack at hand is replayed as a CUDA graph."""
+        return bool(self._stacks) and all(stack.graph is not None for stack in self._stacks.values())
 
     def train(self, folds: Sequence[Fold]) -> list[Scores]:
         """(train loss, train metric) of each fold in its next epoch; all have equally many epochs behind them."""
@@ -113,7 +119,7 @@ def why_not_stacked(recipe: Recipe, resident: Resident, loss: Loss, samples: Seq
         for fold, index in zip(alone, indices, strict=True):
             generator = torch.Generator(resident.device)
             generator.manual_seed(fold.step_seed(0))
-            with torch.random.fork_rng(), fused.FoldDropout([generator], fold.layout):
+            with torch.random.fork_rng(), FoldDropout([generator], fold.layout):
                 serial.train_step(fold, resident, loss, torch.float64, index, 0, 1)
         with torch.random.fork_rng():
             fused.Stack(together).step(resident, loss, torch.float64, indices, 0, 1)

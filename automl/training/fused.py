@@ -14,53 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
 
 from automl.data.resident import Resident
 from automl.training.fold import Fold
+from automl.training.fold_dropout import FoldDropout
 from automl.training.losses import Loss, training_loss
 from automl.training.seeds import seed_torch
 from automl.training.serial import autocast, evaluation_batch, train_step
 from automl.training.serial import evaluate as evaluate_alone
-
-DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
-
-
-class FoldDropout(TorchFunctionMode):
-    """Lets dropout inside a vmapped pass draw each fold's mask from that fold's own generator.
-
-    A mask is drawn as torch does on a CPU for images in `layout`, so that a fold drops what it would drop alone.
-    `number` is the fold's number inside the pass, a batched scalar; None outside of one, where there is one generator.
-    """
-
-    def __init__(self, generators: Sequence[torch.Generator], layout: torch.memory_format = torch.contiguous_format):
-        super().__init__()
-        self.generators = generators
-        self.layout = layout
-        self.number: Tensor | None = None
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Takes over dropout; everything else goes its way."""
-        if func in DROPOUTS:
-            return self._drop(func, *args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
-
-    def _drop(
-        self, func: Callable[..., Any], input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-    ) -> Tensor:
-        if not training or p == 0:
-            return input
-        channels = func is not F.dropout  # whole channels [b, c, 1, ...] are dropped
-        shape = (*input.shape[:2], *[1] * (input.ndim - 2)) if channels else tuple(input.shape)
-        layout = self.layout if len(shape) == 4 else torch.contiguous_format
-        empty = [torch.empty(shape, dtype=input.dtype, device=g.device, memory_format=layout) for g in self.generators]
-        masks = torch.stack(
-            [mask.bernoulli_(1 - p, generator=g) for mask, g in zip(empty, self.generators, strict=True)]
-        )
-        masks = masks.div_(1 - p) if p < 1 else masks
-        return input * (masks[0] if self.number is None else masks[self.number])
+from automl.training.step_graph import WORTH, Gradients, StepGraph, recorded
 
 
 class Stack:
@@ -79,7 +41,11 @@ class Stack:
             self.parameters[name].requires_grad_(parameter.requires_grad)
         self.steps = 0
         self._untouched = {name: buffer.clone() for name, buffer in self.buffers.items()}
-        self.numbers = torch.arange(len(folds), device=folds[0].train.device)
+        device = folds[0].train.device
+        self.numbers = torch.arange(len(folds), device=device)
+        self.generators = [torch.Generator(device) for _ in folds]  # of dropout, where augmentation left them
+        self.graph: StepGraph | None = None
+        self._asked_for_graph = False
         norms = [fold.normalisation for fold in folds]
         self.mean, self.std = (torch.stack([getattr(n, name) for n in norms]) for name in ("mean", "std"))
 
@@ -119,44 +85,68 @@ class Stack:
         """One step of every fold on its own samples `indices` [b]; the outputs [folds, b, outputs]."""
         total_step = self.folds[0].epochs * steps + step
         x, y = resident.batch(torch.cat(list(indices)))
-        x, targets, generators = self._augmented(x, y, resident, loss, step)
+        x, targets = self._augmented(x, y, resident, loss, step)
         for fold in self.folds:
             fold.batch_norm_warm_up(total_step)
-        with autocast(resident.device, precision), FoldDropout(generators, self.folds[0].layout) as dropout:
-            output = self.forward(x.reshape(len(self.folds), -1, *x.shape[1:]), dropout)
-        minimised, outputs = self._losses(output, torch.split(targets, len(indices[0])))
-        for parameter in self.parameters.values():
-            parameter.grad = None
-        minimised.backward()  # type: ignore[no-untyped-call]
+        if step == 0 and not self._asked_for_graph and self.may_be_recorded(total_step, steps):
+            self._asked_for_graph = True
+            self.graph = self.record(x, targets, precision)
+        if self.graph is not None and self.graph.fits(x, targets):
+            made = self.graph(x, targets)
+        else:
+            made = self.gradients(x, targets, precision)
         for number, fold in enumerate(self.folds):
             for name, parameter in fold.network.named_parameters():
-                gradient = self.parameters[name].grad
+                gradient = made.parameters[name]
                 parameter.grad = None if gradient is None else gradient[number]
             fold.update(total_step)
         self.steps += 1
-        return torch.stack(outputs).detach().float()
+        return made.outputs
 
-    def _augmented(
-        self, x: Tensor, y: Tensor, resident: Resident, loss: Loss, step: int
-    ) -> tuple[Tensor, Tensor, list[torch.Generator]]:
-        """Samples and targets of all folds after augmentation, and for each fold the generator that goes on from there.
+    def gradients(self, x: Tensor, targets: Tensor, precision: torch.dtype) -> Gradients:
+        """Outputs and gradients for the folds' samples [folds * b, ...] and targets; steps nothing."""
+        count = len(self.folds)
+        with autocast(x.device, precision), FoldDropout(self.generators, self.folds[0].layout) as dropout:
+            output = self.forward(x.reshape(count, -1, *x.shape[1:]), dropout)
+        minimised, outputs = self._losses(output, torch.split(targets, len(x) // count))
+        learning = {name: parameter for name, parameter in self.parameters.items() if parameter.requires_grad}
+        found = torch.autograd.grad(minimised, list(learning.values()), allow_unused=True)
+        # In the memory layout of the parameters, for optimizers' kernels walk both in the order of memory.
+        own = {name: _laid_out(gradient, learning[name]) for name, gradient in zip(learning, found, strict=True)}
+        return Gradients(torch.stack(outputs).detach().float(), {**dict.fromkeys(self.parameters), **own})
+
+    def may_be_recorded(self, step: int, steps: int) -> bool:
+        """Whether step number `step` can be a CUDA graph: it does what all later ones do, and many are to come."""
+        steady = step >= max(fold.batch_norm_warm_up.steps for fold in self.folds)
+        return self.numbers.device.type == "cuda" and steady and steps >= WORTH
+
+    def record(self, x: Tensor, targets: Tensor, precision: torch.dtype) -> StepGraph | None:
+        """The graph of `gradients`; None where it cannot be or does not pay."""
+
+        def compute(x: Tensor, targets: Tensor) -> Gradients:
+            return self.gradients(x, targets, precision)
+
+        return recorded(compute, x, targets, self.generators, list(self.buffers.values()))
+
+    def _augmented(self, x: Tensor, y: Tensor, resident: Resident, loss: Loss, step: int) -> tuple[Tensor, Tensor]:
+        """Samples and targets of all folds after augmentation; the folds' generators go on from there.
 
         Each fold draws with the seed that it has alone; what was drawn is applied to the whole stack at once.
         """
         augmentation = self.folds[0].augmentation  # the folds of a trial have the same
         batch = len(y) // len(self.folds)
-        parts, targets, draws, generators = [], [], [], []
-        for fold, images, own in zip(self.folds, torch.split(x, batch), torch.split(y, batch), strict=True):
+        parts, targets, draws = [], [], []
+        samples = zip(self.folds, self.generators, torch.split(x, batch), torch.split(y, batch), strict=True)
+        for fold, generator, images, own in samples:
             seed_torch(fold.step_seed(step), resident.device)
             parts.append(augmentation.transform(images))
             targets.append(loss.normalise_targets(own, fold.normalisation))
             draws.append(augmentation.draw(parts[-1]))
-            generators.append(_continued(resident.device))
+            generator.set_state(_state(resident.device))
         x = x if augmentation.function is None else torch.cat(parts)
         drawn = {name: torch.cat([each[name] for each in draws]) for name in draws[0]}
         classes = resident.num_outputs if resident.classification else None
-        x, y = augmentation.apply(x, torch.cat(targets), classes, drawn, len(self.folds))
-        return x, y, generators
+        return augmentation.apply(x, torch.cat(targets), classes, drawn, len(self.folds))
 
     def _losses(self, output: Any, targets: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """(the sum of what each fold minimises, the outputs [b, outputs] of each fold)."""
@@ -167,12 +157,16 @@ class Stack:
         return torch.stack([minimised for minimised, _ in pairs]).sum(), [own for _, own in pairs]
 
 
-def _continued(device: torch.device) -> torch.Generator:
-    """A generator that goes on where torch's own stands."""
-    generator = torch.Generator(device)
-    state = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-    generator.set_state(state)
-    return generator
+def _state(device: torch.device) -> Tensor:
+    """Where torch's own generator stands."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """The gradient with the strides of its parameter."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def train_epoch(

@@ -10,6 +10,7 @@ import torch
 
 from automl import Infeasible, architecture
 from automl.racing.curves import Curves
+from automl.training import fused, step_graph
 from automl.training.timing import Timing
 
 
@@ -28,12 +29,44 @@ def test_stacked_folds_show_the_curves_of_folds_alone(name, make_recipe, make_cu
     np.testing.assert_allclose(curves_of(stacked).values, curves_of(alone).values, rtol=0.02, atol=0.02)
 
 
-@pytest.mark.parametrize("stacked", [False, True])
-def test_a_step_never_waits_for_the_device(stacked, make_recipe, make_cuda_run):
+def recording(monkeypatch):
+    """Lets stacks record their step although the epochs here are short, and also where it is no quicker."""
+    original = step_graph.recorded
+    ticks = iter(1 - 0.5**tick for tick in range(1000))
+
+    def recorded(*arguments: Any) -> Any:
+        return original(*arguments, clock=lambda device: next(ticks))
+
+    monkeypatch.setattr(fused, "recorded", recorded)
+    monkeypatch.setattr(fused, "WORTH", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [("mlp", {}), ("lenet", {"dropout": 0.3}), ("resnet", {"dropout": 0.3}), ("densenet", {}), ("googlenet", {})],
+)
+def test_a_step_as_a_cuda_graph_shows_the_curves_of_one_that_is_not(
+    name, config, make_recipe, make_cuda_run, monkeypatch
+):
+    recipe = make_recipe(name, lr=0.01, **config)
+    plain = make_cuda_run(recipe, stacked=True)
+    expected = curves_of(plain, 4)
+    assert not plain.executor.replays
+    recording(monkeypatch)
+    replayed = make_cuda_run(recipe, stacked=True)
+    np.testing.assert_allclose(curves_of(replayed, 4).values, expected.values, rtol=0.02, atol=0.02)
+    assert replayed.executor.replays
+
+
+@pytest.mark.parametrize(("stacked", "graph"), [(False, False), (True, False), (True, True)])
+def test_a_step_never_waits_for_the_device(stacked, graph, make_recipe, make_cuda_run, monkeypatch):
     """From the second batch to the last one; the order of an epoch's samples comes from the CPU at its start."""
+    if graph:
+        recording(monkeypatch)
     run = make_cuda_run(make_recipe("lenet", lr=0.01), stacked=stacked)
-    for _ in run.advance(1, 5):
+    for _ in run.advance(2, 5):
         pass
+    assert run.executor.replays == graph
     ticks, watched = [], []
 
     def tick() -> None:
@@ -51,7 +84,7 @@ def test_a_step_never_waits_for_the_device(stacked, make_recipe, make_cuda_run):
 
     run.loss.score = score
     try:
-        for _ in run.advance(2, 5):  # raises where the device was waited for
+        for _ in run.advance(3, 5):  # raises where the device was waited for
             pass
     finally:
         torch.cuda.set_sync_debug_mode("default")
