@@ -127,7 +127,7 @@ class _Session:
         work = Search(self.prepared, self.study, self.folder, self.budget, self.watcher, self.race, leases)
         if fleet is None:
             work.run()
-        work.prune_waiting()
+        work.telling.prune_waiting()
         return work
 
     def conclude(self, work: Search) -> None:

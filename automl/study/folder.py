@@ -34,6 +34,16 @@ class RunFolder:
         """The checkpoint of a trial: the state of its folds and its curves."""
         return self.checkpoints / f"trial-{trial:05d}.safetensors"
 
+    def part(self, trial: int, fold: int) -> Path:
+        """One fold of a trial, counted from 0, that another worker than the trial's has trained."""
+        return self.checkpoints / f"trial-{trial:05d}-fold-{fold}.safetensors"
+
+    def drop_parts(self, trial: int | None = None) -> None:
+        """Removes the folds of a trial (default: of all) that lie there alone."""
+        number = "*" if trial is None else f"{trial:05d}"
+        for path in self.checkpoints.glob(f"trial-{number}-fold-*.safetensors"):
+            path.unlink(missing_ok=True)
+
     def curves(self, trial: int) -> Path:
         """The curves of an ended trial: an .npz with `curves` [fold, epoch, 4]."""
         return self.artifacts / f"trial-{trial:05d}-curves.npz"

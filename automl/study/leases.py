@@ -11,6 +11,7 @@ RUN = ""  # the home of all that see the run's folder
 SUPERVISOR = "supervisor"  # the worker that only watches
 BASELINE = "baseline"  # who has it decides which trial is the baseline
 SLOT = "slot"  # a place that the budget has for a trial; they are numbered
+GIVEN_BACK = -1  # the rung of a thing that its worker cannot do
 
 
 def thing_of(trial: int) -> str:
@@ -21,6 +22,16 @@ def thing_of(trial: int) -> str:
 def straight(trial: int) -> str:
     """Who claims it sends the trial straight to the top."""
     return f"straight {trial}"
+
+
+def shared(trial: int) -> str:
+    """Who has it has the trial, and lets others train some of its folds."""
+    return f"shared {trial}"
+
+
+def fold_of(trial: int, fold: int) -> str:
+    """One fold of a trial that is `shared`."""
+    return f"fold {trial} {fold}"
 
 
 def trial_of(thing: str) -> int | None:

@@ -17,6 +17,7 @@ from automl.study.changes import Changes
 from automl.study.forecast import Forecast
 from automl.study.leases import BASELINE, Alone, Leases, straight, thing_of
 from automl.study.records import recall_race, recall_standing, standing_mark
+from automl.study.shared_folds import fold_to_help_with
 from automl.study.storage.opening import storage_errors
 
 RETRIES = 2  # of a climb whose worker died, in a row without getting further
@@ -24,12 +25,16 @@ IDLE, IDLE_ELSEWHERE = 0.1, 0.5  # seconds between two looks at what the others 
 
 
 class Turn(NamedTuple):
-    """A climb: the trial, the rung, which attempt it is (from 1), and how many epochs the trial has reported."""
+    """A climb: the trial, the rung, which attempt it is (from 1), and how many epochs the trial has reported.
+
+    `fold`: only this one is to be trained, for the worker that has the trial.
+    """
 
     trial: int
     rung: int
     attempt: int = 1
     reached: int = 0
+    fold: int | None = None
 
     @property
     def poisonous(self) -> bool:
@@ -93,7 +98,10 @@ class Turns:
             self.budget.check()
             if self.alone:
                 return self._choose()
-            turn = self._abandoned() or self._choose()
+            turn = self._abandoned()
+            if turn is None and (helped := fold_to_help_with(self.race, self.leases)) is not None:
+                return Turn(helped[0], self.race.top, fold=helped[1])
+            turn = turn or self._choose()
             if turn is None and not self._busy() and self.race.settled(self._closing, self._fitting()):
                 return None
             if turn is None:

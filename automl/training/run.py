@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +25,7 @@ from automl.training import serial
 from automl.training.checkpoint import load_tree, save_tree
 from automl.training.executor import NOT_ASKED, Executor, Scores, why_not_stacked
 from automl.training.fold import Fold, build_fold
+from automl.training.fold_state import bring_back, state_of
 from automl.training.losses import loss_for
 from automl.training.on_meta import check_on_meta
 from automl.training.recipe import FoldSamples, Recipe
@@ -95,13 +97,26 @@ class TrialRun:
             NonFinite: a loss is NaN or infinite.
             Infeasible: the device's memory does not suffice.
         """
+        self._build_all(folds)
         with self._out_of_memory():
-            while len(self.folds) < folds:
-                self.folds.append(self._build(len(self.folds)))
             for epoch in range(1, epochs + 1):
                 behind = [fold for fold in self.folds[:folds] if fold.epochs < epoch]
                 if behind:
                     yield self._train_epoch(behind)
+
+    def advance_fold(self, number: int, epochs: int) -> Iterator[list[FoldEpoch]]:
+        """As `advance`, of one fold alone."""
+        self._build_all(number + 1)
+        fold = self.folds[number]
+        with self._out_of_memory():
+            while fold.epochs < epochs:
+                yield self._train_epoch([fold])
+
+    def _build_all(self, folds: int) -> None:
+        """Builds those of the first `folds` folds that are not there yet."""
+        with self._out_of_memory():
+            while len(self.folds) < folds:
+                self.folds.append(self._build(len(self.folds)))
 
     @contextmanager
     def _out_of_memory(self) -> Iterator[None]:
@@ -171,40 +186,48 @@ class TrialRun:
 
         Randomness needs no state: it derives from (seed, fold, epoch, step).
         """
-        folds = [
-            {
-                "epochs": fold.epochs,
-                "network": dict(fold.network.state_dict()),
-                "average": fold.average and dict(fold.average.state_dict()),
-                "optimizer": fold.optimizer.state_dict(),
-                "schedule": _plain(fold.schedule.state_dict()),
-            }
-            for fold in self.folds
-        ]
-        tree = {"folds": folds, "curves": torch.from_numpy(curves.values), "seconds": self.seconds, "seed": self.seed}
-        save_tree(tree, path)
+        self._write({"folds": [state_of(fold) for fold in self.folds], "curves": torch.from_numpy(curves.values)}, path)
+
+    def _write(self, tree: dict[str, Any], path: Path) -> None:
+        save_tree({**tree, "seconds": self.seconds, "seed": self.seed}, path)
 
     def restore(self, path: Path) -> Curves:
         """Brings back the state that `save` wrote; returns the curves.
 
         Raises `RunError` when the file is damaged or another trial's, and `Infeasible` as `advance` does.
         """
+        with self._reading(path) as tree:
+            self.folds = []
+            self._build_all(len(tree["folds"]))
+            for fold, state in zip(self.folds, tree["folds"], strict=True):
+                bring_back(fold, state)
+            self.seconds = tree["seconds"]
+            return Curves.of(tree["curves"].numpy(), self.objective)
+
+    def save_fold(self, number: int, path: Path, curves: Curves) -> None:
+        """Writes the state of one fold, and its curves, for `join_fold` of the same trial in another process."""
+        values = torch.from_numpy(curves.values[number])
+        self._write({"fold": number, "state": state_of(self.folds[number]), "curves": values}, path)
+
+    def join_fold(self, number: int, path: Path) -> list[FoldEpoch]:
+        """Brings in a fold that `save_fold` wrote; returns what it showed, epoch by epoch. Raises as `restore`."""
+        with self._reading(path) as tree:
+            if tree["fold"] != number:
+                raise RunError(f"{path}: this is fold {tree['fold']} of its trial")
+            self._build_all(number + 1)
+            bring_back(self.folds[number], tree["state"])
+            self.seconds += tree["seconds"]
+            shown = tree["curves"].numpy()[: self.folds[number].epochs]
+            return [FoldEpoch(number, epoch, *map(float, values)) for epoch, values in enumerate(shown, 1)]
+
+    @contextmanager
+    def _reading(self, path: Path) -> Iterator[dict[str, Any]]:
+        """What the file holds; what does not fit this trial is a `RunError`."""
         tree = load_tree(path)
         try:
             if tree["seed"] != self.seed:
                 raise RunError(f"{path}: this checkpoint belongs to another trial")
-            with self._out_of_memory():
-                self.folds = [self._build(number) for number in range(len(tree["folds"]))]
-            for fold, state in zip(self.folds, tree["folds"], strict=True):
-                fold.epochs = state["epochs"]
-                fold.network.load_state_dict(state["network"])
-                if fold.average is not None:
-                    fold.average.load_state_dict(state["average"])
-                fold.optimizer.load_state_dict(state["optimizer"])
-                _match_layout(fold.optimizer)
-                fold.schedule.load_state_dict(state["schedule"])
-            self.seconds = tree["seconds"]
-            return Curves.of(tree["curves"].numpy(), self.objective)
+            yield tree
         except (LookupError, ValueError, RuntimeError, AttributeError, TypeError) as error:
             raise RunError(f"{path}: this checkpoint does not fit its trial ({error})") from error
 
@@ -215,21 +238,3 @@ def read_curves(path: Path, objective: Objective) -> Curves:
         return Curves.of(load_tree(path, only="curves")["curves"].numpy(), objective)
     except AttributeError as error:
         raise RunError(f"{path}: this checkpoint has no curves") from error
-
-
-def _match_layout(optimizer: torch.optim.Optimizer) -> None:
-    """Gives momenta the memory layout of their parameters: fused kernels walk both in the order of memory.
-
-    A checkpoint holds everything contiguous; beside channels-last weights a contiguous momentum would be scrambled.
-    """
-    for parameter, state in optimizer.state.items():
-        for key, value in state.items():
-            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-
-
-def _plain(state: dict[str, object]) -> dict[str, object]:
-    """A schedule's state without what the schedule makes again itself (bound methods, the optimizer)."""
-    return {
-        k: v for k, v in state.items() if v is None or isinstance(v, bool | int | float | str | list | tuple | dict)
-    }

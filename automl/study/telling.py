@@ -1,0 +1,165 @@
+"""What a trial has come to: told to Optuna, and written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import torch
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.failpoints import passing
+from automl.racing.climb import Outcome
+from automl.racing.curves import Curves
+from automl.racing.race import Race
+from automl.study.failures import Failures
+from automl.study.folder import RunFolder
+from automl.study.leases import RUN, LeaseLost, Leases, thing_of
+from automl.study.prepare import Prepared
+from automl.study.records import (
+    describe,
+    received_curves,
+    remember_result,
+    send_curves,
+    standing_attribute,
+    trial_curves,
+    write_attributes,
+)
+from automl.study.storage.opening import storage_errors
+from automl.study.watcher import Watcher
+from automl.training.executor import NOT_ASKED
+from automl.training.run import TrialRun
+
+
+class Telling:
+    """Tells Optuna and the watcher how trials rest and end; arguments as those of `Search`."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        study: optuna.Study,
+        folder: RunFolder,
+        watcher: Watcher,
+        race: Race,
+        leases: Leases,
+    ):
+        self.prepared = prepared
+        self.study = study
+        self.folder = folder
+        self.watcher = watcher
+        self.race = race
+        self.leases = leases
+        self.stopped: dict[int, Curves] = {}  # the curves of a climb that was stopped in its midst
+        self.failures = Failures()
+
+    def check_lease(self, number: int) -> None:
+        """Raises `LeaseLost` where another worker has taken the trial over."""
+        with storage_errors():
+            if not self.leases.holds(thing_of(number)):
+                raise LeaseLost
+
+    def waits(self, trial: optuna.Trial, run: TrialRun, curves: Curves) -> None:
+        """The trial has reached its rung, and its checkpoint is written."""
+        standing = self.race.standings[trial.number]
+        with storage_errors():
+            if self.leases.home != RUN:
+                send_curves(trial, curves)
+            # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
+            write_attributes(trial, {**_costs(run, curves), **standing_attribute(standing, curves)})
+        self.watcher.waiting(trial.number, self.race, describe(curves))
+
+    def end(
+        self,
+        trial: optuna.Trial,
+        run: TrialRun | None,
+        curves: Curves,
+        state: TrialState,
+        reason: str,
+        detail: str = "",
+        outcome: Outcome | None = None,
+    ) -> None:
+        """Tells Optuna how a trial ended and writes down what it came to; raises `LeaseLost` if others have it."""
+        self.check_lease(trial.number)
+        facts: dict[str, Any] = {"reason": reason}
+        if detail:
+            facts["detail"] = detail
+        if run is not None:
+            facts |= _costs(run, curves)
+        with storage_errors():
+            if outcome is not None and outcome.verdict:
+                verdict = outcome.verdict
+                facts |= {
+                    "overfitting_epoch": verdict.epoch,
+                    "overfitting_gap": verdict.gap,
+                    "overfitting_train_loss": verdict.train_loss,
+                    "overfitting_validation_loss": verdict.validation_loss,
+                }
+                if state == TrialState.PRUNED:
+                    # A trial pruned late would otherwise rank as a good one.
+                    trial.set_constraint("overfitting", verdict.gap)
+            # Its scores still count at their rungs, also after a restart.
+            standing = standing_attribute(self.race.standings[trial.number])
+            remember_result(trial, self.folder, curves, {**standing, **facts})
+            if self.leases.home != RUN and curves.fold_epochs:
+                send_curves(trial, curves)
+            value = curves.objective.value(outcome.score) if state == TrialState.COMPLETE and outcome else None
+            passing("tell")
+            if self.frozen(trial.number).state.is_finished():
+                raise LeaseLost
+            told = self.study.tell(trial.number, value, state=state)
+        passing("told")
+        if state != TrialState.COMPLETE:
+            self.race.leave(trial.number)
+            self.folder.checkpoint(trial.number).unlink(missing_ok=True)
+        self.folder.drop_parts(trial.number)
+        self.stopped.pop(trial.number, None)
+        self.watcher.ended(told, self.race)
+        if state == TrialState.FAIL:
+            self.failures.add(reason)
+        else:
+            self.failures.clear()
+
+    def prune_waiting(self) -> None:
+        """Tells Optuna that the trials which still race were outpaced: at the end, when nobody searches any more."""
+        with storage_errors():
+            unfinished = [t for t in self.study.get_trials(deepcopy=False) if not t.state.is_finished()]
+        for frozen in unfinished:
+            curves = self.stopped.get(frozen.number) or self._known_curves(frozen)
+            with storage_errors():  # from here on, what a worker comes with that was taken for dead is dropped
+                self.leases.claim(thing_of(frozen.number), self.race.top)
+            trial = optuna.Trial(self.study, frozen._trial_id)
+            self.end(trial, None, curves, TrialState.PRUNED, "outpaced")
+        self.folder.drop_parts()
+
+    def _known_curves(self, trial: FrozenTrial) -> Curves:
+        objective = self.prepared.objective
+        saved = trial_curves(self.folder, trial.number, objective)
+        return saved or received_curves(trial, objective) or self.no_curves()
+
+    def no_curves(self) -> Curves:
+        """The curves of a trial that was never trained."""
+        settings = self.prepared.settings
+        return Curves(settings.folds, settings.epochs, self.prepared.objective)
+
+    def frozen(self, number: int) -> FrozenTrial:
+        """The trial as the storage has it."""
+        with storage_errors():
+            return self.study._storage.get_trial(self.trial_id(number))
+
+    def trial_id(self, number: int) -> int:
+        """The storage's own number of the trial."""
+        return self.study._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+
+
+def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
+    costs = {
+        "parameters": run.parameters,
+        "seconds": run.seconds,
+        "fold_epochs": curves.fold_epochs,
+        "peak_memory": run.peak_memory,
+        "executor": run.executor.name,
+        "threads": torch.get_num_threads(),
+    }
+    if run.executor.reason not in ("", NOT_ASKED):
+        costs["executor_reason"] = run.executor.reason
+    return costs

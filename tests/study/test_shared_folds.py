@@ -1,0 +1,280 @@
+"""The folds of one trial, shared out among workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from automl.racing.race import Race
+from automl.settings import make_settings
+from automl.study.budget import Budget, Interrupted
+from automl.study.folder import RunFolder
+from automl.study.leases import GIVEN_BACK, fold_of, shared, thing_of
+from automl.study.prepare import prepare
+from automl.study.records import load_curves
+from automl.study.search import Search
+from automl.study.shared_folds import fold_to_help_with
+from automl.study.storage.opening import open_storage
+from automl.study.turns import Turn
+from automl.study.watcher import Watcher
+from automl.study.workers.shared_leases import SharedLeases
+from automl.training.run import TrialRun
+
+TOP = 2  # of the ladder 1x1 2x2 3x4
+
+
+class Crew:
+    """Workers that search one study, all in this process; `worker(name)` is one of them."""
+
+    def __init__(self, folder: Path, images: Any):
+        settings = make_settings(
+            device="cpu", precision="fp32", space="smoke", folds=4, epochs=3, ladder="1x1,2x2,3x4", seed=3,
+        )  # fmt: skip
+        self.prepared = prepare(settings, images)
+        self.folder = RunFolder(folder)
+        self.folder.create({})
+        storage = open_storage(None, self.folder.journal)
+        self.study = optuna.create_study(storage=storage, study_name="s", sampler=optuna.samplers.RandomSampler(3))
+        self.interrupted = False
+
+    def worker(self, name: str, home: str = "") -> Search:
+        leases = SharedLeases(self.study._storage, "s", name, home=home)
+        leases.enter()
+        budget = Budget(1, None, lambda: self.interrupted)
+        race = Race(self.prepared.ladder)
+        return Search(self.prepared, self.study, self.folder, budget, Watcher(), race, leases)
+
+    def begin(self, worker: Search) -> None:
+        """The worker asks for a trial and takes it to the rung below the top; it is to go straight on."""
+        for rung in range(TOP):
+            turn = worker.turns.next()
+            assert turn is not None
+            assert turn[:2] == (0, rung)
+            worker._climb(turn)
+            worker.race.straight.add(0)
+
+    @property
+    def curves(self) -> Any:
+        found = load_curves(self.folder, 0, self.prepared.objective)
+        assert found is not None
+        return found.values
+
+    @property
+    def trial(self) -> Any:
+        return self.study.get_trials()[0]
+
+
+@pytest.fixture
+def crew(tmp_path: Path, images: Any) -> Crew:
+    return Crew(tmp_path / "run", images)
+
+
+@pytest.fixture
+def alone(tmp_path: Path, images: Any) -> Crew:
+    """The same search by one worker that nobody helps, at its end."""
+    crew = Crew(tmp_path / "alone", images)
+    worker = crew.worker("only")
+    crew.begin(worker)
+    worker._climb(worker.turns.next())
+    assert crew.trial.state == TrialState.COMPLETE
+    return crew
+
+
+def take(worker: Search) -> Turn:
+    """The worker has the trial, and is about to climb to the top."""
+    turn = worker.turns.next()
+    assert turn == Turn(0, TOP)
+    return turn
+
+
+def offer(worker: Search) -> None:
+    worker.leases.claim(shared(0))
+
+
+def sees(worker: Search) -> Search:
+    """A worker that has read what the others do, and knows which trial goes straight to the top."""
+    worker.race.straight.add(0)
+    worker.turns._read()
+    return worker
+
+
+def same(ours: Crew, theirs: Crew) -> bool:
+    """Whether two searches show the same trial, to the bit."""
+    scores = ours.trial.value == theirs.trial.value
+    return scores and np.array_equal(ours.curves, theirs.curves, equal_nan=True)
+
+
+def weights(crew: Crew) -> list[Any]:
+    run = crew.prepared.trial_run(crew.prepared.space.suggest(crew.trial), 0, crew.prepared.resident(), stacked=False)
+    run.restore(crew.folder.checkpoint(0))
+    return [value for fold in run.folds for value in fold.network.state_dict().values()]
+
+
+def test_a_trial_whose_folds_were_shared_out_is_the_trial_that_one_worker_trains(
+    crew: Crew, alone: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, helper = crew.worker("owner"), crew.worker("helper")
+    crew.begin(owner)
+    turn = take(owner)
+    offer(owner)
+    for fold in (3, 2):
+        helped = sees(helper).turns.next()
+        assert helped == Turn(0, TOP, fold=fold)
+        helper._climb(helped)
+    trained, advance_fold = [], TrialRun.advance_fold
+
+    def noted(run: TrialRun, fold: int, epochs: int) -> Any:
+        trained.append(fold)
+        return advance_fold(run, fold, epochs)
+
+    monkeypatch.setattr(TrialRun, "advance_fold", noted)
+    owner._climb(turn)
+    assert trained == [0, 1]
+    assert crew.trial.state == TrialState.COMPLETE
+    assert same(crew, alone)
+    assert all(a.equal(b) for a, b in zip(weights(crew), weights(alone), strict=True))
+    assert crew.trial.user_attrs["fold_epochs"] == alone.trial.user_attrs["fold_epochs"] == 12
+    assert not list(crew.folder.checkpoints.glob("*fold*"))
+
+
+def test_who_has_the_trial_trains_all_folds_that_nobody_takes(crew: Crew, alone: Crew) -> None:
+    owner = crew.worker("owner")
+    crew.begin(owner)
+    crew.worker("busy")
+    owner.turns._read()
+    owner._climb(take(owner))
+    assert same(crew, alone)
+
+
+@pytest.mark.parametrize("how", ["died", "gave it back", "left a damaged file"])
+def test_a_fold_that_a_helper_does_not_bring_is_trained_by_who_has_the_trial(
+    how: str, crew: Crew, alone: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    owner, helper = crew.worker("owner"), crew.worker("helper")
+    crew.begin(owner)
+    turn = take(owner)
+    offer(owner)
+    assert sees(helper).turns.next() == Turn(0, TOP, fold=3)
+    if how == "died":
+        owner.leases.bury("helper")  # type: ignore[attr-defined]
+    elif how == "gave it back":
+        helper.leases.claim(fold_of(0, 3), GIVEN_BACK)
+    else:
+        crew.folder.part(0, 3).write_bytes(b"no checkpoint")
+    crew.worker("third")  # so that there is still somebody to share with
+    owner._climb(turn)
+    assert same(crew, alone)
+    assert ("fold 4 of trial 0 is trained again" in caplog.text) == (how == "left a damaged file")
+
+
+def test_a_helper_that_cannot_train_the_fold_gives_it_back(
+    crew: Crew, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, helper = crew.worker("owner"), crew.worker("helper")
+    crew.begin(owner)
+    take(owner)
+    offer(owner)
+    turn = sees(helper).turns.next()
+
+    def fails(*arguments: Any) -> None:
+        raise RuntimeError("no memory here")
+
+    monkeypatch.setattr(TrialRun, "advance_fold", fails)
+    helper._climb(turn)
+    assert helper.leases.held[fold_of(0, 3)].rung == GIVEN_BACK
+    assert "no memory here" in caplog.text
+    assert crew.trial.state == TrialState.RUNNING
+
+
+def test_a_helper_stops_when_the_trial_is_over(crew: Crew) -> None:
+    owner, helper = crew.worker("owner"), crew.worker("helper")
+    crew.begin(owner)
+    take(owner)
+    offer(owner)
+    turn = sees(helper).turns.next()
+    crew.study.tell(0, state=TrialState.FAIL)
+    helper._climb(turn)
+    assert not crew.folder.part(0, 3).exists()
+
+
+def test_who_waits_for_a_fold_can_be_stopped(crew: Crew) -> None:
+    owner, helper = crew.worker("owner"), crew.worker("helper")
+    crew.begin(owner)
+    turn = take(owner)
+    offer(owner)
+    assert sees(helper).turns.next() == Turn(0, TOP, fold=3)
+    epoch, seen = owner.watcher.epoch, []
+
+    def count(*arguments: Any) -> None:
+        seen.append(epoch(*arguments))
+        crew.interrupted = len(seen) == 5  # folds 1 and 2 by one epoch, fold 3 by three: now it waits for fold 4
+
+    owner.watcher.epoch = count  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        owner._climb(turn)
+
+
+class TestWhomToHelp:
+    @pytest.fixture
+    def begun(self, crew: Crew) -> tuple[Search, Search]:
+        owner, helper = crew.worker("owner"), crew.worker("helper")
+        crew.begin(owner)
+        take(owner)
+        return owner, helper
+
+    def choice(self, helper: Search) -> tuple[int, int] | None:
+        return fold_to_help_with(sees(helper).race, helper.leases)
+
+    def test_folds_are_taken_from_the_last_on_until_those_that_a_lower_rung_has_begun(self, begun: Any) -> None:
+        owner, helper = begun
+        offer(owner)
+        assert [self.choice(helper) for _ in range(3)] == [(0, 3), (0, 2), None]
+
+    def test_nobody_helps_a_trial_that_is_not_shared(self, begun: Any) -> None:
+        assert self.choice(begun[1]) is None
+
+    def test_nobody_helps_a_trial_that_has_to_earn_its_rungs(self, begun: Any) -> None:
+        owner, helper = begun
+        offer(owner)
+        helper.turns._read()
+        assert fold_to_help_with(helper.race, helper.leases) is None
+
+    def test_nobody_helps_at_another_home(self, begun: Any, crew: Crew) -> None:
+        owner, _ = begun
+        offer(owner)
+        assert self.choice(crew.worker("elsewhere", home="elsewhere")) is None
+
+    def test_nobody_helps_a_worker_that_is_dead(self, begun: Any) -> None:
+        owner, helper = begun
+        offer(owner)
+        helper.leases.bury("owner")
+        assert self.choice(helper) is None
+
+    def test_nobody_helps_who_has_taken_the_trial_over_and_does_not_share_it(self, begun: Any, crew: Crew) -> None:
+        owner, helper = begun
+        offer(owner)
+        heir = crew.worker("heir")
+        heir.leases.sync()
+        heir.leases.claim(thing_of(0), TOP)
+        assert self.choice(helper) is None
+
+
+@pytest.mark.parametrize(("others", "stacked", "straight"), [(0, False, True), (1, True, True), (1, False, False)])
+def test_folds_are_shared_only_where_others_wait_and_folds_are_not_stacked(
+    others: int, stacked: bool, straight: bool, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = crew.worker("owner")
+    crew.begin(owner)
+    for _ in range(others):
+        crew.worker("other")
+    owner.turns._read()
+    if not straight:
+        owner.race.straight.clear()
+    monkeypatch.setattr(type(crew.prepared), "stacked", stacked)
+    run: Any = object()
+    assert owner._shared(0, TOP, run) is run
