@@ -35,9 +35,9 @@ def fold_of(trial: int, fold: int) -> str:
 
 
 def trial_of(thing: str) -> int | None:
-    """The trial that a thing stands for; None for another thing."""
-    kind, _, number = thing.partition(" ")
-    return int(number) if kind == "trial" else None
+    """The trial that who has the thing is training, or a fold of it; None for another thing."""
+    kind, *numbers = thing.split(" ")
+    return int(numbers[0]) if kind in ("trial", "fold") else None
 
 
 class LeaseLost(Exception):

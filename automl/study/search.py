@@ -226,7 +226,7 @@ class Search:
             self._tick()
             self.telling.check_lease(number)
 
-        return SharedFolds(run, number, self.folder, self.leases, tick)
+        return SharedFolds(run, number, rung, self.folder, self.leases, tick)
 
     def _report(self, trial: optuna.Trial, curves: Curves, results: list[FoldEpoch]) -> None:
         """Reports the fold mean of the score at this epoch, once: Optuna keeps the first report of a step."""

@@ -31,19 +31,23 @@ class SharedFolds:
     Args:
         run: trains the folds that this worker takes, and holds all of them in the end.
         trial: its number; this worker has its lease.
+        rung: to which it climbs.
         folder: where helpers leave their folds.
         leases: the agreement on who has which fold.
         tick: called while it waits; may raise to stop.
     """
 
-    def __init__(self, run: TrialRun, trial: int, folder: RunFolder, leases: Leases, tick: Callable[[], None]):
+    def __init__(
+        self, run: TrialRun, trial: int, rung: int, folder: RunFolder, leases: Leases, tick: Callable[[], None]
+    ):
         self.run = run
         self.trial = trial
+        self.rung = rung
         self.folder = folder
         self.leases = leases
         self.tick = tick
         with storage_errors():
-            leases.claim(shared(trial))
+            leases.claim(shared(trial), rung)
 
     def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
         """Brings the first `folds` folds to `epochs` epochs, one after the other; yields each one's epochs.
@@ -72,7 +76,7 @@ class SharedFolds:
                 return True
             lease = self.leases.held.get(thing)
             free = lease is None or lease.rung == GIVEN_BACK or self.leases.is_dead(lease.worker)
-            return free and self.leases.claim(thing)
+            return free and self.leases.claim(thing, self.rung)
 
     def _join(self, fold: int) -> Iterator[list[FoldEpoch]]:
         """What a helper has left."""
@@ -83,7 +87,7 @@ class SharedFolds:
             log.warning("fold %d of trial %d is trained again: %s", fold + 1, self.trial, error)
             path.unlink(missing_ok=True)
             with storage_errors():
-                self.leases.claim(fold_of(self.trial, fold))
+                self.leases.claim(fold_of(self.trial, fold), self.rung)
             return
         yield from ([epoch] for epoch in shown)
 
@@ -104,7 +108,7 @@ def fold_to_help_with(race: Race, leases: Leases) -> tuple[int, int] | None:
             thing = fold_of(trial, fold)
             if thing not in leases.held and not leases.holds(thing_of(trial)) and not leases.is_dead(lease.worker):
                 with storage_errors():
-                    if leases.claim(thing):
+                    if leases.claim(thing, race.top):
                         return trial, fold
     return None
 

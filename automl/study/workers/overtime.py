@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from automl.racing.curves import Curves
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
-from automl.study.leases import thing_of, trial_of
+from automl.study.leases import GIVEN_BACK, thing_of, trial_of
 from automl.study.prepare import Prepared
 from automl.study.records import recall_standing, remember_result, seconds_so_far, trial_curves
 from automl.study.workers.shared_leases import SharedLeases
@@ -52,10 +52,10 @@ class Overtime:
         self._since: dict[tuple[str, int], float] = {}
 
     def hangs_in(self, worker: str) -> int | None:
-        """The trial in which the worker has been for too long, or None."""
+        """The trial in which the worker has been for too long, or in a fold of it; None: in none."""
         thing, version = self.leases.newest.get(worker, ("", 0))
         number = trial_of(thing)
-        if number is None:
+        if number is None or self.leases.held[thing].rung == GIVEN_BACK:
             return None
         since = self._since.setdefault((thing, version), self._clock())
         trial = self.study.get_trials(deepcopy=False)[number]

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from automl.settings import make_settings
 from automl.study.folder import RunFolder
+from automl.study.leases import GIVEN_BACK
 from automl.study.prepare import prepare
 from automl.study.records import STANDING
 from automl.study.workers.overtime import SLACK, Overtime
@@ -97,3 +98,17 @@ def test_a_hung_trial_fails_with_its_reason(watched):
     failed = trial.study.trials[0]
     assert failed.state == TrialState.FAIL
     assert failed.user_attrs["reason"] == "longer than --trial-timeout 60s: its worker hung and was killed"
+
+
+def test_a_worker_that_hangs_in_a_fold_is_found_and_the_trial_stays_with_who_has_it(watched):
+    overtime, trial, a, b, at = watched
+    a.claim("trial 0")
+    b.sync()
+    b.claim("fold 0 1")
+    assert at(0, "b") is None
+    assert at(61 + SLACK, "b") == 0
+    overtime.fail("b", 0)
+    assert trial.study.trials[0].state == TrialState.RUNNING
+    b.claim("fold 0 1", GIVEN_BACK)
+    assert at(70, "b") is None
+    assert at(900, "b") is None
