@@ -59,7 +59,7 @@ class Race:
         self.eta = eta
         self.finalists = finalists
         self.standings: dict[int, Standing] = {}  # their scores and families are changed by the methods below alone
-        self.straight: set[int] = set()  # trials that climb to the top without having to earn it
+        self.straight: set[int] = set()  # trials that climb to the top at once, without having to earn it
         self._boards = [Board() for _ in ladder]
 
     @property
@@ -126,7 +126,7 @@ class Race:
     def _send(self, trial: int) -> tuple[int, int]:
         self.standings[trial].waiting = False
         self.standings[trial].climbing = True
-        return trial, self.standings[trial].rung + 1
+        return trial, self.top if trial in self.straight else self.standings[trial].rung + 1
 
     def record(self, trial: int, rung: int, score: float) -> None:
         """The trial has reached the rung with this score; it waits there, or is complete at the top."""

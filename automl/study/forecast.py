@@ -73,8 +73,7 @@ class Forecast:
         Only those count that get there in the seconds `left`; `workers` share them out. One that the race has chosen
         shall get there even when it takes half of the timeout, the others within a smaller share.
         """
-        straight = {trial for trial in self.race.straight if self.race.standings[trial].climbing}
-        missing = max(0, self.race.finalists - len(self._arriving() | straight))
+        missing = max(0, self.race.finalists - len(self._arriving()))
         seconds = [MARGIN * self.to_the_top(trial) for trial in self.in_time(left)[:missing]]
         seconds = seconds[: math.ceil(missing / workers)]
         if timeout is None or not seconds:
@@ -98,8 +97,12 @@ class Forecast:
 
     def _arriving(self) -> set[int]:
         """Trials that are complete, or on their way to the top rung."""
-        last = self.race.top - 1
-        return {trial for trial, s in self.race.standings.items() if s.complete or (s.climbing and s.rung == last)}
+        last, straight = self.race.top - 1, self.race.straight
+        return {
+            trial
+            for trial, s in self.race.standings.items()
+            if s.complete or (s.climbing and (s.rung == last or trial in straight))
+        }
 
     def _candidates(self) -> list[int]:
         """Trials that may win, the best first: those higher up, then those with the better score."""

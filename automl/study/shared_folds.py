@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 
 from automl.errors import RunError
 from automl.racing.curves import FoldEpoch
-from automl.racing.ladder import Ladder
 from automl.racing.race import Race
 from automl.study.folder import RunFolder
 from automl.study.leases import GIVEN_BACK, Leases, fold_of, shared, thing_of
@@ -95,7 +94,7 @@ class SharedFolds:
 def fold_to_help_with(race: Race, leases: Leases) -> tuple[int, int] | None:
     """A fold of another worker's trial that is this one's from now on: (trial, fold), or None.
 
-    Only folds that no lower rung has begun, from the last on. Who has the trial must live, and at this worker's home,
+    Only folds that no rung has begun yet, from the last on. Who has the trial must live, and at this worker's home,
     where it finds the result.
     """
     for trial in sorted(race.straight):
@@ -104,16 +103,11 @@ def fold_to_help_with(race: Race, leases: Leases) -> tuple[int, int] | None:
             continue
         if (sharing.worker, lease.rung, lease.home) != (lease.worker, race.top, leases.home):
             continue
-        for fold in _untouched(race.ladder):
+        begun = race.ladder[race.standings[trial].rung].folds
+        for fold in range(race.ladder[race.top].folds - 1, begun - 1, -1):
             thing = fold_of(trial, fold)
             if thing not in leases.held and not leases.holds(thing_of(trial)) and not leases.is_dead(lease.worker):
                 with storage_errors():
                     if leases.claim(thing, race.top):
                         return trial, fold
     return None
-
-
-def _untouched(ladder: Ladder) -> list[int]:
-    """The folds that only the top rung trains, the last first."""
-    below = ladder[-2].folds if len(ladder) > 1 else 1
-    return list(range(ladder[-1].folds - 1, below - 1, -1))

@@ -50,13 +50,11 @@ class Crew:
         return Search(self.prepared, self.study, self.folder, budget, Watcher(), race, leases)
 
     def begin(self, worker: Search) -> None:
-        """The worker asks for a trial and takes it to the rung below the top; it is to go straight on."""
-        for rung in range(TOP):
-            turn = worker.turns.next()
-            assert turn is not None
-            assert turn[:2] == (0, rung)
-            worker._climb(turn)
-            worker.race.straight.add(0)
+        """The worker asks for a trial and takes it to the first rung; it is to go straight on to the top."""
+        turn = worker.turns.next()
+        assert turn == Turn(0, 0)
+        worker._climb(turn)
+        worker.race.straight.add(0)
 
     @property
     def curves(self) -> Any:
@@ -122,7 +120,7 @@ def test_a_trial_whose_folds_were_shared_out_is_the_trial_that_one_worker_trains
     crew.begin(owner)
     turn = take(owner)
     offer(owner)
-    for fold in (3, 2):
+    for fold in (3, 2):  # the other two are left to who has the trial
         helped = sees(helper).turns.next()
         assert helped == Turn(0, TOP, fold=fold)
         helper._climb(helped)
@@ -212,7 +210,7 @@ def test_who_waits_for_a_fold_can_be_stopped(crew: Crew) -> None:
 
     def count(*arguments: Any) -> None:
         seen.append(epoch(*arguments))
-        crew.interrupted = len(seen) == 5  # folds 1 and 2 by one epoch, fold 3 by three: now it waits for fold 4
+        crew.interrupted = len(seen) == 8  # fold 1 by two epochs, folds 2 and 3 by three: now it waits for fold 4
 
     owner.watcher.epoch = count  # type: ignore[method-assign]
     with pytest.raises(Interrupted):
@@ -230,10 +228,10 @@ class TestWhomToHelp:
     def choice(self, helper: Search) -> tuple[int, int] | None:
         return fold_to_help_with(sees(helper).race, helper.leases)
 
-    def test_folds_are_taken_from_the_last_on_until_those_that_a_lower_rung_has_begun(self, begun: Any) -> None:
+    def test_folds_are_taken_from_the_last_on_but_those_that_a_rung_has_begun(self, begun: Any) -> None:
         owner, helper = begun
         offer(owner)
-        assert [self.choice(helper) for _ in range(3)] == [(0, 3), (0, 2), None]
+        assert [self.choice(helper) for _ in range(4)] == [(0, 3), (0, 2), (0, 1), None]
 
     def test_nobody_helps_a_trial_that_is_not_shared(self, begun: Any) -> None:
         assert self.choice(begun[1]) is None
