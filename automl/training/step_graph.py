@@ -32,8 +32,8 @@ class Gradients(NamedTuple):
 Compute = Callable[[Tensor, Tensor], Gradients]
 """(samples [folds * b, ...], targets [folds * b, ...]) -> their gradients; may change buffers, and draw numbers."""
 
-Recorder = Callable[[Callable[[], None], Sequence[torch.Generator]], Callable[[], None]]
-"""Takes what is to be recorded and the generators that it draws from; returns what replays it."""
+Recorder = Callable[[Callable[[], Gradients], Sequence[torch.Generator]], tuple[Gradients, Callable[[], None]]]
+"""Records a function that draws from these generators: (where its results lie, what replays it into them)."""
 
 
 class StepGraph:
@@ -50,16 +50,7 @@ class StepGraph:
         self, compute: Compute, x: Tensor, targets: Tensor, generators: Sequence[torch.Generator], record: Recorder
     ):
         self._x, self._targets = x.clone(), targets.clone()
-        self._made: list[Gradients] = []
-
-        def once() -> None:
-            made = compute(self._x, self._targets)
-            if not self._made:
-                self._made.append(made)
-            else:  # a recorder that is no recorder calls it again
-                _copy(made, self._made[0])
-
-        self._replay = record(once, generators)
+        self._made, self._replay = record(lambda: compute(self._x, self._targets), generators)
 
     def fits(self, x: Tensor, targets: Tensor) -> bool:
         """Whether a step's samples have the shape of those that were recorded; an epoch's last ones may not."""
@@ -73,17 +64,26 @@ class StepGraph:
         self._x.copy_(x)
         self._targets.copy_(targets)
         self._replay()
-        return Gradients(self._made[0].outputs.clone(), self._made[0].parameters)
+        return Gradients(self._made.outputs.clone(), self._made.parameters)
 
 
-def record_cuda(once: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+def record_cuda(
+    once: Callable[[], Gradients], generators: Sequence[torch.Generator]
+) -> tuple[Gradients, Callable[[], None]]:
     """Records with CUDA's stream capture; nothing is computed by it."""
     graph = torch.cuda.CUDAGraph()
     for generator in generators:
         graph.register_generator_state(generator)
     with torch.cuda.graph(graph):
-        once()
-    return graph.replay
+        made = once()
+    return made, graph.replay
+
+
+def now(device: torch.device) -> float:
+    """Seconds, after all that the device was asked for is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def recorded(
@@ -93,7 +93,7 @@ def recorded(
     generators: Sequence[torch.Generator],
     buffers: Sequence[Tensor],
     record: Recorder = record_cuda,
-    clock: Callable[[torch.device], float] | None = None,
+    clock: Callable[[torch.device], float] = now,
 ) -> StepGraph | None:
     """The graph of a step, where it computes what `compute` does and is quicker; else None, with a logged reason.
 
@@ -103,10 +103,10 @@ def recorded(
     before = [buffer.clone() for buffer in buffers], [generator.get_state() for generator in generators]
 
     def run(step: Compute) -> tuple[Gradients, float]:
-        started = (clock or _now)(x.device)
+        started = clock(x.device)
         try:
             made = step(x, targets)
-            return made, (clock or _now)(x.device) - started
+            return made, clock(x.device) - started
         finally:
             for buffer, value in zip(buffers, before[0], strict=True):
                 buffer.copy_(value)
@@ -134,26 +134,12 @@ def recorded(
     return graph
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
 def _short_of_memory(device: torch.device) -> str:
     if device.type != "cuda":
         return ""
-    unused = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
-    used = torch.cuda.max_memory_allocated(device)
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    unused, used = torch.cuda.mem_get_info(device)[0] + cached, torch.cuda.max_memory_allocated(device)
     return f"{unused >> 20} MiB are free beside {used >> 20} MiB" if unused < ROOM * used else ""
-
-
-def _copy(source: Gradients, target: Gradients) -> None:
-    target.outputs.copy_(source.outputs)
-    for name, gradient in source.parameters.items():
-        kept = target.parameters[name]
-        if gradient is not None and kept is not None:
-            kept.copy_(gradient)
 
 
 def _difference(a: Gradients, b: Gradients) -> float:
