@@ -43,7 +43,7 @@ def climb(
         verdict = verdict_at(curves, rule, budget.folds, epoch) if rule else None
         if verdict:
             return (yield from _stop(race, trial, rung, run, curves, verdict))
-    score = curves.score(budget.folds)
+    score = curves.score(budget.folds, budget.epochs)  # its checkpoint may be ahead of the rung
     race.record(trial, rung, score)
     return Outcome("reached", score)
 

@@ -54,6 +54,13 @@ class Curves:
         return int(np.isfinite(self.values[:, :, VALIDATION_LOSS]).sum())
 
     @property
+    def longest(self) -> Curves:
+        """Of the first folds, those as long as the first one: what counts of a trial that was stopped midway."""
+        lengths = np.isfinite(self.values[:, :, VALIDATION_LOSS]).sum(axis=1)
+        shorter = np.flatnonzero(lengths < lengths[:1])
+        return Curves.of(self.values[: shorter[0] if shorter.size else len(lengths)], self.objective)
+
+    @property
     def folds(self) -> int:
         """How many folds were trained at all."""
         return int(np.isfinite(self.values[:, :, VALIDATION_LOSS]).any(axis=1).sum())

@@ -148,8 +148,10 @@ class Race:
         """Whether a trial that is stopped on its way to `rung` with this score is good enough to be completed.
 
         It is when the score would let it climb on. Where too few trials came as far for anybody to climb, the highest
-        rung below counts at which there are enough.
+        rung below counts at which there are enough. One that goes straight to the top always is.
         """
+        if trial in self.straight:
+            return True
         own = {**self.standings[trial].scores, rung: score}
         for reached in sorted(own, reverse=True):
             others = self._boards[reached].others(trial, self._family(trial, reached))

@@ -95,6 +95,7 @@ def find_finalists(study: optuna.Study, folder: RunFolder, objective: Objective,
         curves = load_curves(folder, trial.number, objective)
         if curves is not None and curves.best_epoch():
             complete = trial.state == TrialState.COMPLETE
+            curves = curves if complete else curves.longest
             score = objective.cost(trial.value) if complete and trial.value is not None else curves.score()
             candidates.append(((not complete, -curves.folds, score, trial.number), Finalist(trial, curves)))
     if not candidates:
@@ -112,6 +113,8 @@ def as_finalist(study: optuna.Study, folder: RunFolder, objective: Objective, nu
     if not 0 <= number < len(trials):
         raise RunError(f"{folder.path} has no trial {number}; it has: 0 to {len(trials) - 1}")
     curves = load_curves(folder, number, objective)
+    if curves is not None and trials[number].state != TrialState.COMPLETE:
+        curves = curves.longest
     if curves is None or not curves.best_epoch():
         reason = trials[number].user_attrs.get("reason") or trials[number].state.name.lower()
         raise RunError(f"trial {number} has no score to fit a model for ({reason}); choose another one")

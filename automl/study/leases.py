@@ -11,7 +11,8 @@ RUN = ""  # the home of all that see the run's folder
 SUPERVISOR = "supervisor"  # the worker that only watches
 BASELINE = "baseline"  # who has it decides which trial is the baseline
 SLOT = "slot"  # a place that the budget has for a trial; they are numbered
-GIVEN_BACK = -1  # the rung of a thing that its worker cannot do
+# The rungs of folds that nobody is to be waited for: its worker is done with it, or has it with the whole trial.
+LET_GO, OWN = -1, -2
 
 
 def thing_of(trial: int) -> str:
@@ -29,8 +30,8 @@ def shared(trial: int) -> str:
     return f"shared {trial}"
 
 
-def fold_of(trial: int, fold: int) -> str:
-    """One fold of a trial that is `shared`."""
+def fold_of(trial: int, fold: int | str) -> str:
+    """One fold of a trial that is `shared`; "": the beginning of all their names."""
     return f"fold {trial} {fold}"
 
 

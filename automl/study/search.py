@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -22,7 +23,7 @@ from automl.study.budget import Budget, OutOfTime, Stop
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
-from automl.study.leases import GIVEN_BACK, Alone, LeaseLost, Leases, fold_of
+from automl.study.leases import LET_GO, Alone, LeaseLost, Leases, fold_of
 from automl.study.prepare import Prepared
 from automl.study.records import seconds_so_far
 from automl.study.shared_folds import SharedFolds
@@ -163,9 +164,9 @@ class Search:
             raise
         except Exception as error:
             log.warning("fold %d of trial %d is left to the worker that has the trial: %s", fold + 1, number, error)
-            with storage_errors():
-                self.leases.claim(fold_of(number, fold), GIVEN_BACK)
         finally:
+            with suppress(MachineFailed), storage_errors():
+                self.leases.claim(fold_of(number, fold), LET_GO)
             if run is not None:
                 run.release()
 
@@ -211,7 +212,8 @@ class Search:
             self._report(trial, curves, results)
             passing("report")
             self.watcher.epoch(trial.number, rung, curves)
-            if time.monotonic() - saved > SAVE_EVERY:
+            # A fold that was brought in has its last state from its first epoch on: no moment for a checkpoint.
+            if time.monotonic() - saved > SAVE_EVERY and curves.fold_epochs == run.fold_epochs:
                 self.telling.check_lease(trial.number)
                 self._save(run, trial.number, curves)
                 saved = time.monotonic()
@@ -229,7 +231,7 @@ class Search:
         return SharedFolds(run, number, rung, self.folder, self.leases, tick)
 
     def _report(self, trial: optuna.Trial, curves: Curves, results: list[FoldEpoch]) -> None:
-        """Reports the fold mean of the score at this epoch, once: Optuna keeps the first report of a step."""
+        """Reports the score at this epoch, the mean of the folds at it; Optuna keeps the first report of a step."""
         column = curves.objective.column
         epoch = results[0].epoch
         folds = max(result.fold for result in results) + 1

@@ -15,7 +15,7 @@ from automl.errors import RunError
 from automl.racing.curves import FoldEpoch
 from automl.racing.race import Race
 from automl.study.folder import RunFolder
-from automl.study.leases import GIVEN_BACK, Leases, fold_of, shared, thing_of
+from automl.study.leases import LET_GO, OWN, Leases, fold_of, shared, thing_of
 from automl.study.storage.opening import storage_errors
 from automl.training.run import TrialRun
 
@@ -67,15 +67,16 @@ class SharedFolds:
         return fold < len(self.run.folds) and self.run.folds[fold].epochs >= epochs
 
     def _takes(self, fold: int) -> bool:
-        """Whether the fold is this worker's to train: nobody has it, or who has it will not do it."""
+        """Whether the fold is this worker's to train: no helper has it, or is at it any more."""
         thing = fold_of(self.trial, fold)
         with storage_errors():
             self.leases.sync()
             if self.leases.holds(thing):
                 return True
             lease = self.leases.held.get(thing)
-            free = lease is None or lease.rung == GIVEN_BACK or self.leases.is_dead(lease.worker)
-            return free and self.leases.claim(thing, self.rung)
+            free = lease is None or lease.rung in (LET_GO, OWN) or self.leases.is_dead(lease.worker)
+            # A helper writes the fold before it lets go of it.
+            return free and not self.folder.part(self.trial, fold).exists() and self.leases.claim(thing, OWN)
 
     def _join(self, fold: int) -> Iterator[list[FoldEpoch]]:
         """What a helper has left."""
@@ -84,15 +85,15 @@ class SharedFolds:
             shown = self.run.join_fold(fold, path)
         except RunError as error:
             log.warning("fold %d of trial %d is trained again: %s", fold + 1, self.trial, error)
-            path.unlink(missing_ok=True)
             with storage_errors():
-                self.leases.claim(fold_of(self.trial, fold), self.rung)
+                path.unlink(missing_ok=True)
+                self.leases.claim(fold_of(self.trial, fold), OWN)
             return
         yield from ([epoch] for epoch in shown)
 
 
 def fold_to_help_with(race: Race, leases: Leases) -> tuple[int, int] | None:
-    """A fold of another worker's trial that is this one's from now on: (trial, fold), or None.
+    """A fold of another worker's trial that may be claimed: (trial, fold), or None.
 
     Only folds that no rung has begun yet, from the last on. Who has the trial must live, and at this worker's home,
     where it finds the result.
@@ -105,9 +106,7 @@ def fold_to_help_with(race: Race, leases: Leases) -> tuple[int, int] | None:
             continue
         begun = race.ladder[race.standings[trial].rung].folds
         for fold in range(race.ladder[race.top].folds - 1, begun - 1, -1):
-            thing = fold_of(trial, fold)
-            if thing not in leases.held and not leases.holds(thing_of(trial)) and not leases.is_dead(lease.worker):
-                with storage_errors():
-                    if leases.claim(thing, race.top):
-                        return trial, fold
+            mine, thing = leases.holds(thing_of(trial)), fold_of(trial, fold)
+            if not mine and thing not in leases.held and not leases.is_dead(lease.worker):
+                return trial, fold
     return None

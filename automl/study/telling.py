@@ -99,6 +99,8 @@ class Telling:
                     trial.set_constraint("overfitting", verdict.gap)
             # Its scores still count at their rungs, also after a restart.
             standing = standing_attribute(self.race.standings[trial.number])
+            if state != TrialState.COMPLETE:  # what was reached by all folds that count, for the cost of all
+                facts = {**describe(curves.longest), "fold_epochs": curves.fold_epochs, **facts}
             remember_result(trial, self.folder, curves, {**standing, **facts})
             if self.leases.home != RUN and curves.fold_epochs:
                 send_curves(trial, curves)

@@ -15,7 +15,7 @@ from automl.study.baseline import all_begun, choose_baseline
 from automl.study.budget import Budget
 from automl.study.changes import Changes
 from automl.study.forecast import Forecast
-from automl.study.leases import BASELINE, Alone, Leases, straight, thing_of
+from automl.study.leases import BASELINE, Alone, Leases, fold_of, straight, thing_of
 from automl.study.records import recall_race, recall_standing, standing_mark
 from automl.study.shared_folds import fold_to_help_with
 from automl.study.storage.opening import storage_errors
@@ -98,10 +98,7 @@ class Turns:
             self.budget.check()
             if self.alone:
                 return self._choose()
-            turn = self._abandoned()
-            if turn is None and (helped := fold_to_help_with(self.race, self.leases)) is not None:
-                return Turn(helped[0], self.race.top, fold=helped[1])
-            turn = turn or self._choose()
+            turn = self._abandoned() or self._help() or self._choose()
             if turn is None and not self._busy() and self.race.settled(self._closing, self._fitting()):
                 return None
             if turn is None:
@@ -179,17 +176,25 @@ class Turns:
         passing("ask")
         return Turn(trial.number, self.race.start(trial.number))
 
+    def _help(self) -> Turn | None:
+        """A fold of a trial that another worker shares out."""
+        found = fold_to_help_with(self.race, self.leases)
+        return None if found is None else Turn(found[0], self.race.top, fold=found[1])
+
     def _claim(self, turn: Turn) -> bool:
         with storage_errors():
+            if turn.fold is not None:
+                return self.leases.claim(fold_of(turn.trial, turn.fold), turn.rung)
             reached = turn.reached or self._reported.get(turn.trial, 0)
             return self.leases.claim(thing_of(turn.trial), turn.rung, reached)
 
     def _reports(self, trial: int) -> int:
-        """How many epochs the trial has reported, also since it rested."""
+        """How many epochs the trial has reported, also since it rested; folds that were shared out count as well."""
         storage = self.study._storage
+        folds = sum(thing.startswith(fold_of(trial, "")) for thing in self.leases.held)
         with storage_errors():
             trial_id = storage.get_trial_id_from_study_id_trial_number(self.study._study_id, trial)
-            return len(storage.get_trial(trial_id).intermediate_values)
+            return len(storage.get_trial(trial_id).intermediate_values) + folds
 
     def _abandoned(self) -> Turn | None:
         """A climb whose worker is dead, to be taken over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -49,3 +50,20 @@ class FoldDropout(TorchFunctionMode):
         masks = masks.div_(1 - p) if p < 1 else masks
         # Not `masks[self.number]`, which may ask the device for the number.
         return input * (masks[0] if self.number is None else masks.index_select(0, self.number.view(1)).squeeze(0))
+
+
+def dropout_alone(device: torch.device, layout: torch.memory_format) -> AbstractContextManager[object]:
+    """Lets a fold that is trained alone draw the masks that it would draw in a stack, from torch's own generator on.
+
+    On a CPU those are the same; on CUDA torch's dropout draws in another order.
+    """
+    if device.type == "cpu":
+        return nullcontext()
+    generator = torch.Generator(device)
+    generator.set_state(state_of_torch(device))
+    return FoldDropout([generator], layout)
+
+
+def state_of_torch(device: torch.device) -> Tensor:
+    """Where torch's own generator of the device stands."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()

@@ -17,12 +17,12 @@ from torch.func import functional_call
 
 from automl.data.resident import Resident
 from automl.training.fold import Fold
-from automl.training.fold_dropout import FoldDropout
+from automl.training.fold_dropout import FoldDropout, state_of_torch
 from automl.training.losses import Loss, training_loss
 from automl.training.seeds import seed_torch
 from automl.training.serial import autocast, evaluation_batch, train_step
 from automl.training.serial import evaluate as evaluate_alone
-from automl.training.step_graph import WORTH, Gradients, StepGraph, recorded
+from automl.training.step_graph import Gradients, StepGraph, may_record, recorded
 
 
 class Stack:
@@ -118,7 +118,7 @@ class Stack:
     def may_be_recorded(self, step: int, steps: int) -> bool:
         """Whether step number `step` can be a CUDA graph: it does what all later ones do, and many are to come."""
         steady = step >= max(fold.batch_norm_warm_up.steps for fold in self.folds)
-        return self.numbers.device.type == "cuda" and steady and steps >= WORTH
+        return steady and may_record(self.numbers.device, steps)
 
     def record(self, x: Tensor, targets: Tensor, precision: torch.dtype) -> StepGraph | None:
         """The graph of `gradients`; None where it cannot be or does not pay."""
@@ -142,7 +142,7 @@ class Stack:
             parts.append(augmentation.transform(images))
             targets.append(loss.normalise_targets(own, fold.normalisation))
             draws.append(augmentation.draw(parts[-1]))
-            generator.set_state(_state(resident.device))
+            generator.set_state(state_of_torch(resident.device))
         x = x if augmentation.function is None else torch.cat(parts)
         drawn = {name: torch.cat([each[name] for each in draws]) for name in draws[0]}
         classes = resident.num_outputs if resident.classification else None
@@ -155,11 +155,6 @@ class Stack:
             own = tuple(each[number] for each in output) if isinstance(output, tuple) else output[number]
             pairs.append(training_loss(fold.criterion, self.network, own, y))
         return torch.stack([minimised for minimised, _ in pairs]).sum(), [own for _, own in pairs]
-
-
-def _state(device: torch.device) -> Tensor:
-    """Where torch's own generator stands."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:

@@ -168,6 +168,11 @@ class TrialRun:
         return FoldEpoch(fold.number, fold.epochs, *trained, *validated)
 
     @property
+    def fold_epochs(self) -> int:
+        """How many epochs its folds have behind them, all together."""
+        return sum(fold.epochs for fold in self.folds)
+
+    @property
     def peak_memory(self) -> int:
         """Bytes: of the CUDA device since the process started, else of this process."""
         if self.resident.device.type == "cuda":
@@ -214,10 +219,13 @@ class TrialRun:
         with self._reading(path) as tree:
             if tree["fold"] != number:
                 raise RunError(f"{path}: this is fold {tree['fold']} of its trial")
-            self._build_all(number + 1)
-            bring_back(self.folds[number], tree["state"])
+            self._build_all(number)
+            with self._out_of_memory():
+                fold = self._build(number)  # a new one: where the state does not fit, it is half of one thing
+            bring_back(fold, tree["state"])
+            self.folds[number:] = [fold, *self.folds[number + 1 :]]
             self.seconds += tree["seconds"]
-            shown = tree["curves"].numpy()[: self.folds[number].epochs]
+            shown = tree["curves"].numpy()[: fold.epochs]
             return [FoldEpoch(number, epoch, *map(float, values)) for epoch, values in enumerate(shown, 1)]
 
     @contextmanager

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from automl.data.resident import Resident
 from automl.training.fold import Fold
+from automl.training.fold_dropout import dropout_alone
 from automl.training.losses import Loss, training_loss
 from automl.training.seeds import seed_torch
 
@@ -56,7 +57,7 @@ def train_step(
     x, y = resident.batch(index)
     y = loss.normalise_targets(y, fold.normalisation)
     x, y = fold.augmentation(x, y, resident.num_outputs if resident.classification else None)
-    with autocast(resident.device, precision):
+    with autocast(resident.device, precision), dropout_alone(resident.device, fold.layout):
         output = fold.forward(x)
     minimised, output = training_loss(fold.criterion, fold.network, output, y)
     fold.optimizer.zero_grad()

@@ -61,6 +61,15 @@ def test_a_healthy_trial_reaches_each_rung_and_completes_at_the_top():
     assert outcome.score == pytest.approx(0.1)
 
 
+def test_a_trial_whose_checkpoint_is_ahead_of_its_rung_is_scored_by_the_rungs_epochs():
+    """One that went straight to the top, was interrupted, and goes on in a search that is in no hurry."""
+    race, run, curves = start(HEALTHY)
+    for results in run.advance(12, 5):
+        curves.add(results)
+    assert finish(race, 0, 1, run, curves).score == pytest.approx(HEALTHY[1])
+    assert finish(race, 0, 4, run, curves).score == pytest.approx(HEALTHY[-1])
+
+
 def test_an_overfitting_trial_that_would_not_climb_is_pruned_at_the_verdict():
     race, run, curves = start(TURNING, others=[0.1, 0.2, 0.3, 0.4])
     for rung in range(3):

@@ -35,6 +35,13 @@ def test_a_mean_over_some_folds_covers_the_epochs_that_all_of_them_have():
     np.testing.assert_array_equal(curves.mean(VALIDATION_LOSS, folds=1), [4.0, 2.0, 1.0])
 
 
+def test_of_a_trial_that_was_stopped_midway_those_folds_count_that_are_as_long_as_the_first():
+    assert curves_of([4.0, 2.0, 1.0], [2.0, 4.0, 2.0], [9.0]).longest.score() == 1.5
+    assert curves_of([4.0, 2.0], [2.0, 1.0]).longest.score() == 1.5
+    assert curves_of([4.0, 2.0], [2.0]).longest.folds == 1
+    assert Curves(5, 20).longest.score() == float("inf")
+
+
 def test_empty_curves_have_an_infinite_score_and_no_best_epoch():
     assert Curves(5, 20).score() == float("inf")
     assert Curves(5, 20).best_epoch() == 0

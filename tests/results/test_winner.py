@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from automl.errors import NoTrialSucceeded, RunError
-from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.objective import Objective
 from automl.results.winner import Finalist, as_finalist, choose, compare, find_finalists
 from automl.study.folder import RunFolder
@@ -103,6 +103,17 @@ class TestFinalists:
         RunFolder(tmp_path).curves(3).unlink()
         with pytest.raises(NoTrialSucceeded, match="out of 5"):
             find_finalists(study, RunFolder(tmp_path), LOSS, 2)
+
+    def test_of_a_stand_in_the_folds_that_were_trained_longest_count(self, study, tmp_path):
+        for number in range(3):
+            RunFolder(tmp_path).curves(number).unlink()
+        values = curves_of([0.5, 0.5, 0.5]).values.repeat(4, axis=1)
+        values[:2, :, VALIDATION_LOSS] = [0.5, 0.4, 0.3, 0.35]
+        values[2, 1:] = np.nan  # the deadline passed in its second epoch
+        np.savez(RunFolder(tmp_path).curves(3), curves=values)
+        (found,) = find_finalists(study, RunFolder(tmp_path), LOSS, 2)
+        assert (found.epochs, found.curves.folds) == (3, 2)
+        assert as_finalist(study, RunFolder(tmp_path), LOSS, 3).epochs == 3
 
     def test_any_trained_trial_can_be_asked_for(self, study, tmp_path):
         assert as_finalist(study, RunFolder(tmp_path), LOSS, 0).epochs == 1

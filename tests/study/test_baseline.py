@@ -95,6 +95,13 @@ def test_all_have_begun_when_each_has_come_to_the_first_rung_or_failed():
     assert all_begun(race, 2)
 
 
+def test_who_goes_straight_to_the_top_is_completed_when_the_overfitting_rule_stops_it():
+    race = race_of(("resnet", 1.8), ("resnet", 1.0), ("resnet", 1.1), ("resnet", 1.2))
+    assert not race.would_promote(0, race.top, 1.8)
+    race.straight.add(0)
+    assert race.would_promote(0, race.top, 1.8)
+
+
 @pytest.mark.parametrize("rung", range(len(LADDER) - 1))
 def test_who_goes_straight_to_the_top_climbs_before_all_others_and_at_once(rung):
     race = race_of(*[("resnet", float(score)) for score in range(9)])

@@ -14,7 +14,7 @@ from automl.racing.race import Race
 from automl.settings import make_settings
 from automl.study.budget import Budget, Interrupted
 from automl.study.folder import RunFolder
-from automl.study.leases import GIVEN_BACK, fold_of, shared, thing_of
+from automl.study.leases import LET_GO, OWN, fold_of, shared, thing_of
 from automl.study.prepare import prepare
 from automl.study.records import load_curves
 from automl.study.search import Search
@@ -23,6 +23,7 @@ from automl.study.storage.opening import open_storage
 from automl.study.turns import Turn
 from automl.study.watcher import Watcher
 from automl.study.workers.shared_leases import SharedLeases
+from automl.training.checkpoint import load_tree, save_tree
 from automl.training.run import TrialRun
 
 TOP = 2  # of the ladder 1x1 2x2 3x4
@@ -133,6 +134,7 @@ def test_a_trial_whose_folds_were_shared_out_is_the_trial_that_one_worker_trains
     monkeypatch.setattr(TrialRun, "advance_fold", noted)
     owner._climb(turn)
     assert trained == [0, 1]
+    assert helper.leases.held[fold_of(0, 3)].rung == LET_GO
     assert crew.trial.state == TrialState.COMPLETE
     assert same(crew, alone)
     assert all(a.equal(b) for a, b in zip(weights(crew), weights(alone), strict=True))
@@ -149,7 +151,7 @@ def test_who_has_the_trial_trains_all_folds_that_nobody_takes(crew: Crew, alone:
     assert same(crew, alone)
 
 
-@pytest.mark.parametrize("how", ["died", "gave it back", "left a damaged file"])
+@pytest.mark.parametrize("how", ["died", "gave it back", "left a fold that does not fit"])
 def test_a_fold_that_a_helper_does_not_bring_is_trained_by_who_has_the_trial(
     how: str, crew: Crew, alone: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,13 +163,51 @@ def test_a_fold_that_a_helper_does_not_bring_is_trained_by_who_has_the_trial(
     if how == "died":
         owner.leases.bury("helper")  # type: ignore[attr-defined]
     elif how == "gave it back":
-        helper.leases.claim(fold_of(0, 3), GIVEN_BACK)
+        helper.leases.claim(fold_of(0, 3), LET_GO)
     else:
-        crew.folder.part(0, 3).write_bytes(b"no checkpoint")
+        helper._climb(Turn(0, TOP, fold=3))
+        path = crew.folder.part(0, 3)
+        tree = load_tree(path)
+        tree["state"]["network"].popitem()
+        save_tree(tree, path)
     crew.worker("third")  # so that there is still somebody to share with
     owner._climb(turn)
     assert same(crew, alone)
-    assert ("fold 4 of trial 0 is trained again" in caplog.text) == (how == "left a damaged file")
+    assert ("fold 4 of trial 0 is trained again" in caplog.text) == (how == "left a fold that does not fit")
+
+
+def test_who_takes_the_trial_over_does_not_wait_for_folds_of_a_worker_that_was_frozen(crew: Crew, alone: Crew) -> None:
+    """It has thawed and found that the trial is no longer its own: it will not train them."""
+    frozen, heir = crew.worker("frozen"), crew.worker("heir")
+    crew.begin(frozen)
+    take(frozen)
+    offer(frozen)
+    for fold in range(4):
+        frozen.leases.claim(fold_of(0, fold), OWN)
+    heir.race.straight.add(0)
+    heir.turns._read()
+    heir.leases.claim(thing_of(0), TOP)
+    heir._climb(Turn(0, TOP))
+    assert same(crew, alone)
+
+
+def test_every_checkpoint_on_the_way_holds_the_curves_of_its_folds(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, helper = crew.worker("owner"), crew.worker("helper")
+    crew.begin(owner)
+    turn = take(owner)
+    offer(owner)
+    helper._climb(sees(helper).turns.next())
+    monkeypatch.setattr("automl.study.search.SAVE_EVERY", -1.0)
+    saved, save = [], owner._save
+
+    def noted(run: TrialRun, number: int, curves: Any) -> None:
+        saved.append((run.fold_epochs, curves.fold_epochs))
+        save(run, number, curves)
+
+    monkeypatch.setattr(owner, "_save", noted)
+    owner._climb(turn)
+    assert len(saved) > 8
+    assert all(state == curves for state, curves in saved)
 
 
 def test_a_helper_that_cannot_train_the_fold_gives_it_back(
@@ -184,7 +224,7 @@ def test_a_helper_that_cannot_train_the_fold_gives_it_back(
 
     monkeypatch.setattr(TrialRun, "advance_fold", fails)
     helper._climb(turn)
-    assert helper.leases.held[fold_of(0, 3)].rung == GIVEN_BACK
+    assert helper.leases.held[fold_of(0, 3)].rung == LET_GO
     assert "no memory here" in caplog.text
     assert crew.trial.state == TrialState.RUNNING
 
@@ -231,7 +271,17 @@ class TestWhomToHelp:
     def test_folds_are_taken_from_the_last_on_but_those_that_a_rung_has_begun(self, begun: Any) -> None:
         owner, helper = begun
         offer(owner)
-        assert [self.choice(helper) for _ in range(4)] == [(0, 3), (0, 2), (0, 1), None]
+        for fold in (3, 2, 1):
+            assert self.choice(helper) == (0, fold)
+            assert helper.turns._claim(Turn(0, TOP, fold=fold))
+        assert self.choice(helper) is None
+
+    def test_two_helpers_never_have_the_same_fold(self, begun: Any, crew: Crew) -> None:
+        owner, helper = begun
+        offer(owner)
+        assert self.choice(helper) == self.choice(other := crew.worker("other")) == (0, 3)
+        assert [each.turns._claim(Turn(0, TOP, fold=3)) for each in (helper, other)] == [True, False]
+        assert self.choice(other) == (0, 2)
 
     def test_nobody_helps_a_trial_that_is_not_shared(self, begun: Any) -> None:
         assert self.choice(begun[1]) is None

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from automl.training import fused, serial
-from automl.training.step_graph import Gradients, StepGraph, recorded
+from automl.training.step_graph import Gradients, StepGraph, may_record, recorded
 from tests.training.test_fused import TOLERANCE, alone, difference, folds_of
 
 CPU = torch.device("cpu")
@@ -36,7 +36,7 @@ def stand_in(
 
 def ever_quicker() -> Callable[[torch.device], float]:
     """A clock by which every interval is shorter than the one before."""
-    times: Iterator[float] = (1 - 0.5**tick for tick in count())
+    times: Iterator[float] = (-float(tick**2) for tick in count())
     return lambda device: next(times)
 
 
@@ -110,8 +110,20 @@ def refusal(caplog: pytest.LogCaptureFixture, compute: Any, **more: Any) -> str:
 
 def test_a_step_that_replays_wrong_numbers_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
     calls = count()
-    assert "its gradients differ by 6.7e-01" in refusal(caplog, lambda x, y: gradients_of(x + next(calls), y))
+    assert "its gradients differ by 1.7e+00" in refusal(caplog, lambda x, y: gradients_of(x + next(calls), y))
     assert "its gradients differ by inf" in refusal(caplog, lambda x, y: gradients_of(x * float("nan"), y))
+
+
+def test_a_recording_that_does_not_look_at_its_samples_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
+    """As one that was made on the wrong device: nothing is in it, and what it returns was computed meanwhile."""
+
+    def empty(once: Any, generators: Any) -> Any:
+        return once(), lambda: None
+
+    x = torch.arange(4.0)
+    with caplog.at_level(logging.INFO, "automl.executor"):
+        assert recorded(gradients_of, x, Y, [], [], empty, ever_quicker()) is None
+    assert "its gradients differ" in caplog.messages[-1]
 
 
 def test_a_step_that_cannot_be_recorded_is_computed_as_before(caplog: pytest.LogCaptureFixture) -> None:
@@ -124,6 +136,23 @@ def test_a_step_that_cannot_be_recorded_is_computed_as_before(caplog: pytest.Log
 def test_a_step_that_is_no_quicker_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
     ticks = count()
     assert "it takes 1e+03 ms" in refusal(caplog, gradients_of, clock=lambda device: float(next(ticks)))
+
+
+@pytest.mark.parametrize(
+    ("version", "device", "steps", "worth"),
+    [
+        ("2.13.0+cu130", "cuda", 100, True),
+        ("3.0.0", "cuda:1", 100, True),
+        ("2.15.0", "cuda", 99, False),
+        ("2.12.1", "cuda", 100, False),
+        ("2.15.0", "cpu", 100, False),
+    ],
+)
+def test_it_is_recorded_where_many_steps_follow_and_a_failure_does_no_harm(
+    version: str, device: str, steps: int, worth: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "__version__", version)
+    assert may_record(torch.device(device), steps) == worth
 
 
 def test_buffers_and_generators_are_as_they_were() -> None:

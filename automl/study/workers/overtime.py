@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from automl.racing.curves import Curves
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
-from automl.study.leases import GIVEN_BACK, thing_of, trial_of
+from automl.study.leases import LET_GO, OWN, thing_of, trial_of
 from automl.study.prepare import Prepared
 from automl.study.records import recall_standing, remember_result, seconds_so_far, trial_curves
 from automl.study.workers.shared_leases import SharedLeases
@@ -55,8 +55,13 @@ class Overtime:
         """The trial in which the worker has been for too long, or in a fold of it; None: in none."""
         thing, version = self.leases.newest.get(worker, ("", 0))
         number = trial_of(thing)
-        if number is None or self.leases.held[thing].rung == GIVEN_BACK:
+        if number is None or self.leases.held[thing].rung == LET_GO:
             return None
+        if self.leases.held[thing].rung == OWN:  # its time runs since it has the trial
+            thing = thing_of(number)
+            version = self.leases.held[thing].version
+            if self.leases.held[thing].worker != worker:
+                return None
         since = self._since.setdefault((thing, version), self._clock())
         trial = self.study.get_trials(deepcopy=False)[number]
         if self._clock() - since <= self.limit - seconds_so_far(trial) + SLACK:
@@ -64,8 +69,9 @@ class Overtime:
         lease = self.leases.held[thing]
         if lease.version != version:  # taken over: it hangs so that it does not even move its counter
             return number if self.leases.is_dead(worker) else None
+        helps = thing != thing_of(number)  # it lets go of the fold when it sees that the trial has ended
         ended = trial.state.is_finished() or lease.rung in recall_standing(trial).scores
-        return None if ended else number
+        return None if ended and not helps else number
 
     def fail(self, worker: str, number: int) -> None:
         """Tells Optuna that the trial failed, unless another worker has it; `worker` has been killed."""
@@ -78,3 +84,4 @@ class Overtime:
         remember_result(optuna.Trial(self.study, trial._trial_id), self.folder, curves, {"reason": reason})
         self.study.tell(number, state=TrialState.FAIL)
         self.folder.checkpoint(number).unlink(missing_ok=True)
+        self.folder.drop_parts(number)

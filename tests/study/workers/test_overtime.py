@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from automl.settings import make_settings
 from automl.study.folder import RunFolder
-from automl.study.leases import GIVEN_BACK
+from automl.study.leases import LET_GO, OWN
 from automl.study.prepare import prepare
 from automl.study.records import STANDING
 from automl.study.workers.overtime import SLACK, Overtime
@@ -109,6 +109,18 @@ def test_a_worker_that_hangs_in_a_fold_is_found_and_the_trial_stays_with_who_has
     assert at(61 + SLACK, "b") == 0
     overtime.fail("b", 0)
     assert trial.study.trials[0].state == TrialState.RUNNING
-    b.claim("fold 0 1", GIVEN_BACK)
-    assert at(70, "b") is None
+    trial.study.tell(trial, 0.5)
+    assert at(62 + SLACK, "b") == 0, "it still hangs"
+    b.claim("fold 0 1", LET_GO)
     assert at(900, "b") is None
+
+
+def test_who_has_the_trial_has_no_more_time_for_one_of_its_folds(watched):
+    _, trial, a, _, at = watched
+    a.claim("trial 0")
+    at(0)
+    a.claim("fold 0 2", OWN)
+    assert at(59) is None
+    assert at(61 + SLACK) == 0
+    trial.study.tell(trial, 0.5)
+    assert at(900) is None
