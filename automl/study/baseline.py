@@ -37,7 +37,9 @@ def choose_baseline(race: Race, first: int, forecast: Forecast, left: float, wor
             families.setdefault(standing.family, []).append(trial)
     for trials in families.values():
         # The first epochs of a process are slow, so that the quickest of them says most.
-        if left * workers / FEW <= min(map(forecast.to_the_top, trials)) <= left * FITTING:
+        quickest = min(trials, key=forecast.to_the_top)
+        few = forecast.to_the_top(quickest) >= left * workers / FEW
+        if few and forecast.straight_to_the_top(quickest, workers) <= left * FITTING:
             return _best_beyond_luck({trial: standings[trial].scores[0] for trial in trials})
     return None
 

@@ -71,7 +71,7 @@ class Search:
         self.rule = OverfittingRule(settings.patience or default_patience(settings.epochs), settings.tolerance)
         self.resident: Resident = prepared.resident()
         self.timing = prepared.timing()
-        self.forecast = Forecast(race, settings.repeats, settings.final)
+        self.forecast = Forecast(race, settings.repeats, settings.final, prepared.stacked)
         self.leases = leases or Alone()
         self.turns = Turns(study, race, budget, self.forecast, self.leases, len(prepared.space.first))
         self.until = math.inf  # when the present trial has taken too long, on the monotonic clock

@@ -24,8 +24,8 @@ def race_of(*scores: tuple[str, float]) -> Race:
     return race
 
 
-def chosen(race: Race, left: float = 2 * TO_THE_TOP, workers: int = 1) -> int | None:
-    forecast = Forecast(race)
+def chosen(race: Race, left: float = 2 * TO_THE_TOP, workers: int = 1, stacked: bool = False) -> int | None:
+    forecast = Forecast(race, stacked=stacked)
     forecast.rates = dict.fromkeys(race.standings, RATE)
     return choose_baseline(race, len(race.standings), forecast, left, workers)
 
@@ -55,6 +55,14 @@ def test_there_is_none_where_it_does_not_fit_into_the_time():
     race = race_of(("resnet", 1.0))
     assert chosen(race, left=TO_THE_TOP / FITTING * 1.01) == 0
     assert chosen(race, left=TO_THE_TOP / FITTING * 0.99) is None
+
+
+def test_workers_share_out_its_folds_so_that_more_fits():
+    race = race_of(("resnet", 1.0))
+    assert chosen(race, left=0.6 * TO_THE_TOP / FITTING * 1.01, workers=2) == 0
+    assert chosen(race, left=0.6 * TO_THE_TOP / FITTING * 0.99, workers=2) is None
+    assert chosen(race, left=0.2 * TO_THE_TOP / FITTING * 1.01, workers=8) == 0
+    assert chosen(race, left=0.6 * TO_THE_TOP / FITTING * 1.01, workers=2, stacked=True) is None
 
 
 def test_the_next_architecture_has_its_turn_where_the_first_does_not_fit():
