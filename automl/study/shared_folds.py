@@ -41,7 +41,6 @@ class SharedFolds:
     ):
         self.run = run
         self.trial = trial
-        self.rung = rung
         self.folder = folder
         self.leases = leases
         self.tick = tick
