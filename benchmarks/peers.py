@@ -96,4 +96,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import peers  # trials in other processes find their functions by the module's name
+
+    peers.main()
