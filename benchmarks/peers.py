@@ -42,6 +42,12 @@ def train(config: dict, about: dict) -> None:
         tune.report({"loss": loss, "best": min(losses), "curve": losses[: losses.index(min(losses)) + 1]})
 
 
+def suggest(about: dict, trial) -> dict:
+    """What the space gives a trial beside what Optuna has sampled for it; Ray writes the search down with pickle."""
+    config = make_study(**about).prepared.space.suggest(trial)
+    return {name: value for name, value in config.items() if name not in trial.params}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
@@ -64,17 +70,13 @@ def main() -> None:
     about = {"data": data, "folds": args.folds, "epochs": args.epochs, "seed": args.seed, "minutes": 1e9}
     study = make_study(**about)
 
-    def space(trial) -> dict:
-        config = study.prepared.space.suggest(trial)
-        return {name: value for name, value in config.items() if name not in trial.params}
-
     ray.init(num_cpus=args.threads, include_dashboard=False, log_to_driver=False,
              runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}})  # fmt: skip
     tuner = tune.Tuner(
         tune.with_resources(functools.partial(train, about=about), {"cpu": 1}),
         tune_config=tune.TuneConfig(
             metric="best", mode="min", num_samples=-1, time_budget_s=60 * args.minutes, reuse_actors=True,
-            search_alg=OptunaSearch(space, metric="best", mode="min", seed=args.seed),
+            search_alg=OptunaSearch(functools.partial(suggest, about), metric="best", mode="min", seed=args.seed),
             scheduler=ASHAScheduler(max_t=args.epochs, grace_period=1, reduction_factor=3),
         ),
         run_config=tune.RunConfig(verbose=0),
