@@ -93,9 +93,8 @@ def guessing_loss(data: Mapping[str, Any], curves: Curves) -> float | None:
 
 def longest_means(curves: Curves) -> tuple[Losses, Losses]:
     """T and V [epoch] of the folds that were trained longest: others may have joined late and ended early."""
-    lengths = np.isfinite(curves.values[:, :, VALIDATION_LOSS]).sum(axis=1)
-    folds = int((lengths == lengths.max()).sum())
-    return curves.mean(TRAIN_LOSS, folds), curves.mean(VALIDATION_LOSS, folds)
+    longest = curves.longest
+    return longest.mean(TRAIN_LOSS), longest.mean(VALIDATION_LOSS)
 
 
 def _diverged(train: Losses, level: float, name: str, reason: str) -> Diagnosis | None:

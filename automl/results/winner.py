@@ -14,7 +14,7 @@ from automl.errors import NoTrialSucceeded, RunError
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
 from automl.study.folder import RunFolder
-from automl.study.records import load_curves
+from automl.study.records import counted_curves
 
 FoldScore = tuple[float, float]
 """(the score, what stands beside it) of one fold at the score's epoch."""
@@ -92,10 +92,9 @@ def find_finalists(study: optuna.Study, folder: RunFolder, objective: Objective,
     """
     candidates = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-        curves = load_curves(folder, trial.number, objective)
+        curves = counted_curves(folder, trial, objective)
         if curves is not None and curves.best_epoch():
             complete = trial.state == TrialState.COMPLETE
-            curves = curves if complete else curves.longest
             score = objective.cost(trial.value) if complete and trial.value is not None else curves.score()
             candidates.append(((not complete, -curves.folds, score, trial.number), Finalist(trial, curves)))
     if not candidates:
@@ -112,9 +111,7 @@ def as_finalist(study: optuna.Study, folder: RunFolder, objective: Objective, nu
     trials = study.get_trials(deepcopy=False)
     if not 0 <= number < len(trials):
         raise RunError(f"{folder.path} has no trial {number}; it has: 0 to {len(trials) - 1}")
-    curves = load_curves(folder, number, objective)
-    if curves is not None and trials[number].state != TrialState.COMPLETE:
-        curves = curves.longest
+    curves = counted_curves(folder, trials[number], objective)
     if curves is None or not curves.best_epoch():
         reason = trials[number].user_attrs.get("reason") or trials[number].state.name.lower()
         raise RunError(f"trial {number} has no score to fit a model for ({reason}); choose another one")

@@ -17,6 +17,7 @@ from automl.data.sources import load
 from automl.data.splits import Splits, make_splits
 from automl.errors import SettingsError, SpaceError
 from automl.hooks.host import PluginHost, load_plugins
+from automl.racing.curves import Curves
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
 from automl.settings import Settings, is_written_out
@@ -61,6 +62,10 @@ class Prepared:
     def resident(self) -> Resident:
         """The data on the device of this search."""
         return Resident(self.dataset, self.device)
+
+    def no_curves(self) -> Curves:
+        """The curves of a trial that was not trained yet."""
+        return Curves(self.settings.folds, self.settings.epochs, self.objective)
 
     def timing(self) -> Timing | None:
         """What decides whether stacked folds are quicker; None where the settings have decided."""

@@ -89,9 +89,14 @@ def seconds_so_far(trial: FrozenTrial | optuna.Trial) -> float:
     return float(trial.user_attrs.get("seconds", 0.0))
 
 
-def remember_result(trial: optuna.Trial, folder: RunFolder, curves: Curves, facts: Mapping[str, Any]) -> None:
-    """Writes what an ended trial came to: `facts` (reason, parameters, seconds, ...) and all that its curves tell."""
-    known = {**describe(curves), **facts}
+def remember_result(
+    trial: optuna.Trial, folder: RunFolder, curves: Curves, facts: Mapping[str, Any], *, complete: bool = False
+) -> None:
+    """Writes what an ended trial came to: `facts` (reason, parameters, seconds, ...) and all that its curves tell.
+
+    Of a trial that is not `complete` those folds count that were trained longest; they cost what all of them cost.
+    """
+    known = {**describe(curves if complete else curves.longest), "fold_epochs": curves.fold_epochs, **facts}
     # A column of the dashboard with a None in it cannot be sorted as numbers.
     write_attributes(trial, {name: value for name, value in known.items() if value is not None})
     if curves.fold_epochs:
@@ -155,6 +160,12 @@ def describe(curves: Curves) -> dict[str, Any]:
 def load_curves(folder: RunFolder, number: int, objective: Objective) -> Curves | None:
     """The curves of an ended trial, or None when it has none."""
     return _read_curves(folder.curves(number), objective)
+
+
+def counted_curves(folder: RunFolder, trial: FrozenTrial, objective: Objective) -> Curves | None:
+    """The curves of the folds by which an ended trial is judged, see `remember_result`; None when it has none."""
+    curves = load_curves(folder, trial.number, objective)
+    return curves if curves is None or trial.state == TrialState.COMPLETE else curves.longest
 
 
 def trial_curves(folder: RunFolder, number: int, objective: Objective) -> Curves | None:

@@ -109,7 +109,7 @@ class Search:
         trial, config = self._begin(number)
         self.race.assign(number, str(config["architecture"]))
         self.watcher.climbing(number, rung, config)
-        curves = self.telling.no_curves()
+        curves = self.prepared.no_curves()
         run: TrialRun | None = None
         try:
             if turn.poisonous:
@@ -150,7 +150,7 @@ class Search:
         Whatever goes wrong, that worker trains the fold itself and says what is wrong with it.
         """
         _, config = self._begin(number)
-        curves = self.telling.no_curves()
+        curves = self.prepared.no_curves()
         run: TrialRun | None = None
         try:
             run = self._build(number, config)

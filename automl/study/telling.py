@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -31,26 +32,21 @@ from automl.training.executor import NOT_ASKED
 from automl.training.run import TrialRun
 
 
+@dataclass(eq=False)
 class Telling:
-    """Tells Optuna and the watcher how trials rest and end; arguments as those of `Search`."""
+    """Tells Optuna and the watcher how trials rest and end; arguments as those of `Search`.
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        study: optuna.Study,
-        folder: RunFolder,
-        watcher: Watcher,
-        race: Race,
-        leases: Leases,
-    ):
-        self.prepared = prepared
-        self.study = study
-        self.folder = folder
-        self.watcher = watcher
-        self.race = race
-        self.leases = leases
-        self.stopped: dict[int, Curves] = {}  # the curves of a climb that was stopped in its midst
-        self.failures = Failures()
+    `stopped`: the curves of a climb that was stopped in its midst.
+    """
+
+    prepared: Prepared
+    study: optuna.Study
+    folder: RunFolder
+    watcher: Watcher
+    race: Race
+    leases: Leases
+    stopped: dict[int, Curves] = field(default_factory=dict)
+    failures: Failures = field(default_factory=Failures)
 
     def check_lease(self, number: int) -> None:
         """Raises `LeaseLost` where another worker has taken the trial over."""
@@ -99,18 +95,17 @@ class Telling:
                     trial.set_constraint("overfitting", verdict.gap)
             # Its scores still count at their rungs, also after a restart.
             standing = standing_attribute(self.race.standings[trial.number])
-            if state != TrialState.COMPLETE:  # what was reached by all folds that count, for the cost of all
-                facts = {**describe(curves.longest), "fold_epochs": curves.fold_epochs, **facts}
-            remember_result(trial, self.folder, curves, {**standing, **facts})
+            complete = state == TrialState.COMPLETE
+            remember_result(trial, self.folder, curves, {**standing, **facts}, complete=complete)
             if self.leases.home != RUN and curves.fold_epochs:
                 send_curves(trial, curves)
-            value = curves.objective.value(outcome.score) if state == TrialState.COMPLETE and outcome else None
+            value = curves.objective.value(outcome.score) if complete and outcome else None
             passing("tell")
             if self.frozen(trial.number).state.is_finished():
                 raise LeaseLost
             told = self.study.tell(trial.number, value, state=state)
         passing("told")
-        if state != TrialState.COMPLETE:
+        if not complete:
             self.race.leave(trial.number)
             self.folder.checkpoint(trial.number).unlink(missing_ok=True)
         self.folder.drop_parts(trial.number)
@@ -136,12 +131,7 @@ class Telling:
     def _known_curves(self, trial: FrozenTrial) -> Curves:
         objective = self.prepared.objective
         saved = trial_curves(self.folder, trial.number, objective)
-        return saved or received_curves(trial, objective) or self.no_curves()
-
-    def no_curves(self) -> Curves:
-        """The curves of a trial that was never trained."""
-        settings = self.prepared.settings
-        return Curves(settings.folds, settings.epochs, self.prepared.objective)
+        return saved or received_curves(trial, objective) or self.prepared.no_curves()
 
     def frozen(self, number: int) -> FrozenTrial:
         """The trial as the storage has it."""

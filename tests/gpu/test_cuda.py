@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,25 @@ def test_stacked_folds_show_the_curves_of_folds_alone(name, make_recipe, make_cu
     stacked, alone = make_cuda_run(recipe, stacked=True), make_cuda_run(recipe)
     assert (stacked.executor.name, alone.executor.name) == ("fused", "serial")
     np.testing.assert_allclose(curves_of(stacked).values, curves_of(alone).values, rtol=0.02, atol=0.02)
+
+
+def linear_after(treat: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """A linear network behind what `treat` does to the samples."""
+
+    class Net(torch.nn.Module):
+        def __init__(self, num_outputs: int) -> None:
+            super().__init__()
+            self.out = torch.nn.Linear(3 * 16 * 16, num_outputs)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.out(treat(x).flatten(1))
+
+    @architecture()
+    def treated(input_shape, num_outputs):
+        """Linear, behind something else."""
+        return Net(num_outputs)
+
+    return treated
 
 
 def recording(monkeypatch):
@@ -101,22 +121,11 @@ def test_each_replay_draws_the_masks_of_its_step(make_recipe, make_cuda_run, mon
 
 @needs_safe_capture
 def test_a_step_that_cannot_be_recorded_is_taken_as_before(make_recipe, make_cuda_run, monkeypatch):
-    @architecture()
-    def waiting(input_shape, num_outputs):
-        """Copies a number to the device in every step."""
-
-        class Net(torch.nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.out = torch.nn.Linear(3 * 16 * 16, num_outputs)
-
-            def forward(self, x: torch.Tensor) -> torch.Tensor:
-                return self.out(x.flatten(1) * torch.tensor([0.5], device=x.device))
-
-        return Net()
+    def waiting(x: torch.Tensor) -> torch.Tensor:
+        return x * torch.tensor([0.5], device=x.device)  # copies a number to the device in every step
 
     recording(monkeypatch)
-    run = make_cuda_run(make_recipe(waiting, lr=0.01), stacked=True)
+    run = make_cuda_run(make_recipe(linear_after(waiting), lr=0.01), stacked=True)
     curves_of(run, 3)
     assert not run.executor.replays
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
@@ -161,23 +170,12 @@ def test_a_step_never_waits_for_the_device(stacked, graph, make_recipe, make_cud
 
 
 def test_out_of_memory_is_infeasible_and_the_memory_comes_back(make_recipe, make_cuda_run):
-    @architecture()
-    def hungry(input_shape, num_outputs):
-        """Wants more than the device has."""
+    def hungry(x: torch.Tensor) -> torch.Tensor:
+        if x.device.type != "cuda":
+            return x
+        return x + torch.ones(torch.cuda.mem_get_info()[1], device=x.device).sum() * 0  # more than the device has
 
-        class Net(torch.nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.out = torch.nn.Linear(3 * 16 * 16, num_outputs)
-
-            def forward(self, x: torch.Tensor) -> torch.Tensor:
-                if x.device.type == "cuda":
-                    x = x + torch.ones(torch.cuda.mem_get_info()[1], device=x.device).sum() * 0
-                return self.out(x.flatten(1))
-
-        return Net()
-
-    run = make_cuda_run(make_recipe(hungry, lr=0.01))
+    run = make_cuda_run(make_recipe(linear_after(hungry), lr=0.01))
     before = torch.cuda.memory_allocated()
     with pytest.raises(Infeasible, match="out of memory"):
         curves_of(run, 1)

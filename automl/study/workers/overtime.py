@@ -12,7 +12,6 @@ from collections.abc import Callable
 import optuna
 from optuna.trial import TrialState
 
-from automl.racing.curves import Curves
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN, thing_of, trial_of
@@ -78,8 +77,7 @@ class Overtime:
         trial = self.study.get_trials(deepcopy=False)[number]
         if self.leases.held[thing_of(number)].worker != worker or trial.state.is_finished():
             return
-        settings, objective = self.prepared.settings, self.prepared.objective
-        curves = trial_curves(self.folder, number, objective) or Curves(settings.folds, settings.epochs, objective)
+        curves = trial_curves(self.folder, number, self.prepared.objective) or self.prepared.no_curves()
         reason = f"{too_long(self.limit)}: its worker hung and was killed"
         remember_result(optuna.Trial(self.study, trial._trial_id), self.folder, curves, {"reason": reason})
         self.study.tell(number, state=TrialState.FAIL)
