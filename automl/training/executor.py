@@ -70,7 +70,7 @@ class Executor:
             try:
                 scores += fused.train_epoch(stack, *self.how, self.tick)
             except torch.OutOfMemoryError:
-                if stack.steps or len(stack.folds) == 1:
+                if stack.steps_taken or len(stack.folds) == 1:
                     raise
                 stack.undo()
                 self.release()
@@ -120,9 +120,9 @@ def why_not_stacked(recipe: Recipe, resident: Resident, loss: Loss, samples: Seq
             generator = torch.Generator(resident.device)
             generator.manual_seed(fold.step_seed(0))
             with torch.random.fork_rng(), FoldDropout([generator], fold.layout):
-                serial.train_step(fold, resident, loss, torch.float64, index, 0, 1)
+                serial.train_step(fold, resident, loss, torch.float64, index, 0)
         with torch.random.fork_rng():
-            fused.Stack(together).step(resident, loss, torch.float64, indices, 0, 1)
+            fused.Stack(together).step(resident, loss, torch.float64, indices, 0)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # anything may go wrong in a plugin's network under vmap

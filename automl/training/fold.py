@@ -76,23 +76,37 @@ class Fold:
         """The seed of all that is random in step number `step` of the next epoch: augmentation and dropout."""
         return derive_seed(self.seed, "masks", self.epochs + 1, step)
 
-    def batches(self) -> list[Tensor]:
-        """The sample numbers of each batch of the next epoch, shuffled by (seed, epoch) alone.
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch."""
+        return len(batch_sizes(len(self.train), self.batch_size))
 
-        A last batch of a single sample joins the one before, for BatchNorm cannot take it.
-        """
+    def total_step(self, step: int) -> int:
+        """The number, over all epochs, of step number `step` of the next one."""
+        return self.epochs * self.steps + step
+
+    def batches(self) -> list[Tensor]:
+        """The sample numbers of each batch of the next epoch, shuffled by (seed, epoch) alone; see `batch_sizes`."""
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", self.epochs + 1))
         order = self.train[torch.randperm(len(self.train), generator=generator).to(self.train.device)]
-        batches = list(torch.split(order, self.batch_size))
-        if len(batches) > 1 and len(batches[-1]) == 1 < self.batch_size:
-            batches[-2:] = [torch.cat(batches[-2:])]
-        return batches
+        sizes = batch_sizes(len(order), self.batch_size)
+        return list(torch.split(order[: sum(sizes)], sizes))
 
 
-def steps_per_epoch(samples: int, batch_size: int) -> int:
-    """Batches in an epoch of `samples` samples; see `Fold.batches`."""
+def batch_sizes(samples: int, batch_size: int) -> list[int]:
+    """The samples in each batch of an epoch: `batch_size`, and in the last one what remains.
+
+    A remainder of less than half a batch is left out, a different one in each epoch, for it would weigh as much as a
+    full batch and be what BatchNorm measures last; not where it is more than a twentieth of the samples. A single
+    sample that remains then joins the batch before: BatchNorm cannot take it.
+    """
     full, rest = divmod(samples, batch_size)
-    return max(1, full + (1 if rest > 1 else 0))
+    sizes = [batch_size] * full
+    if sizes and 2 * rest < batch_size and 20 * rest <= samples:
+        return sizes
+    if sizes and rest == 1:
+        return [*sizes[:-1], batch_size + 1]
+    return [*sizes, rest]
 
 
 def build_fold(
@@ -115,7 +129,7 @@ def build_fold(
     layout = choose_layout(network, resident.device) if resident.image else torch.contiguous_format
     network.to(resident.device, memory_format=layout)  # type: ignore[call-overload]
     optimizer = recipe.build_optimizer(network)
-    steps = steps_per_epoch(len(train), recipe.batch_size)
+    steps = len(batch_sizes(len(train), recipe.batch_size))
     techniques = recipe.techniques
     index = torch.from_numpy(np.asarray(train, dtype=np.int64)).to(resident.device)
     return Fold(

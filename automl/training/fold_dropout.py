@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from automl.training.seeds import state_of_torch
+
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
 
 
@@ -62,8 +64,3 @@ def dropout_alone(device: torch.device, layout: torch.memory_format) -> Abstract
     generator = torch.Generator(device)
     generator.set_state(state_of_torch(device))
     return FoldDropout([generator], layout)
-
-
-def state_of_torch(device: torch.device) -> Tensor:
-    """Where torch's own generator of the device stands."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()

@@ -2,12 +2,14 @@
 
 Parameters and buffers of the folds are slices of stacked tensors [folds, ...]. One vmapped pass computes the outputs of
 all folds; each fold keeps its own optimizer, schedule and seeds, so that it learns what it would learn alone. A step in
-which the folds' batches differ in size, which only the last one of an epoch can, is taken fold by fold.
+which they do not all do the same, such as the last one of an epoch where one fold has a larger batch, is taken fold by
+fold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,9 +19,9 @@ from torch.func import functional_call
 
 from automl.data.resident import Resident
 from automl.training.fold import Fold
-from automl.training.fold_dropout import FoldDropout, state_of_torch
+from automl.training.fold_dropout import FoldDropout
 from automl.training.losses import Loss, training_loss
-from automl.training.seeds import seed_torch
+from automl.training.seeds import seed_torch, state_of_torch
 from automl.training.serial import autocast, evaluation_batch, train_step
 from automl.training.serial import evaluate as evaluate_alone
 from automl.training.step_graph import Gradients, StepGraph, may_record, recorded
@@ -39,7 +41,8 @@ class Stack:
         self.buffers = self._share([dict(fold.network.named_buffers()) for fold in folds])
         for name, parameter in self.network.named_parameters():
             self.parameters[name].requires_grad_(parameter.requires_grad)
-        self.steps = 0
+        self.steps_taken = 0
+        self.warm_up = max(fold.batch_norm_warm_up.steps for fold in folds)  # steps with another momentum each
         self._untouched = {name: buffer.clone() for name, buffer in self.buffers.items()}
         device = folds[0].train.device
         self.numbers = torch.arange(len(folds), device=device)
@@ -79,28 +82,39 @@ class Stack:
         together = torch.vmap(one, in_dims=(0, 0, 0, 0), randomness="same")
         return together(self.parameters, self.buffers, x, self.numbers)
 
+    def can_step(self, indices: Sequence[Tensor], step: int) -> bool:
+        """Whether the folds that have a batch for this step are all of them, and do the same in it: with batches of one
+        size, and one momentum of BatchNorm.
+        """
+        if len(indices) < len(self.folds) or len({len(index) for index in indices}) > 1:
+            return False
+        total_steps = {fold.total_step(step) for fold in self.folds}
+        return len(total_steps) == 1 or min(total_steps) >= self.warm_up
+
     def step(
-        self, resident: Resident, loss: Loss, precision: torch.dtype, indices: Sequence[Tensor], step: int, steps: int
+        self, resident: Resident, loss: Loss, precision: torch.dtype, indices: Sequence[Tensor], step: int
     ) -> Tensor:
-        """One step of every fold on its own samples `indices` [b]; the outputs [folds, b, outputs]."""
-        total_step = self.folds[0].epochs * steps + step
+        """Step number `step` of every fold's next epoch, on its own samples `indices` [b]; the outputs
+        [folds, b, outputs].
+        """
+        total_steps = [fold.total_step(step) for fold in self.folds]
         x, y = resident.batch(torch.cat(list(indices)))
         x, targets = self._augmented(x, y, resident, loss, step)
-        for fold in self.folds:
+        for fold, total_step in zip(self.folds, total_steps, strict=True):
             fold.batch_norm_warm_up(total_step)
-        if step == 0 and not self._asked_for_graph and self.may_be_recorded(total_step, steps):
+        if step == 0 and not self._asked_for_graph and self.may_be_recorded(min(total_steps)):
             self._asked_for_graph = True
             self.graph = self.record(x, targets, precision)
         if self.graph is not None and self.graph.fits(x, targets):
             made = self.graph(x, targets)
         else:
             made = self.gradients(x, targets, precision)
-        for number, fold in enumerate(self.folds):
+        for number, (fold, total_step) in enumerate(zip(self.folds, total_steps, strict=True)):
             for name, parameter in fold.network.named_parameters():
                 gradient = made.parameters[name]
                 parameter.grad = None if gradient is None else gradient[number]
             fold.update(total_step)
-        self.steps += 1
+        self.steps_taken += 1
         return made.outputs
 
     def gradients(self, x: Tensor, targets: Tensor, precision: torch.dtype) -> Gradients:
@@ -115,17 +129,13 @@ class Stack:
         own = {name: _laid_out(gradient, learning[name]) for name, gradient in zip(learning, found, strict=True)}
         return Gradients(torch.stack(outputs).detach().float(), {**dict.fromkeys(self.parameters), **own})
 
-    def may_be_recorded(self, step: int, steps: int) -> bool:
+    def may_be_recorded(self, step: int) -> bool:
         """Whether step number `step` can be a CUDA graph: it does what all later ones do, and many are to come."""
-        steady = step >= max(fold.batch_norm_warm_up.steps for fold in self.folds)
-        return steady and may_record(self.numbers.device, steps)
+        return step >= self.warm_up and may_record(self.numbers.device, self.folds[0].steps)
 
     def record(self, x: Tensor, targets: Tensor, precision: torch.dtype) -> StepGraph | None:
         """The graph of `gradients`; None where it cannot be or does not pay."""
-
-        def compute(x: Tensor, targets: Tensor) -> Gradients:
-            return self.gradients(x, targets, precision)
-
+        compute = partial(self.gradients, precision=precision)
         return recorded(compute, x, targets, self.generators, list(self.buffers.values()))
 
     def _augmented(self, x: Tensor, y: Tensor, resident: Resident, loss: Loss, step: int) -> tuple[Tensor, Tensor]:
@@ -175,19 +185,17 @@ def train_epoch(
     devices = [resident.device] if resident.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         batches = [fold.batches() for fold in folds]
-        steps = {len(own) for own in batches}
-        for step in range(max(steps)):
+        for step in range(max(len(own) for own in batches)):
             tick()
             indices = [own[step] for own in batches if step < len(own)]
-            if len(indices) == len(folds) and len(steps) == 1 and len({len(index) for index in indices}) == 1:
-                for own, output in zip(
-                    outputs, stack.step(resident, loss, precision, indices, step, *steps), strict=True
-                ):
-                    own.append(output)
+            if stack.can_step(indices, step):
+                made = stack.step(resident, loss, precision, indices, step)
+                for mine, output in zip(outputs, made, strict=True):
+                    mine.append(output)
                 continue
             for fold, own, mine in zip(folds, batches, outputs, strict=True):
                 if step < len(own):
-                    mine.append(train_step(fold, resident, loss, precision, own[step], step, len(own)))
+                    mine.append(train_step(fold, resident, loss, precision, own[step], step))
     for fold in folds:
         fold.epochs += 1
     return [

@@ -22,3 +22,8 @@ def seed_torch(seed: int, device: torch.device) -> None:
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
+
+
+def state_of_torch(device: torch.device) -> torch.Tensor:
+    """Where torch's own generator of the device stands."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()

@@ -38,19 +38,17 @@ def train_epoch(
         batches = fold.batches()
         for step, index in enumerate(batches):
             tick()
-            outputs.append(train_step(fold, resident, loss, precision, index, step, len(batches)))
+            outputs.append(train_step(fold, resident, loss, precision, index, step))
     fold.epochs += 1
     return loss.score(torch.cat(outputs), resident.y[torch.cat(batches)], fold.normalisation, metric)
 
 
-def train_step(
-    fold: Fold, resident: Resident, loss: Loss, precision: torch.dtype, index: Tensor, step: int, steps: int
-) -> Tensor:
-    """Step number `step` of the `steps` in the fold's next epoch, on the samples `index` [b]; its output [b, outputs].
+def train_step(fold: Fold, resident: Resident, loss: Loss, precision: torch.dtype, index: Tensor, step: int) -> Tensor:
+    """Step number `step` of the fold's next epoch, on the samples `index` [b]; its output [b, outputs].
 
     Leaves torch's generator in another state.
     """
-    total_step = fold.epochs * steps + step
+    total_step = fold.total_step(step)
     fold.batch_norm_warm_up(total_step)
     # Dropout masks depend on (seed, epoch, step) only: a restored or replayed fold draws the same ones.
     seed_torch(fold.step_seed(step), resident.device)

@@ -10,7 +10,7 @@ import torch
 
 from automl.data.resident import Resident
 from automl.training import fused, serial
-from automl.training.fold import build_fold, steps_per_epoch
+from automl.training.fold import build_fold
 from automl.training.losses import Loss
 from automl.training.recipe import FoldSamples, Recipe
 
@@ -57,19 +57,18 @@ def step_seconds(
     ]
     size = min(min(recipe.batch_size, len(fold.train)) for fold in folds)
     indices = [fold.train[:size] for fold in folds]
-    steps = steps_per_epoch(len(samples[0][0]), recipe.batch_size)
     for fold in folds:
         fold.network.train()
         fold.epochs = 1  # as after BatchNorm's warm-up, so that a step may become a CUDA graph as in training
 
     def alone() -> None:
         for fold, index in zip(folds, indices, strict=True):
-            serial.train_step(fold, resident, loss, precision, index, 0, steps)
+            serial.train_step(fold, resident, loss, precision, index, 0)
 
     with torch.random.fork_rng(devices=[resident.device] if resident.device.type == "cuda" else []):
         one_by_one = _median(alone, resident.device)
         stack = fused.Stack(folds)
-        return one_by_one, _median(lambda: stack.step(resident, loss, precision, indices, 0, steps), resident.device)
+        return one_by_one, _median(lambda: stack.step(resident, loss, precision, indices, 0), resident.device)
 
 
 def _median(step: Callable[[], object], device: torch.device) -> float:

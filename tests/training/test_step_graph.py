@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import count
 from typing import Any
 
 import pytest
 import torch
 
-from automl.training import fused, serial
+from automl.training import fused
 from automl.training.step_graph import Gradients, StepGraph, may_record, recorded
-from tests.training.test_fused import TOLERANCE, alone, difference, folds_of
+from tests.training.test_fused import TOLERANCE, alone, compare, difference, folds_of, together
 
 CPU = torch.device("cpu")
 
@@ -42,18 +41,15 @@ def ever_quicker() -> Callable[[torch.device], float]:
 
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> list[StepGraph | None]:
-    """Stacks record on a CPU too, from their first step; what they recorded."""
+    """Stacks record on a CPU too, as soon as their steps are steady; what they recorded."""
     made: list[StepGraph | None] = []
 
     def record(*arguments: Any) -> StepGraph | None:
         made.append(recorded(*arguments, record=stand_in, clock=ever_quicker()))
         return made[-1]
 
-    def may_be_recorded(stack: fused.Stack, step: int, steps: int) -> bool:
-        return step >= max(fold.batch_norm_warm_up.steps for fold in stack.folds)
-
     monkeypatch.setattr(fused, "recorded", record)
-    monkeypatch.setattr(fused.Stack, "may_be_recorded", may_be_recorded)
+    monkeypatch.setattr(fused, "may_record", lambda device, steps: True)
     return made
 
 
@@ -65,31 +61,18 @@ def test_folds_learn_by_a_replayed_step_what_they_learn_alone(
     name: str, config: dict[str, Any], graphs: list[StepGraph | None], make_recipe: Any, make_run: Any
 ) -> None:
     """Dropout, BatchNorm's warm-up, and the shorter last batch of an epoch, which is not recorded."""
-    recipe = make_recipe(name, lr=0.01, **config)
-    one, other = make_run(recipe), make_run(recipe)
-    ours, theirs = folds_of(one), folds_of(other)
-    stack = fused.Stack(ours)
-    for _ in range(8):
-        fused.train_epoch(stack, one.resident, one.loss, "accuracy", torch.float64, lambda: None)
-        for fold in theirs:
-            serial.train_epoch(fold, other.resident, other.loss, "accuracy", torch.float64, lambda: None)
-    assert stack.graph is not None
-    assert stack.graph is graphs[0]
-    assert difference(ours, theirs) <= TOLERANCE
+    assert compare(make_run, make_recipe(name, lr=0.01, **config), epochs=8) <= TOLERANCE
+    assert [type(graph) for graph in graphs] == [StepGraph]
 
 
 def test_a_fold_that_leaves_is_recorded_anew(graphs: list[Any], make_recipe: Any, make_run: Any) -> None:
     recipe = make_recipe("mlp", lr=0.01)
     one, other = make_run(recipe), make_run(recipe)
     ours, theirs = folds_of(one), folds_of(other)
-    for folds in (ours, ours[:2]):
-        stack = fused.Stack(folds)
-        for _ in range(4):
-            fused.train_epoch(stack, one.resident, one.loss, "accuracy", torch.float64, lambda: None)
-        assert stack.graph is graphs[-1] is not None
-    alone(other, theirs, 4)
-    alone(other, theirs[:2], 4)
-    assert len(graphs) == 2
+    for folds in (3, 2):
+        together(one, fused.Stack(ours[:folds]), 4)
+        alone(other, theirs[:folds], 4)
+    assert [type(graph) for graph in graphs] == [StepGraph, StepGraph]
     assert difference(ours[:2], theirs[:2]) <= TOLERANCE
 
 
@@ -183,21 +166,21 @@ def test_only_steps_of_the_recorded_shape_are_replayed() -> None:
 
 def test_nothing_is_recorded_on_a_cpu(make_recipe: Any, make_run: Any) -> None:
     run = make_run(make_recipe("mlp", lr=0.01))
-    assert not fused.Stack(folds_of(run)).may_be_recorded(10_000, 10_000)
+    assert not fused.Stack(folds_of(run)).may_be_recorded(10_000)
 
 
-def test_steps_within_the_warm_up_of_batch_norm_are_not_recorded(make_recipe: Any, make_run: Any) -> None:
+def test_steps_within_the_warm_up_of_batch_norm_are_not_recorded(
+    graphs: list[Any], make_recipe: Any, make_run: Any
+) -> None:
     """Its momentum changes with each of them, and a graph would keep that of one."""
-    folds = folds_of(make_run(make_recipe("resnet", variant="small", depth=1, lr=0.01)))
-    assert folds[0].batch_norm_warm_up.steps == 10
-    momentum = partial(getattr, folds[0].network.get_submodule(first_norm(folds[0].network)), "momentum")
-    changes = []
-    for step in range(30):
-        folds[0].batch_norm_warm_up(step)
-        changes.append(momentum())
-    assert changes[9] == changes[29] == 0.1
-    assert changes[8] > 0.1
-
-
-def first_norm(network: torch.nn.Module) -> str:
-    return next(name for name, module in network.named_modules() if isinstance(module, torch.nn.BatchNorm2d))
+    run = make_run(make_recipe("resnet", variant="small", depth=1, lr=0.01))
+    stack = fused.Stack(folds_of(run))
+    assert [stack.may_be_recorded(step) for step in (0, 9, 10, 11)] == [False, False, True, True]
+    fold = stack.folds[0]
+    norm = next(module for module in fold.network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    momenta = []
+    for step in range(12):
+        fold.batch_norm_warm_up(step)
+        momenta.append(norm.momentum)
+    assert momenta[9:] == [0.1, 0.1, 0.1]
+    assert momenta[8] > 0.1
