@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 def run_automl(args: argparse.Namespace, data: str, seed: int) -> Row:
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
+        run = args.runs / f"{Path(data).stem}-{seed}" if args.runs else Path(folder) / "run"
         command = [sys.executable, "-m", "automl", "search", data, "--out", run, "--folds", args.folds, "--json",
                    "--epochs", args.epochs, "--trials", 100_000, "--timeout", f"{60 * args.minutes:g}s", "--seed", seed,
                    "--space", "images", "--device", "cpu", "--threads", args.threads,
@@ -153,6 +153,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--automl", default="", help="more options for `automl search`")
     parser.add_argument("--out", type=Path, default=Path("tables/against_optuna.jsonl"))
+    parser.add_argument(
+        "--runs", type=Path, help="where the runs of `automl search` are kept [a folder that is removed]"
+    )
     parser.add_argument("--table", action="store_true", help="run nothing, print what --out holds")
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -20,25 +20,17 @@ import json
 import platform
 import statistics
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 import torch
+from refits import open_study, refitted
 
 import automl
-from automl.data.splits import load_splits
 from automl.racing.objective import Objective
-from automl.results.fitting import fit_final
 from automl.results.leaderboard import RESCORED
-from automl.results.tested import predict_test, test_scores
 from automl.results.winner import as_finalist
 from automl.run import Run
-from automl.study.budget import Budget
-from automl.study.prepare import Prepared, prepare
-from automl.study.record import settings_of
-from automl.study.storage.opening import load_study, open_storage
 
 COLUMNS = ("by score", "rescored", "winner")
 
@@ -110,15 +102,8 @@ def best_mean(rows: list[dict[str, Any]], finalists: list[int]) -> int:
 
 
 def test_loss(run: Run, trial: int, refits: int) -> float:
-    """The mean test log loss of models of a trial's config, fitted as the final model is, each from other seeds."""
-    prepared = as_searched(run)
-    finalist = as_finalist(open_study(run), run.folder, prepared.objective, trial)
-    losses = []
-    for number in range(refits):
-        other = replace(prepared, settings=prepared.settings.model_copy(update={"seed": 1000 * (number + 1)}))
-        model = fit_final(other, finalist, prepared.resident(), Budget(trials=0), "refit", run.folder)
-        losses.append(test_scores(predict_test(model, prepared.dataset, prepared.splits.test))["log_loss"])
-    return statistics.mean(losses)
+    """The mean test log loss of a trial's config, fitted again and again."""
+    return statistics.mean(scores["log_loss"] for scores in refitted(run, trial, refits))
 
 
 def fold_scores(run: Run, trial: int) -> list[float]:
@@ -127,17 +112,6 @@ def fold_scores(run: Run, trial: int) -> list[float]:
     finalist = as_finalist(study, run.folder, Objective.named(run.record["objective"], run.record["metric"]), trial)
     fresh = study.user_attrs.get(f"{RESCORED}{trial}", {}).get("fresh", [])
     return [*map(float, finalist.scores()[:, 0]), *(score for score, _ in fresh)]
-
-
-def as_searched(run: Run) -> Prepared:
-    """The ingredients of the run, on its splits."""
-    settings = settings_of(run.record, {})
-    return replace(prepare(settings), splits=load_splits(run.folder.splits))
-
-
-def open_study(run: Run) -> optuna.Study:
-    """The run's study."""
-    return load_study(open_storage(None, run.folder.journal), run.record["study"], optuna.samplers.RandomSampler())
 
 
 def print_summary(found: list[dict[str, Any]]) -> None:

@@ -1,0 +1,84 @@
+"""How much of a test score is the luck of one fit? A run's winner, fitted anew with other seeds, and as an ensemble.
+
+    python benchmarks/refits.py RUN --seeds 4
+
+The final model of a search is one draw: initial weights, the order of samples, dropout and augmentation. Here the
+winner's config is fitted `--seeds` times more on the whole training part, as the final model is, and each time tested,
+which a search never does. Prints the run's own test, each refit, their mean and standard deviation, and the test of
+the networks of the winner's folds averaged, which `--final ensemble` would have made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+from machine import heading, table
+
+import automl
+from automl.data.splits import load_splits
+from automl.results.fitting import fit_final
+from automl.results.tested import predict_test, test_scores
+from automl.results.winner import as_finalist
+from automl.run import Run
+from automl.study.budget import Budget
+from automl.study.prepare import Prepared, prepare
+from automl.study.record import settings_of
+from automl.study.storage.opening import load_study, open_storage
+
+METRICS = ("accuracy", "log_loss")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="the folder of a classification that has ended")
+    parser.add_argument("--seeds", type=int, default=4)
+    args = parser.parse_args()
+    run = automl.open_run(args.run)
+    winner = int(run.summary["winner"])
+    found = list(refitted(run, winner, args.seeds))
+    own = run.record["final"]["test"]
+    rows = [["the run's own", *(f"{own[name]:.4f}" for name in METRICS)]]
+    rows += [[f"refit {n}", *(f"{scores[name]:.4f}" for name in METRICS)] for n, scores in enumerate(found, 1)]
+    rows += [["refits, mean", *(spread([scores[name] for scores in found]) for name in METRICS)]]
+    (ensemble,) = refitted(run, winner, 1, "ensemble")
+    rows += [["ensemble", *(f"{ensemble[name]:.4f}" for name in METRICS)]]
+    print(heading(seeds=[run.record["settings"]["seed"]]) + "\n")
+    print(table([f"trial {winner} of `{run.record['settings']['data']}`", "test accuracy", "test log loss"], rows))
+
+
+def refitted(run: Run, trial: int, count: int, kind: str = "refit") -> Iterator[dict[str, float]]:
+    """The test scores of `count` models of a trial's config, fitted as the final model is, each from other seeds; an
+    ensemble is of the folds' own networks, whatever the seed.
+    """
+    prepared = as_searched(run)
+    finalist = as_finalist(open_study(run), run.folder, prepared.objective, trial)
+    for number in range(count):
+        seed = prepared.settings.seed if kind == "ensemble" else 1000 * (number + 1)
+        other = replace(prepared, settings=prepared.settings.model_copy(update={"seed": seed}))
+        model = fit_final(other, finalist, prepared.resident(), Budget(trials=0), kind, run.folder)
+        yield test_scores(predict_test(model, prepared.dataset, prepared.splits.test))
+
+
+def as_searched(run: Run) -> Prepared:
+    """The ingredients of the run, on its splits."""
+    return replace(prepare(settings_of(run.record, {})), splits=load_splits(run.folder.splits))
+
+
+def open_study(run: Run) -> optuna.Study:
+    """The run's study."""
+    return load_study(open_storage(None, run.folder.journal), run.record["study"], optuna.samplers.RandomSampler())
+
+
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation."""
+    more = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4f}{more}"
+
+
+if __name__ == "__main__":
+    main()
