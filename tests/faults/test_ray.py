@@ -22,12 +22,12 @@ SMALL += ["--repeats", "1", "--launcher", "ray", "--workers", "2"]
 class Nodes:
     """A cluster of two nodes with a CPU each, on this machine, whose logs are in `folder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         from ray.cluster_utils import Cluster
 
-        self.folder = Path(tempfile.mkdtemp(prefix="ray-"))  # not tmp_path, which is too long for a socket's name
+        self.folder = folder
         head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-        self.cluster = Cluster(initialize_head=True, head_node_args={**head, "temp_dir": str(self.folder)})
+        self.cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address = self.cluster.address
         self.second = self.add()
 
@@ -39,18 +39,20 @@ class Nodes:
 
     def close(self) -> None:
         self.cluster.shutdown()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture
 def nodes(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 otherwise: beside other tests a worker would hardly move
-    running = Nodes()
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # not tmp_path, which is too long for a socket's name
+    monkeypatch.setenv("RAY_TMPDIR", str(folder))  # the address goes there too, and /tmp/ray need not be there
+    running = Nodes(folder)
     try:
         yield running
     finally:
         running.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def begun(run: Path) -> int:
