@@ -33,8 +33,8 @@ NONE, NOT_RUN = "no test yet", "not run"
 HEAD = """# Faults, and what became of them
 
 What `automl` promises when machines, data, plugins and files go wrong. Each row is tested by driving the real command;
-`pytest tests/faults -k ID` runs the tests of one row. `make faults` runs all of them and writes this page, which
-`tests/faults/table.py` makes: do not edit it.
+`pytest tests/faults -k ID` runs the tests of one row. `make faults` runs all but the slow ones and writes this page,
+which `tests/faults/table.py` makes: do not edit it. "Not run": not all of the tests of the row, yet.
 
 "Stops" means: exit code 2 before the first trial, one clear message with the culprit, nothing written. "Infeasible"
 means: PRUNED with that reason, and the search goes on. "Fails" means: trial state FAIL with its reason, and the search
