@@ -103,3 +103,28 @@ def test_a_mistake_in_a_mapping_is_named_and_nothing_is_written(space, error, me
         automl.search((X, Y), space, out=tmp_path / "run", **SMALL)
     assert message in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+PLUGIN = """
+from torch import nn
+from automl import architecture, hookimpl
+
+@architecture()
+def single(input_shape, num_outputs):
+    'One layer.'
+    return nn.Linear(*input_shape, num_outputs)
+
+@hookimpl
+def automl_architectures():
+    return [single]
+"""
+
+
+@pytest.mark.parametrize("option", ["plugins", "plugins_dirs"])
+def test_a_model_finds_the_file_of_its_plugin_however_the_search_was_given_it(option, tmp_path):
+    file = tmp_path / "own" / "single.py"
+    file.parent.mkdir()
+    file.write_text(PLUGIN)
+    own = {option: (str(file if option == "plugins" else file.parent),)}
+    run = automl.search((X, Y), {"architectures": {"single": {}}}, out=tmp_path / "run", report=False, **SMALL, **own)
+    assert automl.load_model(run.path).predict(X).shape == Y.shape

@@ -198,8 +198,7 @@ def _cut(dataset: Dataset, counts: Indices, folds: int, fraction: float, rng: np
     if not chosen.any():
         what = "groups" if dataset.groups is not None else "samples"
         raise DataError(
-            f"{dataset.name}: {len(counts)} {what} are too few for a test set beside {folds} folds; use fewer folds, "
-            "or a test fraction of 0"
+            f"{dataset.name}: {len(counts)} {what} are too few for a test set beside {folds} folds; use fewer folds"
         )
     return chosen
 

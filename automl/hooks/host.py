@@ -86,6 +86,10 @@ class PluginHost:
         """The version of the distribution that `declaration` comes from; "" for one from a file."""
         return self._versions.get((declaration.kind, declaration.name), "")
 
+    def files_of(self, declaration: Declaration) -> list[str]:
+        """The files to load for `declaration` where it does not come from an installed plugin."""
+        return [found.source for found in self.plugins if found.name == declaration.plugin and not found.version]
+
     def catalogue(self) -> Catalogue:
         """The search spaces of all declarations, without their functions: what `automl.spaces` merges YAML over."""
         from automl.spaces.space import Catalogue

@@ -155,7 +155,7 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "architecture": run.recipe.architecture.name,
         "architecture_config": rebuild_config(folds[0].network, run.recipe.architecture_config),
         "config": full_config(finalist.trial, prepared.space),
-        "plugins": [str(file) for file in settings.plugins],
+        "plugins": list(dict.fromkeys([*map(str, settings.plugins), *prepared.host.files_of(run.recipe.architecture)])),
         "trial": finalist.number,
         "final": kind,
         "members": len(members),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import reprlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -44,7 +45,7 @@ def _freeze_condition(when: Condition | None) -> dict[str, tuple[Scalar, ...]] |
     return frozen
 
 
-class Parameter:
+class Parameter(ABC):
     """Base of `Int`, `Float`, `Choice` and `Text`. `when` is the condition under which the parameter is active."""
 
     when: dict[str, tuple[Scalar, ...]] | None
@@ -63,29 +64,30 @@ class Parameter:
         object.__setattr__(other, "when", _freeze_condition(when))
         return other
 
+    @abstractmethod
     def contains(self, value: object) -> bool:
         """Whether `value` lies in the domain."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accepts(self, value: object) -> bool:
         """Whether `value` is of the domain's kind, so that it may pin the parameter, also from outside the domain."""
-        raise NotImplementedError
 
+    @abstractmethod
     def corners(self) -> list[Scalar]:
         """The values at the domain's border (for a choice: all)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """The domain as it is written in YAML, e.g. `{"int": [1, 5]}`."""
-        raise NotImplementedError
 
     def _json_condition(self) -> dict[str, Any]:
         if self.when is None:
             return {}
         return {"when": {k: list(v) if len(v) != 1 else v[0] for k, v in self.when.items()}}
 
+    @abstractmethod
     def __str__(self) -> str:
-        raise NotImplementedError
+        """The domain and its condition, e.g. `1..5 log when norm=group`."""
 
     def _condition_text(self) -> str:
         if self.when is None:

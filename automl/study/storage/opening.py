@@ -28,11 +28,16 @@ PASSWORD_VARIABLE = "AUTOML_STORAGE"
 
 
 def storage_url_of(record: Mapping[str, Any], given: str | None = None) -> str | None:
-    """The storage's URL: as given now, from the environment, or from the record, which never holds a password."""
-    url = given or os.environ.get(PASSWORD_VARIABLE) or record["settings"].get("storage")
+    """The storage's URL: as given now, from the environment, or from the record, which never holds a password.
+
+    None for a run with a journal of its own, whatever the environment says: that is for other runs.
+    """
+    recorded = record["settings"].get("storage")
+    url = given or (os.environ.get(PASSWORD_VARIABLE) if recorded else None) or recorded
     if url and "***" in url:
         raise RunError(
-            f"the run's storage is {url}, and passwords are not kept: give it with --storage or in ${PASSWORD_VARIABLE}"
+            f"the run's storage is {url}, and passwords are not kept: give it in ${PASSWORD_VARIABLE}, or to `automl "
+            "resume` with --storage"
         )
     return str(url) if url else None
 

@@ -10,6 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+import automl
 from automl.errors import MachineFailed, RunError, SettingsError
 from automl.racing.objective import Objective
 from automl.study.storage.journal import repair_journal
@@ -171,6 +172,10 @@ class TestStudies:
         create_study(storage, "y", Objective(), RANDOM)
         with pytest.raises(RunError, match=r"no study 'x' \(it has: y\)"):
             load_study(storage, "x", RANDOM)
+
+    def test_a_run_with_a_journal_of_its_own_asks_no_storage_of_the_environment(self, finished_run, monkeypatch):
+        monkeypatch.setenv("AUTOML_STORAGE", "postgresql://me@127.0.0.1:1/other_runs")
+        assert automl.open_run(finished_run.path).leaderboard() == finished_run.leaderboard()
 
     def test_a_database_that_cannot_be_opened_is_the_machines_failure(self, tmp_path):
         with pytest.raises(MachineFailed, match="does not answer: unable to open database file"):
