@@ -22,7 +22,7 @@ from automl.results.listening import HOST, check_host
 from automl.results.model import load_model, save_model
 from automl.results.replay import Replay, replay_trial
 from automl.run import Run, open_run
-from automl.session import MakeWatcher, go_on, hire
+from automl.session import go_on, hire
 from automl.study.folder import RunFolder, fresh_folder
 from automl.study.prepare import Prepared
 from automl.study.record import make_record
@@ -36,6 +36,7 @@ from automl.study.storage.opening import (
     storage_errors,
     storage_url_of,
 )
+from automl.study.watcher import MakeWatcher
 from automl.study.workers.joining import join
 from automl.study.workers.launching import Launcher
 

@@ -63,9 +63,8 @@ def prepare_again(folder: RunFolder, record: Mapping[str, Any], changes: Mapping
 
 
 def as_searched(found: Run, device: str | None, data: Any) -> Prepared:
-    """The ingredients of a run on its splits and in its precision; raises as `prepare_again` does."""
+    """The ingredients of a run on its splits; raises as `prepare_again` does."""
     prepared = prepare_again(found.folder, found.record, {"device": device}, data)
-    precision = getattr(torch, found.record["precision"])
     if prepared.settings.threads:
         torch.set_num_threads(prepared.settings.threads)
-    return replace(prepared, splits=load_splits(found.folder.splits), precision=precision)
+    return replace(prepared, splits=load_splits(found.folder.splits))

@@ -18,8 +18,8 @@ from automl.errors import RunError
 from automl.racing.objective import Objective
 from automl.results.leaderboard import summarise
 from automl.study.folder import RunFolder
-from automl.study.records import load_curves
 from automl.study.storage.opening import load_study, open_storage, storage_url_of
+from automl.study.trial_records import load_curves
 
 if TYPE_CHECKING:
     from automl.results.model import Model

@@ -20,11 +20,11 @@ from automl.run import Run
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
-from automl.study.records import collect_curves
 from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
 from automl.study.storage.opening import is_server, load_study, storage_errors
-from automl.study.watcher import Watcher, Watchers
+from automl.study.trial_records import collect_curves
+from automl.study.watcher import MakeWatcher, Watcher, Watchers
 from automl.study.workers.joining import publish
 from automl.study.workers.launching import Launcher
 from automl.study.workers.observer import Observer
@@ -34,9 +34,6 @@ from automl.study.workers.supervisor import Workers
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-
-MakeWatcher = Callable[[Prepared, Budget, list["FrozenTrial"]], Watcher]
-"""Makes who watches a search, from its ingredients, its budget and the trials of earlier sessions."""
 
 
 @contextmanager

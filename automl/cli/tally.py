@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from automl.study.records import describe, recall_facts, recall_standing
+from automl.study.trial_records import describe, recall_facts, recall_standing
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

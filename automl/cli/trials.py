@@ -21,7 +21,7 @@ def show(run: RunArgument, trial: TrialArgument, as_json: AsJson = False) -> Non
     from automl.racing.objective import Objective
     from automl.results.diagnosis import diagnose, guessing_loss, longest_means
     from automl.run import open_run
-    from automl.study.records import trial_curves
+    from automl.study.trial_records import trial_curves
 
     found = open_run(run)
     row = found.trial(trial)

@@ -24,8 +24,8 @@ from automl.results.listening import HOST, PORTS, listen, only_from_here, shown_
 from automl.results.notes import study_note, trial_note
 from automl.results.remembering import Remembering
 from automl.study.folder import RunFolder
-from automl.study.records import load_curves
 from automl.study.storage.opening import storage_errors
+from automl.study.trial_records import load_curves
 
 log = logging.getLogger("automl.dashboard")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from automl.racing.objective import METRICS
 from automl.results.model import Model
 from automl.results.samples import read_batches
 from automl.results.tested import by_class
-from automl.training.metrics import measure
+from automl.training.metrics import finite_or_none, measure
 
 
 def evaluate(
@@ -53,7 +52,7 @@ def evaluate(
         "task": task,
         "samples": len(y),
         "skipped": skipped,
-        "metrics": {name: _finite(measure(name, y, predicted)) for name in METRICS[task]},
+        "metrics": {name: finite_or_none(measure(name, y, predicted)) for name in METRICS[task]},
         "classes": _by_class(model, y, predicted.argmax(1)) if model.classes else [],
     }
 
@@ -63,7 +62,3 @@ def _by_class(model: Model, y: np.ndarray[Any, Any], labels: np.ndarray[Any, Any
         {"class": row["class"], "n": row["support"], "recall": row["recall"], "precision": row["precision"]}
         for row in by_class(y, labels, model.classes)
     ]
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -15,7 +15,7 @@ from automl.racing.ladder import Ladder
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.record import versions
-from automl.study.records import trial_curves
+from automl.study.trial_records import trial_curves
 from automl.training.run import TrialRun
 
 TOLERANCE = 1e-6

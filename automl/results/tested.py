@@ -19,7 +19,7 @@ from automl.racing.objective import METRICS, Objective
 from automl.results.intervals import LEVEL, SOURCE, interval
 from automl.results.model import Model
 from automl.study.folder import RunFolder
-from automl.training.metrics import measure
+from automl.training.metrics import finite_or_none, measure
 
 Array = NDArray[Any]
 
@@ -114,7 +114,13 @@ def by_class(truth: Array, labels: Array, classes: Sequence[str]) -> list[dict[s
     known = np.arange(len(classes))
     columns = precision_recall_fscore_support(truth, labels, labels=known, zero_division=np.nan)
     return [
-        {"class": name, "precision": _finite(p), "recall": _finite(r), "f1": _finite(f), "support": int(n)}
+        {
+            "class": name,
+            "precision": finite_or_none(p),
+            "recall": finite_or_none(r),
+            "f1": finite_or_none(f),
+            "support": int(n),
+        }
         for name, p, r, f, n in zip(classes, *columns, strict=True)
     ]
 
@@ -141,7 +147,3 @@ def gap(objective: Objective, cross_validated: float, test: float, ends: tuple[f
         "within": within,
         "words": words,
     }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -14,7 +14,7 @@ from automl.errors import NoTrialSucceeded, RunError
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
 from automl.study.folder import RunFolder
-from automl.study.records import counted_curves
+from automl.study.trial_records import counted_curves
 
 FoldScore = tuple[float, float]
 """(the score, what stands beside it) of one fold at the score's epoch."""

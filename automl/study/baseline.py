@@ -39,7 +39,8 @@ def choose_baseline(race: Race, first: int, forecast: Forecast, left: float, wor
         # The first epochs of a process are slow, so that the quickest of them says most.
         quickest = min(trials, key=forecast.to_the_top)
         few = forecast.to_the_top(quickest) >= left * workers / FEW
-        if few and forecast.straight_to_the_top(quickest, workers) <= left * FITTING:
+        fit = max(0.0, forecast.fit(quickest) - forecast.final_fit(None))  # beyond what is kept for it already
+        if few and forecast.straight_to_the_top(quickest, workers) <= (left - fit) * FITTING:
             return _best_beyond_luck({trial: standings[trial].scores[0] for trial in trials})
     return None
 

@@ -47,15 +47,18 @@ class Forecast:
         return self.final_fit(timeout) + self.rescoring(timeout)
 
     def final_fit(self, timeout: float | None) -> float:
-        """Seconds to fit the best trial so far: on the whole training part, which is K / (K - 1) of a fold's.
+        """Seconds to fit the slowest of those that may win, those included that are on their way to the top."""
+        coming = [trial for trial in self._arriving() if not self.race.standings[trial].complete]
+        seconds = max(map(self.fit, [*self._candidates()[: self.race.finalists], *coming]), default=0.0)
+        return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
 
-        For an ensemble on each fold again.
+    def fit(self, trial: int) -> float:
+        """Seconds to fit this trial on the whole training part, K / (K - 1) of a fold's, or as an ensemble on each
+        fold again; 0 where nothing is known of it.
         """
         top = self.race.ladder[self.race.top]
         share = top.folds if self.final == "ensemble" else top.folds / max(1, top.folds - 1)
-        candidates = self._candidates()[: self.race.finalists]
-        seconds = max((self.rates.get(trial, 0.0) for trial in candidates), default=0.0) * top.epochs * share * MARGIN
-        return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
+        return self.rates.get(trial, 0.0) * top.epochs * share * MARGIN
 
     def rescoring(self, timeout: float | None) -> float:
         """Seconds to score the finalists again; 0 where it does not pay to wait for it."""

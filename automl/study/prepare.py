@@ -79,6 +79,7 @@ class Prepared:
         *,
         stacked: bool,
         timing: Timing | None = None,
+        decided: str | None = None,
         tick: Callable[[], None] = lambda: None,
     ) -> TrialRun:
         """The training of trial `number` with `config` on the folds. Raises as `TrialRun` does."""
@@ -93,6 +94,7 @@ class Prepared:
             objective=self.objective,
             stacked=stacked,
             timing=timing,
+            decided=decided,
             tick=tick,
         )
 

@@ -12,6 +12,7 @@ from automl.errors import RunError, SpaceError
 from automl.settings import Settings, make_settings
 from automl.spaces.space import Space
 from automl.study.prepare import Prepared
+from automl.training.device import PRECISIONS
 
 
 def versions() -> dict[str, str]:
@@ -102,6 +103,8 @@ def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settin
     old = {k: v for k, v in record["settings"].items() if k not in ("timeout", "storage")}
     # The executor decides about the ladder, which must be the same when the run goes on on another device.
     old["ladder"] = ",".join(record["ladder"])
+    # So must the precision: scores of two cannot be compared.
+    old["precision"] = next(name for name, dtype in PRECISIONS.items() if dtype == getattr(torch, record["precision"]))
     for name, value in changes.items():
         if value is not None and name not in CHANGEABLE and old.get(name) != value:
             raise RunError(f"{name} was {old.get(name)!r} when this run was begun; it cannot become {value!r} now")

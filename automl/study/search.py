@@ -25,10 +25,11 @@ from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
 from automl.study.leases import LET_GO, Alone, LeaseLost, Leases, fold_of
 from automl.study.prepare import Prepared
-from automl.study.records import seconds_so_far
 from automl.study.shared_folds import SharedFolds
 from automl.study.storage.opening import storage_errors
-from automl.study.telling import Telling
+from automl.study.storage.trials import frozen_trial, open_trial
+from automl.study.telling import Telling, recall_executor
+from automl.study.trial_records import count_attempt, forget_attempt, seconds_so_far
 from automl.study.turns import Turn, Turns
 from automl.study.watcher import Watcher
 from automl.training.run import TrialRun
@@ -107,6 +108,9 @@ class Search:
         """A trial's whole climb: build or restore, train, classify what went wrong, record, tell."""
         number, rung = turn.trial, turn.rung
         trial, config = self._begin(number)
+        if self.turns.alone:
+            with storage_errors():
+                turn = turn._replace(attempt=count_attempt(trial, rung))
         self.race.assign(number, str(config["architecture"]))
         self.watcher.climbing(number, rung, config)
         curves = self.prepared.no_curves()
@@ -114,12 +118,15 @@ class Search:
         try:
             if turn.poisonous:
                 raise TrialFailed(f"{turn.attempt - 1} workers died of it, each on its way to rung {rung + 1}")
-            run = self._build(number, config)
+            run = self._build(trial, config)
             curves = self._restore(run, number, curves)
             outcome = self._train(trial, rung, run, curves)
             self.telling.check_lease(number)
         except Stop:
             self.telling.stopped[number] = curves
+            if self.turns.alone:
+                with storage_errors():
+                    forget_attempt(trial)
             raise
         except (LeaseLost, UpdateFinishedTrialError, MachineFailed):
             raise
@@ -138,7 +145,7 @@ class Search:
     def _begin(self, number: int) -> tuple[optuna.Trial, dict[str, Any]]:
         """The trial and its config; from now on its time runs."""
         with storage_errors():
-            trial = optuna.Trial(self.study, self.telling.trial_id(number))
+            trial = open_trial(self.study, number)
             config = self.prepared.space.suggest(trial)
         if (limit := self.prepared.settings.trial_timeout) is not None:
             self.until = time.monotonic() + limit - seconds_so_far(trial)
@@ -149,14 +156,14 @@ class Search:
 
         Whatever goes wrong, that worker trains the fold itself and says what is wrong with it.
         """
-        _, config = self._begin(number)
+        trial, config = self._begin(number)
         curves = self.prepared.no_curves()
         run: TrialRun | None = None
         try:
-            run = self._build(number, config)
+            run = self._build(trial, config)
             for results in run.advance_fold(fold, self.race.ladder[self.race.top].epochs):
                 curves.add(results)
-                if self.telling.frozen(number).state.is_finished():
+                if frozen_trial(self.study, number).state.is_finished():
                     return
             with storage_errors():
                 run.save_fold(fold, self.folder.part(number, fold), curves)
@@ -170,13 +177,16 @@ class Search:
             if run is not None:
                 run.release()
 
-    def _build(self, number: int, config: dict[str, Any]) -> TrialRun:
+    def _build(self, trial: optuna.Trial, config: dict[str, Any]) -> TrialRun:
+        with storage_errors():
+            decided = recall_executor(trial) if self.prepared.stacked else None
         return self.prepared.trial_run(
             config,
-            number,
+            trial.number,
             self.resident,
             stacked=self.prepared.stacked,
             timing=self.timing,
+            decided=decided,
             tick=self._tick,
         )
 
@@ -247,7 +257,6 @@ class Search:
     def _record(self, trial: optuna.Trial, run: TrialRun, curves: Curves, outcome: Outcome) -> None:
         """After a climb that went well: the trial waits, is complete, or is pruned as overfitting."""
         standing, end = self.race.standings[trial.number], self.telling.end
-        self.telling.failures.clear()
         self.forecast.learn(trial.number, run.seconds, curves)
         if standing.complete:
             self._save(run, trial.number, curves)

@@ -17,7 +17,9 @@ from automl.study.failures import Failures
 from automl.study.folder import RunFolder
 from automl.study.leases import RUN, LeaseLost, Leases, thing_of
 from automl.study.prepare import Prepared
-from automl.study.records import (
+from automl.study.storage.opening import storage_errors
+from automl.study.storage.trials import frozen_trial
+from automl.study.trial_records import (
     describe,
     received_curves,
     remember_result,
@@ -26,7 +28,6 @@ from automl.study.records import (
     trial_curves,
     write_attributes,
 )
-from automl.study.storage.opening import storage_errors
 from automl.study.watcher import Watcher
 from automl.training.executor import NOT_ASKED
 from automl.training.run import TrialRun
@@ -62,6 +63,7 @@ class Telling:
                 send_curves(trial, curves)
             # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
             write_attributes(trial, {**_costs(run, curves), **standing_attribute(standing, curves)})
+        self.failures.clear()
         self.watcher.waiting(trial.number, self.race, describe(curves))
 
     def end(
@@ -94,14 +96,14 @@ class Telling:
                     # A trial pruned late would otherwise rank as a good one.
                     trial.set_constraint("overfitting", verdict.gap)
             # Its scores still count at their rungs, also after a restart.
-            standing = standing_attribute(self.race.standings[trial.number])
+            standing = standing_attribute(self.race.standings[trial.number], judged=outcome is not None)
             complete = state == TrialState.COMPLETE
             remember_result(trial, self.folder, curves, {**standing, **facts}, complete=complete)
             if self.leases.home != RUN and curves.fold_epochs:
                 send_curves(trial, curves)
             value = curves.objective.value(outcome.score) if complete and outcome else None
             passing("tell")
-            if self.frozen(trial.number).state.is_finished():
+            if frozen_trial(self.study, trial.number).state.is_finished():
                 raise LeaseLost
             told = self.study.tell(trial.number, value, state=state)
         passing("told")
@@ -133,15 +135,6 @@ class Telling:
         saved = trial_curves(self.folder, trial.number, objective)
         return saved or received_curves(trial, objective) or self.prepared.no_curves()
 
-    def frozen(self, number: int) -> FrozenTrial:
-        """The trial as the storage has it."""
-        with storage_errors():
-            return self.study._storage.get_trial(self.trial_id(number))
-
-    def trial_id(self, number: int) -> int:
-        """The storage's own number of the trial."""
-        return self.study._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
-
 
 def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
     costs = {
@@ -155,3 +148,14 @@ def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
     if run.executor.reason not in ("", NOT_ASKED):
         costs["executor_reason"] = run.executor.reason
     return costs
+
+
+def recall_executor(trial: optuna.Trial) -> str | None:
+    """Why an earlier climb of the trial trained its folds one after the other, "" if it did not; None: there was none.
+
+    A trial keeps to one way, for a replay has only one.
+    """
+    known = trial.user_attrs
+    if "executor" not in known:
+        return None
+    return "" if known["executor"] == "fused" else str(known.get("executor_reason", NOT_ASKED))

@@ -16,9 +16,10 @@ from automl.study.budget import Budget
 from automl.study.changes import Changes
 from automl.study.forecast import Forecast
 from automl.study.leases import BASELINE, Alone, Leases, fold_of, straight, thing_of
-from automl.study.records import recall_race, recall_standing, standing_mark
 from automl.study.shared_folds import fold_to_help_with
 from automl.study.storage.opening import storage_errors
+from automl.study.storage.trials import frozen_trial
+from automl.study.trial_records import recall_race, recall_standing, standing_mark
 
 RETRIES = 2  # of a climb whose worker died, in a row without getting further
 IDLE, IDLE_ELSEWHERE = 0.1, 0.5  # seconds between two looks at what the others do, in a journal and a database
@@ -190,11 +191,8 @@ class Turns:
 
     def _reports(self, trial: int) -> int:
         """How many epochs the trial has reported, also since it rested; folds that were shared out count as well."""
-        storage = self.study._storage
         folds = sum(thing.startswith(fold_of(trial, "")) for thing in self.leases.held)
-        with storage_errors():
-            trial_id = storage.get_trial_id_from_study_id_trial_number(self.study._study_id, trial)
-            return len(storage.get_trial(trial_id).intermediate_values) + folds
+        return len(frozen_trial(self.study, trial).intermediate_values) + folds
 
     def _abandoned(self) -> Turn | None:
         """A climb whose worker is dead, to be taken over."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial
 
 from automl.racing.curves import Curves
 from automl.racing.race import Race
+
+if TYPE_CHECKING:
+    from automl.study.budget import Budget
+    from automl.study.prepare import Prepared
 
 
 class Watcher:
@@ -21,7 +25,7 @@ class Watcher:
         """An epoch of a trial is done."""
 
     def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
-        """A trial has reached its rung and waits for its promotion; `facts` as `records.describe` has them."""
+        """A trial has reached its rung and waits for its promotion; `facts` as `trial_records.describe` has them."""
 
     def ended(self, trial: FrozenTrial, race: Race) -> None:
         """A trial is complete, pruned or failed; its attributes say what it came to."""
@@ -68,3 +72,7 @@ class Watchers(Watcher):
         """The final model is fitted with the config of this trial."""
         for watcher in self.watchers:
             watcher.fitting(trial, epochs)
+
+
+MakeWatcher = Callable[["Prepared", "Budget", list[FrozenTrial]], Watcher]
+"""Makes who watches a search, from its ingredients, its budget and the trials of earlier sessions."""

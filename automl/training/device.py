@@ -59,11 +59,12 @@ def _cpu_flags() -> str:
         return ""
 
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """The dtype of matrix products: `fp32`, `bf16`, or `auto` (bf16 on CUDA and on CPUs with bf16 instructions)."""
-    if name == "fp32":
-        return torch.float32
-    if name == "bf16":
-        return torch.bfloat16
+    if name in PRECISIONS:
+        return PRECISIONS[name]
     fast = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else cpu_has_bf16()
     return torch.bfloat16 if fast else torch.float32

@@ -15,6 +15,7 @@ from automl.training.fold import Fold, build_fold
 from automl.training.fold_dropout import FoldDropout
 from automl.training.losses import Loss
 from automl.training.recipe import FoldSamples, Recipe
+from automl.training.seeds import forked
 
 log = logging.getLogger("automl.executor")
 
@@ -70,7 +71,7 @@ class Executor:
             try:
                 scores += fused.train_epoch(stack, *self.how, self.tick)
             except torch.OutOfMemoryError:
-                if stack.steps_taken or len(stack.folds) == 1:
+                if stack.touched or len(stack.folds) == 1:
                     raise
                 stack.undo()
                 self.release()
@@ -119,13 +120,11 @@ def why_not_stacked(recipe: Recipe, resident: Resident, loss: Loss, samples: Seq
         for fold, index in zip(alone, indices, strict=True):
             generator = torch.Generator(resident.device)
             generator.manual_seed(fold.step_seed(0))
-            with torch.random.fork_rng(), FoldDropout([generator], fold.layout):
+            with forked(resident.device), FoldDropout([generator], fold.layout):
                 serial.train_step(fold, resident, loss, torch.float64, index, 0)
-        with torch.random.fork_rng():
+        with forked(resident.device):
             fused.Stack(together).step(resident, loss, torch.float64, indices, 0)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # anything may go wrong in a plugin's network under vmap
+    except Exception as error:  # anything may go wrong in a plugin's network under vmap; memory may run out, too
         return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
     worst = max(_difference(a, b) for a, b in zip(alone, together, strict=True))
     return "" if worst <= AGREEMENT else f"stacked, a step differs by {worst:.1e} from the step alone"

@@ -18,7 +18,7 @@ from automl.training.layout import choose_layout
 from automl.training.losses import Criterion, Loss, criterion_for
 from automl.training.network import expected_normalisation, load_weights
 from automl.training.recipe import Recipe
-from automl.training.seeds import derive_seed, seed_torch
+from automl.training.seeds import derive_seed, forked, seed_torch
 from automl.training.techniques import Techniques, averaged, treat_gradients, warmed_up
 
 
@@ -26,6 +26,7 @@ from automl.training.techniques import Techniques, averaged, treat_gradients, wa
 class Fold:
     """The state of one fold after `epochs` epochs. `train` and `validation` are sample numbers on the device.
 
+    An epoch goes through `samples` of the training samples, see `samples_of_epoch`, in batches as `batch_sizes` says.
     `seed` is the fold's own: initial weights, the order of samples and dropout masks all derive from it.
     """
 
@@ -36,6 +37,7 @@ class Fold:
     normalisation: Normalisation
     train: Tensor
     validation: Tensor
+    samples: int
     batch_size: int
     layout: torch.memory_format
     augmentation: BatchAugmentation
@@ -79,30 +81,40 @@ class Fold:
     @property
     def steps(self) -> int:
         """Steps in an epoch."""
-        return len(batch_sizes(len(self.train), self.batch_size))
+        return len(batch_sizes(self.samples, self.batch_size))
 
     def total_step(self, step: int) -> int:
         """The number, over all epochs, of step number `step` of the next one."""
         return self.epochs * self.steps + step
 
     def batches(self) -> list[Tensor]:
-        """The sample numbers of each batch of the next epoch, shuffled by (seed, epoch) alone; see `batch_sizes`."""
+        """The sample numbers of each batch of the next epoch, shuffled by (seed, epoch) alone."""
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", self.epochs + 1))
         order = self.train[torch.randperm(len(self.train), generator=generator).to(self.train.device)]
-        sizes = batch_sizes(len(order), self.batch_size)
+        sizes = batch_sizes(self.samples, self.batch_size)
         return list(torch.split(order[: sum(sizes)], sizes))
+
+
+FEW = 1 / 20  # of a fold's training samples: so many at most are left out of an epoch, other ones in each
+
+
+def samples_of_epoch(own: int, fewest: int) -> int:
+    """How many of a fold's `own` training samples an epoch goes through: as many as the smallest fold of the trial has,
+    `fewest`, so that all folds take the same steps and can be stacked; all, where that would leave out too many.
+    """
+    return fewest if own - fewest <= FEW * own else own
 
 
 def batch_sizes(samples: int, batch_size: int) -> list[int]:
     """The samples in each batch of an epoch: `batch_size`, and in the last one what remains.
 
-    A remainder of less than half a batch is left out, a different one in each epoch, for it would weigh as much as a
-    full batch and be what BatchNorm measures last; not where it is more than a twentieth of the samples. A single
-    sample that remains then joins the batch before: BatchNorm cannot take it.
+    A remainder of less than half a batch is left out, for it would weigh as much as a full batch and be what BatchNorm
+    measures last; not where it is more than `FEW` of the samples. A single sample that remains then joins the batch
+    before: BatchNorm cannot take it.
     """
     full, rest = divmod(samples, batch_size)
     sizes = [batch_size] * full
-    if sizes and 2 * rest < batch_size and 20 * rest <= samples:
+    if sizes and 2 * rest < batch_size and rest <= FEW * samples:
         return sizes
     if sizes and rest == 1:
         return [*sizes[:-1], batch_size + 1]
@@ -118,10 +130,13 @@ def build_fold(
     *,
     number: int,
     seed: int,
+    fewest: int | None = None,
 ) -> Fold:
-    """A fold before its first epoch. Raises what the plugins' builders raise."""
-    devices = [resident.device] if resident.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    """A fold before its first epoch. Raises what the plugins' builders raise.
+
+    `fewest`: training samples of the smallest fold of its trial (None: it is this one).
+    """
+    with forked(resident.device):
         # Built on the CPU, so that the initial weights do not depend on the device.
         seed_torch(derive_seed(seed, "weights"), torch.device("cpu"))
         network = recipe.build_network(resident.input_shape, resident.num_outputs)
@@ -129,7 +144,8 @@ def build_fold(
     layout = choose_layout(network, resident.device) if resident.image else torch.contiguous_format
     network.to(resident.device, memory_format=layout)  # type: ignore[call-overload]
     optimizer = recipe.build_optimizer(network)
-    steps = len(batch_sizes(len(train), recipe.batch_size))
+    samples = samples_of_epoch(len(train), len(train) if fewest is None else fewest)
+    steps = len(batch_sizes(samples, recipe.batch_size))
     techniques = recipe.techniques
     index = torch.from_numpy(np.asarray(train, dtype=np.int64)).to(resident.device)
     return Fold(
@@ -140,6 +156,7 @@ def build_fold(
         normalisation=expected_normalisation(network, resident.normalisation(train)),
         train=index,
         validation=torch.from_numpy(np.asarray(validation, dtype=np.int64)).to(resident.device),
+        samples=samples,
         batch_size=recipe.batch_size,
         layout=layout,
         augmentation=recipe.build_augmentation() if resident.image else BatchAugmentation(),

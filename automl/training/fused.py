@@ -21,7 +21,7 @@ from automl.data.resident import Resident
 from automl.training.fold import Fold
 from automl.training.fold_dropout import FoldDropout
 from automl.training.losses import Loss, training_loss
-from automl.training.seeds import seed_torch, state_of_torch
+from automl.training.seeds import forked, seed_torch, state_of_torch
 from automl.training.serial import autocast, evaluation_batch, train_step
 from automl.training.serial import evaluate as evaluate_alone
 from automl.training.step_graph import Gradients, StepGraph, may_record, recorded
@@ -41,7 +41,7 @@ class Stack:
         self.buffers = self._share([dict(fold.network.named_buffers()) for fold in folds])
         for name, parameter in self.network.named_parameters():
             self.parameters[name].requires_grad_(parameter.requires_grad)
-        self.steps_taken = 0
+        self.touched = False  # whether a fold has taken a step, which cannot be undone
         self.warm_up = max(fold.batch_norm_warm_up.steps for fold in folds)  # steps with another momentum each
         self._untouched = {name: buffer.clone() for name, buffer in self.buffers.items()}
         device = folds[0].train.device
@@ -53,7 +53,7 @@ class Stack:
         self.mean, self.std = (torch.stack([getattr(n, name) for n in norms]) for name in ("mean", "std"))
 
     def undo(self) -> None:
-        """Takes back what a first step that ran out of memory has done: running statistics, nothing else."""
+        """Takes back what a step has done that ran out of memory before any fold was `touched`: running statistics."""
         for name, buffer in self.buffers.items():
             buffer.copy_(self._untouched[name])
 
@@ -109,12 +109,12 @@ class Stack:
             made = self.graph(x, targets)
         else:
             made = self.gradients(x, targets, precision)
+        self.touched = True
         for number, (fold, total_step) in enumerate(zip(self.folds, total_steps, strict=True)):
             for name, parameter in fold.network.named_parameters():
                 gradient = made.parameters[name]
                 parameter.grad = None if gradient is None else gradient[number]
             fold.update(total_step)
-        self.steps_taken += 1
         return made.outputs
 
     def gradients(self, x: Tensor, targets: Tensor, precision: torch.dtype) -> Gradients:
@@ -182,8 +182,7 @@ def train_epoch(
     outputs: list[list[Tensor]] = [[] for _ in folds]
     for fold in folds:
         fold.network.train()
-    devices = [resident.device] if resident.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with forked(resident.device):
         batches = [fold.batches() for fold in folds]
         for step in range(max(len(own) for own in batches)):
             tick()
@@ -193,6 +192,7 @@ def train_epoch(
                 for mine, output in zip(outputs, made, strict=True):
                     mine.append(output)
                 continue
+            stack.touched = True
             for fold, own, mine in zip(folds, batches, outputs, strict=True):
                 if step < len(own):
                     mine.append(train_step(fold, resident, loss, precision, own[step], step))

@@ -35,6 +35,8 @@ class ClassificationLoss:
 
     def score(self, output: Tensor, y: Tensor, norm: Normalisation, metric: str) -> tuple[float, float]:
         """(log loss, `metric`) of logits [n, classes] and class indices [n]."""
+        if not torch.isfinite(output).all():  # scikit-learn refuses it
+            return float("nan"), float("nan")
         loss = F.cross_entropy(output.double(), y).item()
         return loss, measure(metric, y.cpu().numpy(), output.softmax(1).cpu().numpy())
 

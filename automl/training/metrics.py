@@ -6,6 +6,7 @@ for them: that takes two seconds, in every worker.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+
+def finite_or_none(value: float) -> float | None:
+    """The value for JSON, which has no NaN."""
+    return float(value) if math.isfinite(value) else None
 
 
 def measure(name: str, y: Array, predicted: Array) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from automl.training.executor import NOT_ASKED, Executor, Scores, why_not_stacke
 from automl.training.fold import Fold, build_fold
 from automl.training.fold_state import bring_back, state_of
 from automl.training.losses import loss_for
+from automl.training.memory import peak_memory, reset_peak_memory
 from automl.training.on_meta import check_on_meta
 from automl.training.recipe import FoldSamples, Recipe
 from automl.training.seeds import derive_seed
@@ -47,6 +47,8 @@ class TrialRun:
         max_params: networks above are infeasible (None: no limit).
         stacked: whether folds that advance together are trained as one stacked model, where that can be.
         timing: where given, only if it says that this is quicker.
+        decided: what an earlier climb of the trial found of that: why its folds are trained one after the other, "" for
+            stacked ones; None: it is found out.
         tick: called before each batch; may raise to stop. What was not saved is lost then.
         objective: what is scored; its metric is measured beside the loss (None: the task's default).
         plateau_losses: what plateau schedules are told by epoch where a fold has no validation samples (the final fit).
@@ -67,6 +69,7 @@ class TrialRun:
         objective: Objective | None = None,
         stacked: bool = False,
         timing: Timing | None = None,
+        decided: str | None = None,
         tick: Callable[[], None] = lambda: None,
         plateau_losses: Sequence[float] = (),
     ):
@@ -80,13 +83,14 @@ class TrialRun:
         task = "classification" if resident.classification else "regression"
         self.loss = loss_for(task)
         self.objective = objective or Objective.of(task)
+        self._fewest = min(len(train) for train, _ in samples)
         self.parameters = check_on_meta(recipe, resident.input_shape, resident.num_outputs, max_params)
         self.folds: list[Fold] = []
-        reason = self._why_serial(timing) if stacked else NOT_ASKED
-        if stacked and reason:
-            log.info("folds are trained one after the other: %s", reason)
-        self.executor = Executor(resident, self.loss, self.objective.metric, precision, tick, reason)
         self.seconds = 0.0
+        reset_peak_memory(resident.device)
+        self.executor = Executor(resident, self.loss, self.objective.metric, precision, tick, NOT_ASKED)
+        if stacked:
+            self.executor.reason = self._why_serial(timing) if decided is None else decided
 
     def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
         """Trains the first `folds` folds up to `epochs` epochs; yields after each epoch what the trained folds showed.
@@ -137,12 +141,15 @@ class TrialRun:
             reason = why_not_stacked(*about, self.samples, self.seed)
             if not reason and timing is not None:
                 reason = timing.why_serial(*about, self.precision, self.samples, self.seed)
+        if reason:
+            log.info("folds are trained one after the other: %s", reason)
         return reason
 
     def _build(self, number: int) -> Fold:
         train, validation = self.samples[number]
         seed = derive_seed(self.seed, "fold", number)
-        return build_fold(self.recipe, self.resident, self.loss, train, validation, number=number, seed=seed)
+        about = self.recipe, self.resident, self.loss
+        return build_fold(*about, train, validation, number=number, seed=seed, fewest=self._fewest)
 
     def _train_epoch(self, folds: list[Fold]) -> list[FoldEpoch]:
         """One epoch of folds that have the same number of epochs behind them, and what they showed."""
@@ -174,17 +181,13 @@ class TrialRun:
 
     @property
     def peak_memory(self) -> int:
-        """Bytes: of the CUDA device since the process started, else of this process."""
-        if self.resident.device.type == "cuda":
-            return int(torch.cuda.max_memory_allocated(self.resident.device))
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        """Bytes, since this was made: of tensors on the CUDA device, else of the whole process."""
+        return peak_memory(self.resident.device)
 
     def release(self) -> None:
         """Gives back the memory of all folds."""
-        self.executor.release()
         self.folds.clear()
-        if self.resident.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.executor.release()
 
     def save(self, path: Path, curves: Curves) -> None:
         """Writes the state of all folds, and their curves, atomically.

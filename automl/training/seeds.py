@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager
 
 import torch
 
@@ -22,6 +23,11 @@ def seed_torch(seed: int, device: torch.device) -> None:
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
+
+
+def forked(device: torch.device) -> AbstractContextManager[None]:
+    """Within it, torch's generators of the CPU and of `device` may be seeded and drawn from; they are restored then."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
 def state_of_torch(device: torch.device) -> torch.Tensor:

@@ -12,7 +12,7 @@ from automl.data.resident import Resident
 from automl.training.fold import Fold
 from automl.training.fold_dropout import dropout_alone
 from automl.training.losses import Loss, training_loss
-from automl.training.seeds import seed_torch
+from automl.training.seeds import forked, seed_torch
 
 # Bounds the memory of a forward pass. On a CPU 512 is 1.6 times slower than 256: its maps do not fit into the cache.
 EVALUATION_BATCH, EVALUATION_BATCH_CPU = 512, 256
@@ -33,8 +33,7 @@ def train_epoch(
     """
     fold.network.train()
     outputs = []
-    devices = [resident.device] if resident.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with forked(resident.device):
         batches = fold.batches()
         for step, index in enumerate(batches):
             tick()

@@ -70,9 +70,11 @@ def warmed_up(optimizer: torch.optim.Optimizer, step: int, steps: int) -> Iterat
     rates = [group["lr"] for group in optimizer.param_groups]
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * (step + 1) / steps
-    yield
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
+    try:
+        yield
+    finally:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
 
 def averaged(network: nn.Module, decay: float) -> AveragedModel:

@@ -13,6 +13,7 @@ from automl.training import fused, serial
 from automl.training.fold import build_fold
 from automl.training.losses import Loss
 from automl.training.recipe import FoldSamples, Recipe
+from automl.training.seeds import forked
 
 STEPS = 3  # timed, after one that warms up
 
@@ -32,10 +33,15 @@ class Timing:
         samples: Sequence[FoldSamples],
         seed: int,
     ) -> str:
-        """Why folds of this architecture are better not stacked; "" when stacked ones are quicker."""
+        """Why folds of this architecture are better not stacked; "" when stacked ones are quicker, or when they do not
+        fit into memory together: then the executor finds out how many do.
+        """
         name = recipe.architecture.name
         if name not in self.seconds:
-            self.seconds[name] = step_seconds(recipe, resident, loss, precision, samples, seed)
+            try:
+                self.seconds[name] = step_seconds(recipe, resident, loss, precision, samples, seed)
+            except torch.OutOfMemoryError:
+                return ""
         alone, stacked = self.seconds[name]
         if stacked < alone:
             return ""
@@ -65,7 +71,7 @@ def step_seconds(
         for fold, index in zip(folds, indices, strict=True):
             serial.train_step(fold, resident, loss, precision, index, 0)
 
-    with torch.random.fork_rng(devices=[resident.device] if resident.device.type == "cuda" else []):
+    with forked(resident.device):
         one_by_one = _median(alone, resident.device)
         stack = fused.Stack(folds)
         return one_by_one, _median(lambda: stack.step(resident, loss, precision, indices, 0), resident.device)

@@ -13,7 +13,7 @@ from automl.racing.ladder import make_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.study.budget import Budget
-from automl.study.records import describe
+from automl.study.trial_records import describe
 
 FOLDS, EPOCHS = 5, 20
 CONFIG = {"architecture": "resnet", "resnet.depth": 3}

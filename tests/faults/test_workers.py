@@ -91,40 +91,65 @@ def test_signals_stop_all_workers_and_the_run_can_be_resumed_by_another_number_o
     assert board(automl, run)["totals"]["waiting"] == 0
 
 
-def test_poison_trial_a_config_that_kills_its_workers_fails_after_the_retries(automl, tmp_path):
-    plugin = tmp_path / "poison.py"
-    plugin.write_text(
-        "import os\n"
-        "from torch import nn\n"
-        "from automl import Choice, architecture, hookimpl\n\n"
-        "@architecture(deadly=Choice(True, False))\n"
-        "def poison(input_shape, num_outputs, *, deadly):\n"
-        '    """Kills the process that trains it."""\n'
-        "    class Net(nn.Module):\n"
-        "        def __init__(self):\n"
-        "            super().__init__()\n"
-        "            self.out = nn.Linear(64, num_outputs)\n"
-        "        def forward(self, x):\n"
-        "            if deadly and x.device.type != 'meta':\n"
-        "                os._exit(9)\n"
-        "            return self.out(x.flatten(1))\n"
-        "    return Net()\n\n"
-        "@hookimpl\n"
-        "def automl_architectures():\n"
-        "    return [poison]\n"
-    )
-    space = tmp_path / "space.yaml"
+POISON = """
+import os
+from torch import nn
+from automl import Choice, architecture, hookimpl
+
+@architecture(deadly=Choice(True, False))
+def poison(input_shape, num_outputs, *, deadly):
+    'Kills the process that trains it.'
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(64, num_outputs)
+        def forward(self, x):
+            if deadly and x.device.type != 'meta':
+                os._exit(9)
+            return self.out(x.flatten(1))
+    return Net()
+
+@hookimpl
+def automl_architectures():
+    return [poison]
+"""
+
+
+@pytest.fixture
+def poison(tmp_path):
+    """Options for a search some of whose trials kill their process."""
+    plugin, space = tmp_path / "poison.py", tmp_path / "space.yaml"
+    plugin.write_text(POISON)
     space.write_text("architectures: {poison: {}}\n")
-    run = tmp_path / "run"
-    arguments = ["--plugin", plugin, "--space", space, "--sampler", "random", "--folds", "2", "--epochs", "1"]
-    answer = automl("search", "digits", "--out", run, "--trials", "4", "--workers", "2", "--threads", "2", *arguments)
-    assert answer.code == 0, answer.err
-    trials = board(automl, run)["trials"]
+    return ["--plugin", plugin, "--space", space, "--sampler", "random", "--folds", "2", "--epochs", "1"]
+
+
+def assert_poisoned(trials):
+    """The deadly ones have failed, and the others not."""
     deadly = [trial for trial in trials if trial["config"]["poison.deadly"]]
     assert deadly
     assert {trial["state"] for trial in deadly} == {"FAIL"}
     assert all("3 workers died of it" in trial["reason"] for trial in deadly)
     assert {trial["state"] for trial in trials if trial not in deadly} <= {"COMPLETE", "PRUNED"}
+
+
+def test_poison_trial_a_config_that_kills_its_workers_fails_after_the_retries(automl, poison, tmp_path):
+    run = tmp_path / "run"
+    answer = automl("search", "digits", "--out", run, "--trials", "4", "--workers", "2", "--threads", "2", *poison)
+    assert answer.code == 0, answer.err
+    assert_poisoned(board(automl, run)["trials"])
+
+
+def test_poison_trial_of_a_search_without_workers_fails_after_three_sessions(automl, start, poison, tmp_path):
+    run = tmp_path / "run"
+    alone = ["--trials", "2", "--workers", "1", "--threads", "1"]
+    codes = []
+    while 0 not in codes and len(codes) < 8:
+        session = start("resume", run) if codes else start("search", "digits", "--out", run, *alone, *poison)
+        _, err = session.communicate(timeout=120)
+        codes.append(session.returncode)
+    assert codes == [9, 9, 9, 0], err
+    assert_poisoned(board(automl, run)["trials"])
 
 
 def test_a_trial_that_a_search_without_workers_had_begun_is_gone_on_with_by_workers(automl, start, tmp_path):

@@ -14,7 +14,7 @@ from automl.results.leaderboard import full_config, make_row, summarise
 from automl.settings import make_settings
 from automl.study.folder import RunFolder
 from automl.study.prepare import merge_space
-from automl.study.records import load_curves
+from automl.study.trial_records import load_curves
 
 ROW = {
     "number", "state", "reason", "architecture", "config", "score", "score_std", "metrics", "epochs", "folds",

@@ -21,7 +21,7 @@ from automl.settings import make_settings
 from automl.study.budget import Budget, Interrupted
 from automl.study.folder import RunFolder
 from automl.study.prepare import prepare
-from automl.study.records import remember_result
+from automl.study.trial_records import remember_result
 from automl.study.watcher import Watcher
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun

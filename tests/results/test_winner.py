@@ -12,7 +12,7 @@ from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.objective import Objective
 from automl.results.winner import Finalist, as_finalist, choose, compare, find_finalists
 from automl.study.folder import RunFolder
-from automl.study.records import remember_result
+from automl.study.trial_records import remember_result
 
 LOSS = Objective()
 

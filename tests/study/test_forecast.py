@@ -51,6 +51,12 @@ def test_the_final_fit_has_all_epochs_on_all_folds_data_of_the_dearest_finalist(
     assert forecast.final_fit(None) == pytest.approx(10 * 9 * (5 / 4) * MARGIN)
 
 
+def test_the_final_fit_may_be_that_of_a_trial_on_its_way_to_the_top(forecast, race):
+    race.straight.add(2)
+    race.standings[2].waiting, race.standings[2].climbing = False, True
+    assert forecast.final_fit(None) == forecast.fit(2) == pytest.approx(100 * 9 * (5 / 4) * MARGIN)
+
+
 def test_carrying_takes_the_fold_epochs_that_the_best_still_miss(forecast):
     assert forecast.carrying(None) == pytest.approx((10 * (45 - 2) + 1 * (45 - 1)) * MARGIN)
 

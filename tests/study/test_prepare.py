@@ -134,3 +134,5 @@ def test_a_resumed_run_keeps_its_ladder_whatever_the_executor_of_its_new_device_
     record = yaml.safe_load(yaml.safe_dump(make_record(fused, "mine", None)))
     record["settings"]["executor"] = "auto"
     assert prepare(settings_of(record, {}), images).ladder == fused.ladder
+    record["precision"] = "bfloat16"  # what `auto` is elsewhere
+    assert prepare(settings_of(record, {}), images).precision == torch.bfloat16

@@ -16,10 +16,10 @@ from automl.study.budget import Budget, Interrupted
 from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN, fold_of, shared, thing_of
 from automl.study.prepare import prepare
-from automl.study.records import load_curves
 from automl.study.search import Search
 from automl.study.shared_folds import fold_to_help_with
 from automl.study.storage.opening import open_storage
+from automl.study.trial_records import load_curves
 from automl.study.turns import Turn
 from automl.study.watcher import Watcher
 from automl.study.workers.shared_leases import SharedLeases

@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from automl import architecture
+from automl.errors import Infeasible
 from automl.racing.curves import Curves
 from automl.training import fused
+from automl.training.fold import Fold
 from automl.training.timing import Timing
 
 
@@ -112,6 +114,39 @@ def test_folds_that_do_not_fit_into_memory_together_are_split(make_recipe, make_
     assert run.executor.largest == 2
 
 
+def test_memory_that_runs_out_when_a_fold_has_taken_its_step_ends_the_trial(make_recipe, make_run, monkeypatch):
+    """Nothing can be tried again: that fold would take the step twice."""
+    run = make_run(make_recipe("lenet", lr=0.01), stacked=True)
+    real = Fold.update
+
+    def update(fold, step):
+        if fold.number == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        real(fold, step)
+
+    monkeypatch.setattr(Fold, "update", update)
+    with pytest.raises(Infeasible, match="out of memory"):
+        curves_of(run, (1, 3))
+
+
+def test_a_probe_for_which_memory_does_not_suffice_leaves_the_folds_to_be_trained_alone(
+    make_recipe, make_run, monkeypatch
+):
+    def step(stack, *args):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(fused.Stack, "step", step)
+    run = make_run(make_recipe("lenet", lr=0.01), stacked=True)
+    assert (run.executor.name, run.executor.reason) == ("serial", "OutOfMemoryError: CUDA out of memory")
+    assert curves_of(run, (1, 3)).fold_epochs == 3
+
+
+def test_a_later_climb_keeps_to_what_the_first_one_has_found(make_recipe, make_run, monkeypatch):
+    monkeypatch.setattr("automl.training.run.why_not_stacked", None)
+    runs = [make_run(make_recipe("mlp"), stacked=True, decided=reason) for reason in ("", "stacked, it was slower")]
+    assert [run.executor.name for run in runs] == ["fused", "serial"]
+
+
 class TestTiming:
     """`auto`: stacked only where that is quicker, measured once for an architecture."""
 
@@ -126,6 +161,20 @@ class TestTiming:
         assert slower.executor.reason == "stacked, a step of 3 folds took 4 ms, alone 1 ms"
         timing.seconds["mlp"] = (0.004, 0.001)
         assert make_run(make_recipe("mlp"), stacked=True, timing=timing).executor.name == "fused"
+
+    def test_folds_that_do_not_fit_into_memory_together_are_left_to_be_split(self, make_recipe, make_run, monkeypatch):
+        real = fused.Stack.step
+
+        def step(stack, *args):
+            if len(stack.folds) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return real(stack, *args)
+
+        monkeypatch.setattr(fused.Stack, "step", step)
+        timing = Timing()
+        run = make_run(make_recipe("mlp"), stacked=True, timing=timing)
+        assert curves_of(run, (1, 3)).fold_epochs == 3
+        assert (run.executor.name, run.executor.largest, timing.seconds) == ("fused", 2, {})
 
     def test_the_timing_leaves_the_trial_and_torchs_generator_as_they_were(self, make_recipe, make_run):
         torch.manual_seed(5)

@@ -32,6 +32,15 @@ def test_an_epoch_has_full_batches_and_a_last_one_of_what_remains(
     assert batch_sizes(samples, batch_size) == sizes
 
 
+def test_folds_of_a_trial_go_through_equally_many_samples_unless_too_many_would_be_left_out(
+    make_recipe: Any, make_run: Any
+) -> None:
+    samples = [(np.arange(own), np.arange(50, 61)) for own in (40, 42, 43)]
+    run = make_run(make_recipe("linear", batch_size=16), samples=samples)
+    sizes = [[len(batch) for batch in run._build(number).batches()] for number in range(3)]
+    assert sizes == [[16, 16, 8], [16, 16, 8], [16, 16, 11]]
+
+
 def test_each_epoch_has_another_order_and_leaves_out_other_samples(make_recipe: Any, make_run: Any) -> None:
     run = make_run(make_recipe("linear", batch_size=8), samples=[(np.arange(42), np.arange(42, 61))])
     fold = run._build(0)

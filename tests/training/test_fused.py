@@ -80,16 +80,18 @@ def config_of(host: Any, name: str) -> dict[str, Any]:
 
 
 def test_a_fold_with_one_more_batch_than_the_others_takes_it_alone(make_recipe: Any, make_run: Any) -> None:
-    samples = [(np.arange(44), np.arange(44, 61)), (np.arange(42), np.arange(44, 61))]
+    samples = [(np.arange(44), np.arange(44, 61)), (np.arange(40), np.arange(44, 61))]
     recipe = make_recipe("lenet", batch_size=8, lr=0.01, schedule="cosine", dropout=0.3)
     one, other = make_run(recipe, samples=samples), make_run(recipe, samples=samples)
     ours, theirs = folds_of(one, 2), folds_of(other, 2)
     assert [fold.steps for fold in ours] == [6, 5]
-    stack = fused.Stack(ours)
+    stack, stacked = fused.Stack(ours), []
+    step = stack.step
+    stack.step = lambda *args: (stacked.append(args), step(*args))[1]
     together(one, stack, 4)
     alone(other, theirs, 4)
     # In the second epoch the folds are at different steps of BatchNorm's warm-up, and take all of them alone.
-    assert stack.steps_taken == 3 * 5
+    assert len(stacked) == 3 * 5
     assert difference(ours, theirs) <= TOLERANCE
 
 

@@ -41,6 +41,8 @@ def test_rmse_and_r2_are_scikit_learns_in_the_targets_units(outputs):
 
 def test_predictions_that_are_not_finite_have_no_score():
     norm = Normalisation(torch.zeros(1), torch.ones(1), torch.zeros(1, 1), torch.ones(1, 1))
+    logits = torch.tensor([[float("nan"), 1.0]] * 2)
+    assert np.isnan(loss_for("classification").score(logits, torch.arange(2), norm, "auroc")).all()
     rmse, r2 = loss_for("regression").score(torch.tensor([[float("nan")]]), torch.zeros(1, 1), norm, "r2")
     assert np.isnan(rmse)
     assert np.isnan(r2)

@@ -78,6 +78,9 @@ class TestWarmUp:
             with warmed_up(optimizer, step, 4):
                 seen.append([group["lr"] for group in optimizer.param_groups])
             assert [group["lr"] for group in optimizer.param_groups] == [1.0, 0.1]
+        with pytest.raises(RuntimeError), warmed_up(optimizer, 0, 4):
+            raise RuntimeError
+        assert [group["lr"] for group in optimizer.param_groups] == [1.0, 0.1]
         np.testing.assert_allclose([first for first, _ in seen], [0.25, 0.5, 0.75, 1, 1, 1])
         np.testing.assert_allclose([second for _, second in seen], [0.025, 0.05, 0.075, 0.1, 0.1, 0.1])
 

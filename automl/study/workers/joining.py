@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from automl.study.prepare import Prepared, load_host, prepare
 from automl.study.record import check_unchanged, settings_of, versions
 from automl.study.storage.database import PATIENCE
 from automl.study.storage.opening import is_server, load_study, open_storage, redact, storage_errors
-from automl.study.watcher import Watcher
+from automl.study.watcher import MakeWatcher, Watcher
 from automl.study.workers.shared_leases import SharedLeases
 from automl.study.workers.worker import fresh_name, take_part
 from automl.training.seeds import derive_seed
@@ -39,8 +38,6 @@ log = logging.getLogger("automl.worker")
 
 RECORD = "automl:record"
 """The study's system attribute with what a worker must know of the search."""
-
-MakeWatcher = Callable[[Prepared, Budget, list[optuna.trial.FrozenTrial]], Watcher]
 
 
 def publish(study: optuna.Study, prepared: Prepared, record: Mapping[str, Any], budget: Budget) -> None:
@@ -185,7 +182,7 @@ def _prepare(
             "the seed deals out other folds here than where the search was begun: install the versions of its "
             f"packages ({json.dumps(record['versions'])})"
         )
-    return replace(prepared, precision=getattr(torch, record["precision"]))
+    return prepared
 
 
 def _find_data(record: Mapping[str, Any], settings: Settings, folder: RunFolder | None, data: str | None) -> str:

@@ -9,7 +9,7 @@ from automl.racing.race import Race
 from automl.study.changes import Changes
 from automl.study.leases import thing_of
 from automl.study.prepare import Prepared
-from automl.study.records import recall_facts, recall_standing, standing_mark
+from automl.study.trial_records import recall_facts, recall_standing, standing_mark
 from automl.study.watcher import Watcher
 from automl.study.workers.shared_leases import SharedLeases
 

@@ -16,7 +16,7 @@ from automl.study.failures import too_long
 from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN, thing_of, trial_of
 from automl.study.prepare import Prepared
-from automl.study.records import recall_standing, remember_result, seconds_so_far, trial_curves
+from automl.study.trial_records import recall_standing, remember_result, seconds_so_far, trial_curves
 from automl.study.workers.shared_leases import SharedLeases
 
 SLACK = 3.0  # seconds in which a worker may end its trial by itself

@@ -15,8 +15,8 @@ from automl.study.failures import Failures, too_long
 from automl.study.folder import RunFolder
 from automl.study.leases import BEATS, GRACE, SUPERVISOR, thing_of
 from automl.study.prepare import Prepared
-from automl.study.records import recall_standing
 from automl.study.storage.opening import storage_errors
+from automl.study.trial_records import recall_standing
 from automl.study.workers.launching import Launched, Launcher
 from automl.study.workers.observer import Observer
 from automl.study.workers.overtime import Overtime

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import optuna
@@ -75,7 +75,6 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     record = folder.read_record()
     settings = settings_of(record, {"trials": order.trials, "threads": order.threads, "device": order.device})
     prepared = prepare(settings, attach(Path(order.data)), splits=load_splits(folder.splits))
-    prepared = replace(prepared, precision=getattr(torch, record["precision"]))
     torch.set_num_threads(order.threads)
     storage = open_storage(order.storage, folder.journal, interrupted, PATIENCE)
     study = load_study(storage, record["study"], optuna.samplers.RandomSampler())

@@ -16,8 +16,8 @@ from automl.study.budget import Budget, Interrupted
 from automl.study.folder import RunFolder
 from automl.study.prepare import prepare
 from automl.study.record import make_record
-from automl.study.records import CURVES, collect_curves, load_curves
 from automl.study.storage.opening import create_study, open_storage
+from automl.study.trial_records import CURVES, collect_curves, load_curves
 from automl.study.watcher import Watcher
 from automl.study.workers.joining import RECORD, join, publish
 from automl.study.workers.shared_leases import SharedLeases

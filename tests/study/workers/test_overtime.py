@@ -12,7 +12,7 @@ from automl.settings import make_settings
 from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN
 from automl.study.prepare import prepare
-from automl.study.records import STANDING
+from automl.study.trial_records import STANDING
 from automl.study.workers.overtime import SLACK, Overtime
 from automl.study.workers.shared_leases import SharedLeases
 

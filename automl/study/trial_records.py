@@ -27,6 +27,7 @@ from automl.study.storage.cache import STANDING, StudyCache
 from automl.study.storage.journal import JournalStudies
 
 CURVES = "automl:curves"
+ATTEMPT = "automl:attempt"
 
 
 def write_attributes(trial: optuna.Trial, values: Mapping[str, Any]) -> None:
@@ -38,14 +39,17 @@ def write_attributes(trial: optuna.Trial, values: Mapping[str, Any]) -> None:
             trial.set_user_attr(name, value)
 
 
-def standing_attribute(standing: Standing, curves: Curves | None = None) -> dict[str, str]:
+def standing_attribute(standing: Standing, curves: Curves | None = None, *, judged: bool = False) -> dict[str, str]:
     """The attribute that says where a trial stands, so that others can go on with the race, and what stands beside it.
 
     It is to be written last of all that is written when a trial rests: from then on others may go on with it.
+    `judged`: the trial ends, by what its last climb has shown.
     """
     known: dict[str, Any] = {"scores": standing.scores, "waiting": standing.waiting, "family": standing.family}
     if curves is not None:
         known["beside"] = describe(curves).get(curves.objective.beside)
+    if judged:
+        known["judged"] = standing.rung
     return {STANDING: json.dumps(known)}
 
 
@@ -58,7 +62,9 @@ def recall_race(race: Race, trials: list[FrozenTrial]) -> list[tuple[int, int]]:
         standing = recall_standing(trial)
         race.enter(trial.number, standing)
         if trial.state == TrialState.RUNNING and not standing.waiting:
-            broken_off.append((trial.number, min(standing.rung + 1, race.top)))
+            # Where it was judged and that was not told yet, by that climb again.
+            judged = json.loads(trial.user_attrs.get(STANDING, "{}")).get("judged")
+            broken_off.append((trial.number, min(standing.rung + 1, race.top) if judged is None else judged))
     return broken_off
 
 
@@ -82,6 +88,23 @@ def recall_standing(trial: FrozenTrial) -> Standing:
         waiting=trial.state == TrialState.RUNNING and known.get("waiting", False),
         complete=trial.state == TrialState.COMPLETE,
     )
+
+
+def count_attempt(trial: optuna.Trial, rung: int) -> int:
+    """Which attempt (from 1) at this climb begins now, where no leases count them; writes it down.
+
+    One more than the last one, if that was at the same climb and the trial has reported no epoch since then.
+    """
+    reached = len(trial.storage.get_trial(trial._trial_id).intermediate_values)
+    before = trial.user_attrs.get(ATTEMPT)
+    attempt = before[2] + 1 if before and before[:2] == [rung, reached] else 1
+    trial.set_user_attr(ATTEMPT, [rung, reached, attempt])
+    return attempt
+
+
+def forget_attempt(trial: optuna.Trial) -> None:
+    """The attempt was ended in good order, and does not count."""
+    trial.set_user_attr(ATTEMPT, None)
 
 
 def seconds_so_far(trial: FrozenTrial | optuna.Trial) -> float:

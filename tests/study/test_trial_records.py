@@ -14,8 +14,10 @@ from automl.racing.ladder import make_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.study.folder import RunFolder
-from automl.study.records import (
+from automl.study.trial_records import (
+    count_attempt,
     describe,
+    forget_attempt,
     load_curves,
     recall_race,
     remember_result,
@@ -79,6 +81,15 @@ class TestRecalling:
         assert broken_off == []
         assert again.promote() == (0, 1)
 
+    def test_a_trial_that_was_judged_but_not_told_is_judged_at_the_same_rung_again(self):
+        study = optuna.create_study()
+        race = raced(study, [1.0, 2.0, 3.0])
+        trial, rung = race.promote()
+        race.leave(trial, rung=rung, score=0.5)
+        judged = standing_attribute(race.standings[trial], judged=True)
+        write_attributes(optuna.Trial(study, study.trials[trial]._trial_id), judged)
+        assert recalled(study)[1] == [(trial, rung)] == [(0, 1)]
+
     def test_ended_trials_do_not_wait_but_their_scores_count(self):
         study = optuna.create_study()
         raced(study, [1.0, 2.0, 3.0, 4.0])
@@ -94,6 +105,17 @@ class TestRecalling:
         study.enqueue_trial({"x": 1})
         race, broken_off = recalled(study)
         assert (race.standings, broken_off) == ({}, [])
+
+
+@pytest.mark.parametrize("storage", ["memory", "sqlite"])
+def test_attempts_at_a_climb_count_until_the_trial_gets_further_or_ends_one_in_good_order(storage, tmp_path):
+    trial = optuna.create_study(storage=f"sqlite:///{tmp_path}/s.db" if storage == "sqlite" else None).ask()
+    assert [count_attempt(trial, 0) for _ in range(3)] == [1, 2, 3]
+    trial.report(1.0, 1)
+    assert [count_attempt(trial, 0) for _ in range(2)] == [1, 2]
+    forget_attempt(trial)
+    assert [count_attempt(trial, 0) for _ in range(2)] == [1, 2]
+    assert count_attempt(trial, 1) == 1
 
 
 class TestDescribing:
