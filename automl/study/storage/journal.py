@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.storages.journal._storage import JournalOperation
@@ -62,7 +63,15 @@ class JournalStudies(JournalStorage):
         }
         with self._thread_lock:
             self._backend.append_logs([{**about, "user_attr": {name: value}} for name, value in values.items()])
-            self._sync_with_backend()
+            refused: UpdateFinishedTrialError | None = None
+            while True:
+                try:
+                    self._sync_with_backend()
+                    break
+                except UpdateFinishedTrialError as error:
+                    refused = error  # of one record; the others would be refused in whatever is asked for next
+        if refused:
+            raise refused
 
 
 _TURNING_POINTS = (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 import automl
@@ -211,3 +212,15 @@ def test_a_journal_is_synced_where_a_trial_begins_has_its_config_and_ends_and_no
     assert synced[-1] == journal.read_bytes().count(b"\n")
     again = load_study(open_storage(None, journal), "s", RANDOM).trials[0]
     assert (again.value, again.user_attrs, len(again.intermediate_values)) == (0.5, {"seconds": 1.0}, 8)
+
+
+def test_attributes_that_come_too_late_for_their_trial_are_refused_at_once_and_not_later(tmp_path):
+    journal = tmp_path / "journal.log"
+    study = create_study(open_storage(None, journal), "s", Objective.of("classification"), RANDOM)
+    trial = study.ask()
+    other = load_study(open_storage(None, journal), "s", RANDOM)
+    other.tell(trial.number, 0.5)
+    with pytest.raises(UpdateFinishedTrialError):
+        trial.storage.set_trial_user_attrs(trial._trial_id, {"a": 1, "b": 2, "c": 3})
+    assert study.ask().number == 1
+    assert study.trials[0].user_attrs == {}
