@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule, Verdict, verdict_at
@@ -21,9 +21,8 @@ class Advanceable(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a climb ended: at its rung, `early_stopped` (complete on all folds), or pruned for `overfitting`."""
+    """How a climb ended: at its rung, or by a verdict of overfitting; then the trial is complete or out of the race."""
 
-    kind: Literal["reached", "early_stopped", "overfitting"]
     score: float
     verdict: Verdict | None = None
 
@@ -45,7 +44,7 @@ def climb(
             return (yield from _stop(race, trial, rung, run, curves, verdict))
     score = curves.score(budget.folds, budget.epochs)  # its checkpoint may be ahead of the rung
     race.record(trial, rung, score)
-    return Outcome("reached", score)
+    return Outcome(score)
 
 
 def _stop(
@@ -55,10 +54,10 @@ def _stop(
     score = curves.score(race.ladder[rung].folds, verdict.epoch)
     if not race.would_promote(trial, rung, score):
         race.leave(trial, rung=rung, score=score)
-        return Outcome("overfitting", score, verdict)
+        return Outcome(score, verdict)
     folds = race.ladder[race.top].folds
     for results in run.advance(verdict.best_epoch, folds):
         curves.add(results)
         yield results
     race.leave(trial, complete=True, rung=rung, score=score)
-    return Outcome("early_stopped", curves.score(folds), verdict)
+    return Outcome(curves.score(folds), verdict)

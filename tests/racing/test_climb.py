@@ -54,7 +54,7 @@ def test_a_healthy_trial_reaches_each_rung_and_completes_at_the_top():
     costs = []
     for rung in range(5):
         outcome = finish(race, 0, rung, run, curves)
-        assert outcome.kind == "reached"
+        assert outcome.verdict is None
         costs.append(curves.fold_epochs)
     assert costs == [1, 2, 4, 18, 100]
     assert race.standings[0].complete
@@ -73,9 +73,8 @@ def test_a_trial_whose_checkpoint_is_ahead_of_its_rung_is_scored_by_the_rungs_ep
 def test_an_overfitting_trial_that_would_not_climb_is_pruned_at_the_verdict():
     race, run, curves = start(TURNING, others=[0.1, 0.2, 0.3, 0.4])
     for rung in range(3):
-        assert finish(race, 0, rung, run, curves).kind == "reached"
+        assert finish(race, 0, rung, run, curves).verdict is None
     outcome = finish(race, 0, 3, run, curves)
-    assert outcome.kind == "overfitting"
     assert (outcome.verdict.epoch, outcome.verdict.best_epoch) == (7, 4)
     assert curves.fold_epochs == 2 * 7  # two folds until the verdict, no epoch more
     assert race.standings[0].scores[3] == pytest.approx(0.5)
@@ -87,7 +86,7 @@ def test_an_overfitting_trial_that_would_climb_completes_on_all_folds_at_its_bes
     for rung in range(3):
         finish(race, 0, rung, run, curves)
     outcome = finish(race, 0, 3, run, curves)
-    assert outcome.kind == "early_stopped"
+    assert outcome.verdict.best_epoch == 4
     assert outcome.score == pytest.approx(0.5)
     assert run.done == [7, 7, 4, 4, 4]
     assert curves.best_epoch() == 4
