@@ -52,7 +52,8 @@ class RegressionLoss:
 
     def __call__(self, output: Tensor, y: Tensor) -> Tensor:
         """The mean loss of a batch: predictions and normalised targets, both [b, outputs]."""
-        return F.mse_loss(widened(output), y)
+        output = widened(output)
+        return F.mse_loss(output, y.to(output.dtype))  # torch before 2.13 has no gradient for two dtypes
 
     def score(self, output: Tensor, y: Tensor, norm: Normalisation, metric: str) -> tuple[float, float]:
         """(RMSE, `metric`) of normalised predictions and targets in their own units, both [n, outputs]."""
