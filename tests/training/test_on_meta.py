@@ -72,7 +72,8 @@ def test_a_network_that_fits_is_counted_without_being_allocated(make_recipe):
 
 def test_a_kernel_wider_than_the_image_is_infeasible(make_recipe):
     assert check_on_meta(make_recipe(one_kernel, kernel_size=8), SHAPE, 3, None) > 0
-    with pytest.raises(Infeasible, match=r"does not fit the input \(1, 8, 8\): .*([Kk]ernel size|Output size is too small)"):
+    # Torch says so in other words since 2.13.
+    with pytest.raises(Infeasible, match=r"does not fit the input \(1, 8, 8\): .*([Kk]ernel|Output) size"):
         check_on_meta(make_recipe(one_kernel, kernel_size=9), SHAPE, 3, None)
 
 
