@@ -92,7 +92,8 @@ def test_a_million_million_parameters_are_infeasible_before_a_byte_is_allocated(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(Infeasible, match=r"1,000,0\d\d,\d{3},\d{3} parameters are more than --max-params 1,000,000"):
         make_run(make_recipe(giant), max_params=1_000_000)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+    # KiB: a four-thousandth of them. The first check of a process imports a tenth of it.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000
 
 
 @pytest.mark.parametrize(
