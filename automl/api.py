@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def resume(
             remove_abandoned(folder.path)
             if not folder.splits.exists():  # killed before they were written: the seed makes the same ones
                 save_splits(prepared.splits, folder.splits)
-        prepared = Prepared(**{**prepared.__dict__, "splits": load_splits(folder.splits)})
+        prepared = replace(prepared, splits=load_splits(folder.splits))
         changed = {name: getattr(prepared.settings, name) for name in ("trials", "trial_timeout")}
         record = {**folder.read_record(), "settings": {**record["settings"], **changed}}
         with storage_errors():

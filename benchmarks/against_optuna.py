@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import journal
-from machine import heading, measure, table
+from machine import heading, measure, spread, table
 
 WAYS = ("automl", "recipe", "first", "single")
 Row = dict[str, Any]
@@ -79,14 +79,6 @@ def until(row: Row, target: float) -> tuple[float, float]:
         seconds, _, spent = min(row["points"], key=lambda point: point[1])
         return seconds, spent
     return next(((seconds, spent) for seconds, score, spent in row["points"] if score <= target), (math.inf, math.inf))
-
-
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
-    if not values:
-        return "-"
-    more = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.4f}{more}"
 
 
 def summarise(rows: list[Row]) -> str:

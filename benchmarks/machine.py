@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import threading
 import time
@@ -130,6 +131,14 @@ def memory(pid: int) -> int:
     except OSError:
         pass
     return 0
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation."""
+    if not values:
+        return "-"
+    more = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4f}{more}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -11,23 +11,20 @@ the networks of the winner's folds averaged, which `--final ensemble` would have
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
-from machine import heading, table
+from machine import heading, spread, table
 
 import automl
-from automl.data.splits import load_splits
+from automl.preparing import as_searched
 from automl.results.fitting import fit_final
 from automl.results.tested import predict_test, test_scores
 from automl.results.winner import as_finalist
 from automl.run import Run
 from automl.study.budget import Budget
-from automl.study.prepare import Prepared, prepare
-from automl.study.record import settings_of
 from automl.study.storage.opening import load_study, open_storage
 
 METRICS = ("accuracy", "log_loss")
@@ -55,7 +52,7 @@ def refitted(run: Run, trial: int, count: int, kind: str = "refit") -> Iterator[
     """The test scores of `count` models of a trial's config, fitted as the final model is, each from other seeds; an
     ensemble is of the folds' own networks, whatever the seed.
     """
-    prepared = as_searched(run)
+    prepared = as_searched(run, None, None)
     finalist = as_finalist(open_study(run), run.folder, prepared.objective, trial)
     for number in range(count):
         seed = prepared.settings.seed if kind == "ensemble" else 1000 * (number + 1)
@@ -64,20 +61,9 @@ def refitted(run: Run, trial: int, count: int, kind: str = "refit") -> Iterator[
         yield test_scores(predict_test(model, prepared.dataset, prepared.splits.test))
 
 
-def as_searched(run: Run) -> Prepared:
-    """The ingredients of the run, on its splits."""
-    return replace(prepare(settings_of(run.record, {})), splits=load_splits(run.folder.splits))
-
-
 def open_study(run: Run) -> optuna.Study:
     """The run's study."""
     return load_study(open_storage(None, run.folder.journal), run.record["study"], optuna.samplers.RandomSampler())
-
-
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
-    more = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.4f}{more}"
 
 
 if __name__ == "__main__":

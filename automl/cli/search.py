@@ -189,12 +189,13 @@ def search(
         "log_to": tuple(log_to or ()), "plugins": tuple(plugin or ()), "plugins_dirs": tuple(plugins_dir or ()),
     }  # fmt: skip
 
-    def go(**watching: Any) -> Run:
+    def begin(**watching: Any) -> Run:
+        """Imports torch only now, when the search is to begin."""
         from automl import api
 
         return api.search(data, out=out, **watching, **settings)
 
-    _run(go, quiet, as_json)
+    _run(begin, quiet, as_json)
 
 
 def resume(
@@ -217,7 +218,8 @@ def resume(
     The data and the search space must be those that the run was begun with.
     """
 
-    def go(**watching: Any) -> Run:
+    def go_on(**watching: Any) -> Run:
+        """Imports torch only now, as for a new search."""
         from automl import api
 
         return api.resume(
@@ -235,7 +237,7 @@ def resume(
             **watching,
         )
 
-    _run(go, quiet, as_json)
+    _run(go_on, quiet, as_json)
 
 
 def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
@@ -266,6 +268,7 @@ def _watch(stack: ExitStack) -> MakeWatcher:
     """Live progress on a terminal, plain lines elsewhere."""
 
     def make(prepared: Any, budget: Any, earlier: Any) -> Watcher:
+        """As `automl.study.watcher.MakeWatcher`."""
         from automl.cli.progress import LiveProgress, PlainProgress
 
         settings = prepared.settings

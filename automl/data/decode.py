@@ -94,6 +94,7 @@ def decode_all(paths: Sequence[str], channels: int, size: Size, *, resize: bool)
     result = Decoded(pixels, {}, {}, False, [])
 
     def batch(start: int) -> bool:
+        """Decodes `_BATCH` images from `start` on; whether one of them has colours."""
         colour = False
         for index in range(start, min(start + _BATCH, len(paths))):
             try:

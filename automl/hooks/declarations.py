@@ -89,6 +89,7 @@ def _declare(
     cls: type[Declaration], positional: tuple[str, ...], space: dict[str, Parameter]
 ) -> Callable[[Callable[..., Any]], Any]:
     def decorate(build: Callable[..., Any]) -> Declaration:
+        """The declaration in the place of `build`. Raises `PluginError` when they do not belong together."""
         code = inspect.unwrap(build).__code__
         name, source, line = build.__name__, code.co_filename, code.co_firstlineno
         summary = (inspect.getdoc(build) or "").partition("\n")[0]

@@ -141,6 +141,7 @@ class Space:
         config: Config = {}
 
         def fill(prefix: str, group: Group) -> dict[str, Scalar]:
+            """Values of the active domains of a group; the config has them by their full names."""
             values: dict[str, Scalar] = {}
             for name, domain in group.items():
                 if not isinstance(domain, Parameter):

@@ -177,6 +177,7 @@ class _Composer:
         return value
 
     def node(self, event: yaml.Event, path: KeyPath) -> Any:
+        """The value that begins with `event`; reads its events to the end. All below raise `SpaceError`."""
         if isinstance(event, yaml.AliasEvent):
             self.fail(event, path, f"aliases (*{shortened(event.anchor or '')}) are not allowed; write the value out")
         if getattr(event, "anchor", None) is not None:
@@ -198,6 +199,7 @@ class _Composer:
             self.fail(event, path, str(error))
 
     def sequence(self, path: KeyPath) -> list[Any]:
+        """The list whose first event has been read."""
         items: list[Any] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             here = (*path, len(items))
@@ -206,6 +208,7 @@ class _Composer:
         return items
 
     def mapping(self, path: KeyPath) -> dict[str, Any]:
+        """The mapping whose first event has been read."""
         values: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.key(event, path)
@@ -230,6 +233,7 @@ class _Composer:
         raise SpaceError(place, problem)
 
     def syntax_error(self, error: yaml.YAMLError) -> SpaceError:
+        """PyYAML's complaint in our words, with the line and, where it helps, a remedy."""
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         position = getattr(error, "position", 0)  # of a character that YAML does not allow
         line = mark.line if mark else self.text.count("\n", 0, position)

@@ -21,6 +21,8 @@ from automl.training.recipe import Recipe
 from automl.training.seeds import derive_seed, forked, seed_torch
 from automl.training.techniques import Techniques, averaged, treat_gradients, warmed_up
 
+LEFT_OUT = 1 / 20  # of a fold's training samples: so many at most are left out of an epoch, other ones in each
+
 
 @dataclass(eq=False)
 class Fold:
@@ -95,26 +97,23 @@ class Fold:
         return list(torch.split(order[: sum(sizes)], sizes))
 
 
-FEW = 1 / 20  # of a fold's training samples: so many at most are left out of an epoch, other ones in each
-
-
 def samples_of_epoch(own: int, fewest: int) -> int:
     """How many of a fold's `own` training samples an epoch goes through: as many as the smallest fold of the trial has,
     `fewest`, so that all folds take the same steps and can be stacked; all, where that would leave out too many.
     """
-    return fewest if own - fewest <= FEW * own else own
+    return fewest if own - fewest <= LEFT_OUT * own else own
 
 
 def batch_sizes(samples: int, batch_size: int) -> list[int]:
     """The samples in each batch of an epoch: `batch_size`, and in the last one what remains.
 
     A remainder of less than half a batch is left out, for it would weigh as much as a full batch and be what BatchNorm
-    measures last; not where it is more than `FEW` of the samples. A single sample that remains then joins the batch
-    before: BatchNorm cannot take it.
+    measures last; not where it is more than `LEFT_OUT` of the samples. A single sample that remains then joins the
+    batch before: BatchNorm cannot take it.
     """
     full, rest = divmod(samples, batch_size)
     sizes = [batch_size] * full
-    if sizes and 2 * rest < batch_size and rest <= FEW * samples:
+    if sizes and 2 * rest < batch_size and rest <= LEFT_OUT * samples:
         return sizes
     if sizes and rest == 1:
         return [*sizes[:-1], batch_size + 1]
