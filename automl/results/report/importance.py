@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from automl.spaces.space import Space
 
@@ -51,6 +50,9 @@ def measure_importances(ranked: Sequence[Mapping[str, Any]], space: Space) -> Im
     params = [name for name, count in active.items() if count >= FEWEST]
     if not params:
         return None
+    # Here and not above: it imports scikit-learn, which would delay every search by a second.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     study = _quiet_study(trials)
     good = max(5, round(GOOD * len(trials)))
     evaluator = PedAnovaImportanceEvaluator(target_quantile=good / len(trials))
