@@ -57,7 +57,7 @@ def automl(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
 def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """`start(*arguments)` starts the command as a process of its own; `failpoint` says where it is to die.
 
-    What a failed test has left running is killed.
+    It sees no CUDA device, so that workers are forked on every machine. What a failed test has left running is killed.
     """
     started: list[subprocess.Popen[str]] = []
 
@@ -67,7 +67,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "AUTOML_FAILPOINT": failpoint},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "AUTOML_FAILPOINT": failpoint, "CUDA_VISIBLE_DEVICES": ""},
         )
         started.append(process)
         return process

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from watching import board, children, wait_for
+from watching import board, wait_for, workers_of
 
 pytest.importorskip("grpc", reason="grpcio is missing")
 
@@ -53,7 +53,7 @@ def test_kill_worker_behind_a_grpc_proxy_its_trial_is_taken_over(automl, start, 
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", 6, "--storage", proxy.url, *SMALL)
     wait_for(lambda: len(list(run.glob("checkpoints/*"))) >= 2, search)
-    victim = children(search.pid)[0]
+    victim = workers_of(search.pid)[0]
     os.kill(victim, signal.SIGKILL)
     _, err = search.communicate(timeout=300)
     assert search.returncode == 0, err

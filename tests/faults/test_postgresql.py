@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from postgresql import PASSWORD, Server
-from watching import board, children, wait_for
+from watching import board, processes_of, wait_for, workers_of
 
 # Quickly trained: for what is not about training.
 LINEAR = ["--space", "linear.yaml", "--folds", "2", "--epochs", "2", "--finalists", "1", "--repeats", "1"]
@@ -61,7 +61,7 @@ def test_secret_leak_a_password_is_in_no_process_list_output_or_file(postgresql,
     search = start("search", "digits", "--out", run, "--storage", postgresql.url, *small)
     shown = set()
     while search.poll() is None:
-        for process in [search.pid, *children(search.pid)]:
+        for process in [search.pid, *processes_of(search.pid)]:
             try:
                 arguments = Path(f"/proc/{process}/cmdline").read_bytes()
                 secret = b"AUTOML_STORAGE" in Path(f"/proc/{process}/environ").read_bytes()
@@ -86,7 +86,7 @@ def test_kill_worker_on_postgresql_its_trial_is_taken_over(automl, database, sta
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "12", *MLP)
     wait_for(lambda: curves(run) >= 2)
-    victim = children(search.pid)[0]
+    victim = workers_of(search.pid)[0]
     os.kill(victim, signal.SIGKILL)
     _, err = search.communicate(timeout=170)
     assert search.returncode == 0, err

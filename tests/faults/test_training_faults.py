@@ -61,6 +61,15 @@ def test_all_fail_ends_after_five_in_a_row_with_the_cause_shown_once_and_no_best
     assert board["model"] is None
 
 
+def test_all_fail_ends_so_with_several_workers_too(search, tmp_path):
+    answer, board = search("returns_nan", "--workers", "2", trials=50)
+    assert answer.code == 1
+    assert answer.err.count("non-finite at fold 1, epoch 1") == 1
+    assert "Traceback" not in answer.err
+    assert board["best"] is None
+    assert not (tmp_path / "run" / "shared").exists()
+
+
 def test_out_of_memory_is_infeasible_and_the_next_trials_run(search):
     answer, board = search("sometimes_out_of_memory")
     assert answer.code == 0

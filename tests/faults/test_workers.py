@@ -7,13 +7,16 @@ import signal
 import time
 
 import pytest
-from watching import board, children, is_alive, wait_for
+from watching import board, children, is_alive, processes_of, wait_for, workers_of
 
 SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--epochs", "4", "--threads", "2"]
 SMALL += ["--workers", "2"]
 
 
-def test_budget_two_workers_ask_for_exactly_so_many_trials_and_share_them(automl, tmp_path):
+@pytest.mark.parametrize("how", ["forked", "each with its own imports"])
+def test_budget_two_workers_ask_for_exactly_so_many_trials_and_share_them(how, automl, tmp_path, monkeypatch):
+    if how != "forked":  # as where a device or the system does not bear a fork
+        monkeypatch.setattr("automl.study.workers.processes.can_fork", lambda devices: False)
     run = tmp_path / "run"
     answer = automl("search", "digits", "--out", run, "--trials", "10", *SMALL)
     assert answer.code == 0, answer.err
@@ -32,11 +35,11 @@ def test_kill_worker_its_trial_is_taken_over_and_none_is_lost_or_run_twice(autom
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "14", *SMALL)
     for _ in range(2):
-        victim = wait_for(lambda: children(search.pid) and len(list((run / "checkpoints").glob("*"))) >= 2)
+        wait_for(lambda: workers_of(search.pid) and len(list((run / "checkpoints").glob("*"))) >= 2)
         time.sleep(0.5)
-        victim = children(search.pid)[0]
+        victim = workers_of(search.pid)[0]
         os.kill(victim, signal.SIGKILL)
-        wait_for(lambda gone=victim: gone not in children(search.pid))
+        wait_for(lambda gone=victim: gone not in workers_of(search.pid))
     _, err = search.communicate(timeout=120)
     assert search.returncode == 0, err
     assert "worker" in err
@@ -53,8 +56,8 @@ def test_kill_worker_who_replaces_it_has_its_device(automl, start, tmp_path):
     logs = run / "logs"
     wait_for(lambda: len(list(logs.glob("*"))) == 2 and all(" on " in log.read_text() for log in logs.iterdir()))
     second = next(
-        child for child in children(search.pid)
-        if os.readlink(f"/proc/{child}/fd/2") == str(logs / "worker-1.log")
+        worker for worker in workers_of(search.pid)
+        if os.readlink(f"/proc/{worker}/fd/2") == str(logs / "worker-1.log")
     )  # fmt: skip
     os.kill(second, signal.SIGKILL)
     _, err = search.communicate(timeout=170)
@@ -68,19 +71,22 @@ def test_kill_worker_who_replaces_it_has_its_device(automl, start, tmp_path):
 def test_parent_death_no_worker_lives_ten_seconds_longer(start, tmp_path, moment):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "500", *SMALL)
-    workers = wait_for(lambda: len(found := children(search.pid)) == 2 and found)
+    processes = wait_for(lambda: children(search.pid))
     if moment == "while they search":
         wait_for(lambda: len(list((run / "checkpoints").glob("*"))) >= 2)  # a busy machine imports for half a minute
+        processes = processes_of(search.pid)
+        assert len(processes) == 3
     search.kill()
     search.communicate()
-    assert wait_for(lambda: not any(is_alive(worker) for worker in workers), seconds=10)
+    assert wait_for(lambda: not any(is_alive(process) for process in processes), seconds=10)
 
 
 def test_signals_stop_all_workers_and_the_run_can_be_resumed_by_another_number_of_them(automl, start, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "500", *SMALL)
     wait_for(lambda: len(list((run / "checkpoints").glob("*"))) >= 2 if run.exists() else False)
-    workers = children(search.pid)
+    workers = workers_of(search.pid)
+    assert len(workers) == 2
     search.send_signal(signal.SIGINT)
     _, err = search.communicate(timeout=15)
     assert search.returncode == 130

@@ -31,6 +31,16 @@ def children(process: int) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
+def workers_of(search: int) -> list[int]:
+    """The workers of this search, which its fork server has forked."""
+    return [worker for server in children(search) for worker in children(server)]
+
+
+def processes_of(search: int) -> list[int]:
+    """All that this search has started: its fork server and the workers."""
+    return [*children(search), *workers_of(search)]
+
+
 def is_alive(process: int) -> bool:
     """Whether it runs: one that has ended and was not asked for yet does not."""
     try:

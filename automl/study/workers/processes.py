@@ -7,49 +7,48 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from io import FileIO
+
+import torch
 
 from automl.data.shared import share
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.storage.opening import PASSWORD_VARIABLE
+from automl.study.workers.fork_server import Forked, ForkServer
 from automl.study.workers.launching import Ending, Launched
 from automl.study.workers.shares import count_workers, device_of, threads_of
 from automl.study.workers.worker import Order
 
+Begin = Callable[[int, int, int], "subprocess.Popen[bytes] | Forked"]
+"""Begins a worker with these files as its standard input, output and error."""
+
 
 class Process:
-    """One worker process. Its output goes to `log`."""
+    """One worker process, which `begin` begins. Its output goes to `log`."""
 
-    def __init__(self, folder: RunFolder, order: Order, place: int):
+    def __init__(self, folder: RunFolder, order: Order, place: int, begin: Begin):
         self.number, self.name, self.place = order.number, order.name, place
         path = folder.path / "logs" / f"worker-{order.number}.log"
         path.parent.mkdir(exist_ok=True)
         self.log = str(path)
-        with path.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "automl.study.workers.begin", str(folder.path), str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                env=_environment(order),
-                start_new_session=True,  # a Ctrl-C of the terminal is for the supervisor alone
-            )
-        try:
-            _pipe(self.process.stdin).write(order.to_line().encode())
-            _pipe(self.process.stdin).flush()
-        except BrokenPipeError:
-            pass  # it died at once; its exit code tells
+        stdin, stdout = _Pipe(), _Pipe()
+        with stdin.reader, stdout.writer, path.open("ab") as output:
+            self.process = begin(stdin.reader.fileno(), stdout.writer.fileno(), output.fileno())
+        self._to, self._from = stdin.writer, stdout.reader
+        with suppress(BrokenPipeError):  # it died at once; its exit code tells
+            self._to.write(order.to_line().encode())
 
     def ending(self) -> Ending | None:
         """How it ended; None while it runs. Asked once after that."""
         code = self.process.poll()
         if code is None:
             return None
+        lines = self._from.read().decode(errors="replace").strip().splitlines()
         try:
-            lines = _pipe(self.process.stdout).read().decode(errors="replace").strip().splitlines()
             problem: dict[str, str] = json.loads(lines[-1])
         except (IndexError, ValueError):
             problem = {}
@@ -76,20 +75,16 @@ class Process:
         self.process.wait()
 
     def _close(self) -> None:
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._to.close()
+        self._from.close()
 
 
-def _environment(order: Order) -> dict[str, str]:
-    """Without the storage's URL, which stands in the order: what a plugin starts need not know its password."""
-    ours = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
-    return {**ours, "OMP_NUM_THREADS": str(order.threads)}
+class _Pipe:
+    """A pipe whose ends are closed at the latest when nobody has them any more."""
 
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None
-    return pipe
+    def __init__(self) -> None:
+        reader, writer = os.pipe()
+        self.reader, self.writer = FileIO(reader, "r"), FileIO(writer, "w")
 
 
 class LocalLauncher:
@@ -106,12 +101,18 @@ class LocalLauncher:
         self.prepared = prepared
         self.storage = storage
         self.count = count_workers(prepared, storage)
+        self.threads = threads_of(prepared, self.count)
 
     def open(self, folder: RunFolder, budget: Budget, grace: float) -> None:
         """Lays the data out where every process can map them."""
         self.folder, self.budget, self.grace = folder, budget, grace
         self.data = folder.path / "shared"
         share(self.prepared.dataset, self.data)
+        # Without the storage's URL, which stands in the order: what a plugin starts need not know its password.
+        ours = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
+        self.environment = {**ours, "OMP_NUM_THREADS": str(self.threads)}
+        self.command = [sys.executable, "-m", "automl.study.workers.begin", str(folder.path), str(os.getpid())]
+        self.server = ForkServer(self.command, self.environment) if can_fork(self.prepared.devices) else None
 
     def start(self, number: int, name: str, place: int) -> Process:
         """Starts a process with the device of its place."""
@@ -124,14 +125,32 @@ class LocalLauncher:
             timeout=self.budget.timeout,
             started=self.budget.started,
             device=str(device_of(place, self.prepared)),
-            threads=threads_of(self.prepared, self.count),
+            threads=self.threads,
             grace=self.grace,
         )
-        return Process(self.folder, order, place)
+        return Process(self.folder, order, place, self.server.fork if self.server else self._begin)
+
+    def _begin(self, stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+        """A process that imports everything by itself."""
+        return subprocess.Popen(
+            self.command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=self.environment,
+            start_new_session=True,  # a Ctrl-C of the terminal is for the supervisor alone
+        )
 
     def look(self, running: Sequence[Launched]) -> None:
         """Processes of this machine get to work at once."""
 
     def close(self) -> None:
-        """Removes the shared copy of the data."""
-        shutil.rmtree(self.folder.path / "shared", ignore_errors=True)
+        """Ends the fork server and removes the shared copy of the data."""
+        if self.server is not None:
+            self.server.close()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+def can_fork(devices: Sequence[torch.device]) -> bool:
+    """Whether workers for these devices may be forks of a process that has imported PyTorch."""
+    return sys.platform == "linux" and all(device.type == "cpu" for device in devices)

@@ -9,15 +9,15 @@ from automl.errors import SettingsError
 from automl.study.prepare import Prepared
 
 WORTH_WORKERS = 1_000_000  # numbers in the data: 1,300 images of 28 x 28, 325 of 32 x 32 in colour
-MAX_WORKERS = 8  # of `auto`: each takes half a gigabyte
+MAX_WORKERS = 8  # of `auto`: each takes hundreds of megabytes
 
 
 def count_workers(prepared: Prepared, storage: str | None) -> int:
     """How many processes `--workers` asks for, with the study in this storage (None: the run's journal).
 
     `auto` is one for each of several devices. On one it is one for each CPU thread where that pays, else one: two small
-    networks are trained 1.7 times faster side by side, on a thread each, than one after the other on two threads. But a
-    worker takes seconds to start, in which a small data set is learnt, and only a single one searches the same way each
+    networks are trained 1.7 times faster side by side, on a thread each, than one after the other on two threads. But
+    workers take seconds to start, in which a small data set is learnt, and only a single one searches the same way each
     time. A GPU is filled by stacked folds.
 
     Raises `SettingsError` for several on SQLite, which locks up when several write, and for fewer than the devices that

@@ -1,4 +1,4 @@
-"""One worker: a process of its own that takes its share of a search. Started by `study.processes`.
+"""One worker: a process of its own that takes its share of a search. Begun by `study.workers.begin`.
 
     python -m automl.study.workers.begin RUN PARENT     with the `Order` as a line of JSON on stdin
 
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import optuna
 import torch
 
@@ -163,6 +164,7 @@ class _Ends:
 def main() -> int:
     """Runs the worker; the exit code is that of the error (DESIGN section 6), 0 when the search is over."""
     order = Order(**json.loads(_first_line()))
+    np.random.seed()  # a plugin may draw from it: forks would all draw the same
     set_up_logging()
     print(
         f"automl: worker {order.number} on {order.device}, {order.threads} CPU thread(s)", file=sys.stderr, flush=True
