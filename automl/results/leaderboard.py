@@ -96,9 +96,10 @@ def full_config(trial: FrozenTrial, space: Space) -> dict[str, Any]:
 
 
 def _rank(row: Row, objective: Objective) -> tuple[int, int, float, int]:
-    """Complete trials by score; then those that climbed furthest; failed ones last."""
+    """Complete trials by score; then those that climbed furthest, by score where that is as far; failed ones last."""
     order = {"COMPLETE": 0, "RUNNING": 1, "PRUNED": 1}.get(row["state"], 2)
-    climbed = 0 if order == 0 else -row["fold_epochs"]
+    # Not by fold-epochs: a trial that was stopped between two rungs has more of them than its score stands on.
+    climbed = 0 if order == 0 else -row["epochs"] * row["folds"]
     return order, climbed, objective.cost(row["score"]) if row["score"] is not None else math.inf, row["number"]
 
 

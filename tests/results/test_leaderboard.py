@@ -93,13 +93,21 @@ class TestARealRun:
 class TestRanking:
     def test_complete_trials_by_score_then_who_climbed_furthest_then_failures(self, study, space, record, tmp_path):
         failed = add(study, space, TrialState.FAIL, reason="boom")
-        low = add(study, space, TrialState.PRUNED, score=0.1, fold_epochs=1, reason="outpaced")
-        second = add(study, space, TrialState.COMPLETE, 0.6, fold_epochs=6)
-        high = add(study, space, TrialState.PRUNED, score=0.9, fold_epochs=4, reason="outpaced")
-        waiting = add(study, space, score=0.2, fold_epochs=2)
-        first = add(study, space, TrialState.COMPLETE, 0.5, fold_epochs=6)
+        low = add(study, space, TrialState.PRUNED, score=0.1, epochs=1, folds=1, reason="outpaced")
+        second = add(study, space, TrialState.COMPLETE, 0.6, epochs=3, folds=2)
+        high = add(study, space, TrialState.PRUNED, score=0.9, epochs=2, folds=2, reason="outpaced")
+        waiting = add(study, space, score=0.2, epochs=2, folds=1)
+        first = add(study, space, TrialState.COMPLETE, 0.5, epochs=3, folds=2)
         rows = summary_of(study, record, tmp_path)["trials"]
         assert [row["number"] for row in rows] == [first, second, high, waiting, low, failed]
+
+    def test_on_the_same_rung_the_score_counts_and_not_what_was_spent_on_the_way_to_the_next(
+        self, study, space, record, tmp_path
+    ):
+        stopped = add(study, space, TrialState.PRUNED, score=0.9, epochs=2, folds=2, fold_epochs=5, reason="outpaced")
+        better = add(study, space, TrialState.PRUNED, score=0.8, epochs=2, folds=2, fold_epochs=4, reason="outpaced")
+        rows = summary_of(study, record, tmp_path)["trials"]
+        assert [row["number"] for row in rows] == [better, stopped]
 
     def test_without_a_complete_trial_there_is_no_best(self, study, space, record, tmp_path):
         add(study, space, TrialState.PRUNED, score=0.1, reason="outpaced")
