@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from watching import is_alive, wait_for
 
 from automl.study.workers.fork_server import Forked, ForkServer
 
@@ -64,21 +64,6 @@ def started(worker: Worker) -> int:
     return worker.process.pid
 
 
-def is_alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until_dead(process: int) -> bool:
-    for _ in range(200):
-        if not is_alive(process):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_each_worker_reads_and_writes_files_of_its_own(server, tmp_path) -> None:
     workers = [Worker(server, line, tmp_path / "log") for line in ("0", "3")]
 
@@ -128,7 +113,7 @@ def test_a_worker_is_killed_also_while_its_server_is_stopped(server, tmp_path) -
     worker.process.kill()
 
     assert worker.process.wait(30) == -signal.SIGKILL
-    assert wait_until_dead(process)
+    assert wait_for(lambda: not is_alive(process))
 
 
 def test_waiting_for_a_worker_ends_when_the_time_is_up(server, tmp_path) -> None:
@@ -144,7 +129,7 @@ def test_a_worker_dies_with_its_server_and_the_next_one_has_a_new_server(server,
     os.kill(server.process.pid, signal.SIGKILL)
 
     assert worker.process.wait(30) == -signal.SIGKILL
-    assert wait_until_dead(process)
+    assert wait_for(lambda: not is_alive(process))
     assert Worker(server, "4", tmp_path / "log").process.wait(30) == 4
 
 
@@ -169,7 +154,7 @@ def test_a_worker_that_was_not_forked_yet_stops_at_once(tmp_path) -> None:
 SEARCH = f"""
 import os, sys
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2])]!r}
 from test_fork_server import COMMAND, Worker, started
 from automl.study.workers.fork_server import ForkServer
 
@@ -185,5 +170,5 @@ def test_a_worker_may_say_its_last_words_when_the_search_has_died(tmp_path) -> N
 
     processes = [int(number) for number in done.stdout.split()]
     assert len(processes) == 2, done.stderr
-    assert all(wait_until_dead(process) for process in processes)
+    assert wait_for(lambda: not any(is_alive(process) for process in processes))
     assert (tmp_path / "words").read_text() == "farewell"
