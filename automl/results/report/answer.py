@@ -66,7 +66,7 @@ def _warnings(material: Material) -> list[str]:
             f"{settings['epochs']} epochs on {winner['folds']} of {settings['folds']} folds."
         )
     if final.get("cut_short"):
-        found.append(f"The deadline cut the final fit short after {final['epochs']} epochs.")
+        found.append(f"The deadline cut the final fit short at epoch {final['epochs']}.")
     if material.summary["model"] is None:
         found.append("No final model was fitted.")
     return found

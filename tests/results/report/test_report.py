@@ -91,7 +91,7 @@ def test_a_stand_in_and_a_cut_short_fit_are_told(tmp_path):
     run = make_run(tmp_path, [("PRUNED", "outpaced", "mlp", curves_to(4, 2))], final)
     text = Page(written(run)).text
     assert "config of trial 0, which was stopped after 4 of 6 epochs on 2 of 3 folds" in text
-    assert "cut the final fit short after 2 epochs" in text
+    assert "cut the final fit short at epoch 2" in text
 
 
 def test_a_full_disk_is_the_machines_failure(tmp_path):
