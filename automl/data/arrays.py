@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from automl.data.dataset import Column, Dataset, Task, complete
+from automl.data.keys import normal_key, number_keys
 from automl.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
@@ -171,7 +172,14 @@ def _group_ids(source: str, groups: Array, count: int) -> NDArray[np.int64]:
             f"{source}: the groups are {groups.dtype} {groups.shape}; "
             f"they must be integers or text, one for each of the {count} samples"
         )
+    if groups.dtype.kind in "US":
+        return number_keys(_texts(groups))[1]
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+
+
+def _texts(array: Array) -> list[str]:
+    decoded = np.char.decode(array, "utf-8", "backslashreplace") if array.dtype.kind == "S" else array
+    return [str(text) for text in decoded.tolist()]
 
 
 def samples_of(source: str, x: Array) -> tuple[Array, Literal["image", "table"]]:
@@ -260,17 +268,25 @@ def _classes(source: str, y: Array, given: Sequence[str] | None) -> tuple[NDArra
                 f"{source}: array 'y', row {row}: {y[row]:g} is no class; give integers, or task 'regression'"
             )
         y = y.astype(np.int64)
-    if y.dtype.kind == "S":
-        y = np.char.decode(y, "utf-8", "backslashreplace")
-    if given is not None and y.dtype.kind in "biu":
-        if len(set(given)) != len(given):
-            raise DataError(f"{source}: the class names must be distinct, not {list(given)}")
+    if y.dtype.kind in "US":
+        keys, labels = number_keys(_texts(y))
+        return labels, keys
+    if given is not None:
+        first: dict[str, str] = {}
+        for name in given:
+            key = normal_key(name)
+            if key in first:
+                raise DataError(
+                    f"{source}: the class names {first[key]!r} and {name!r} are one key, for blanks around it and the "
+                    "way its letters are composed do not count; give each class a name of its own"
+                )
+            first[key] = name
         outside = np.flatnonzero((y < 0) | (y >= len(given)))
         if len(outside):
             row = int(outside[0])
             raise DataError(
                 f"{source}: array 'y', row {row}: label {y[row]}, but there are class names for 0..{len(given) - 1}"
             )
-        return y.astype(np.int64), tuple(given)
-    names, labels = np.unique(y, return_inverse=True)
-    return labels.astype(np.int64), tuple(str(name) for name in names.tolist())
+        return y.astype(np.int64), tuple(first)
+    distinct, labels = np.unique(y, return_inverse=True)
+    return labels.astype(np.int64), tuple(str(value) for value in distinct.tolist())

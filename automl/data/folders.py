@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from automl.data.keys import normal_key
 from automl.errors import DataError, did_you_mean
 
 _JUNK = ("Thumbs.db", "desktop.ini", "__MACOSX")
@@ -56,7 +57,7 @@ def find_images(folder: Path, follow_links: bool = False) -> tuple[list[Found], 
             if not found:
                 raise DataError(f"{path / name}: class '{name}' has no images; add some or remove the folder")
             prefix = f"{side}/{name}/" if side else f"{name}/"
-            files += [Found(prefix + below, name, side == "test", *status) for below, status in found]
+            files += [Found(prefix + below, normal_key(name), side == "test", *status) for below, status in found]
     names = _check_classes(folder, classes)
     return sorted(files), names, notes
 
@@ -70,6 +71,7 @@ def find_files(folder: Path, follow_links: bool = False) -> list[str]:
 
 
 def _check_classes(folder: Path, classes: dict[str, list[str]]) -> list[str]:
+    classes = {side: sorted({normal_key(name) for name in names}) for side, names in classes.items()}
     names = classes.get("train", classes.get("", []))
     for name in set(names) ^ set(classes.get("test", names)):
         there, missing = ("train", "test") if name in names else ("test", "train")

@@ -15,6 +15,7 @@ from automl.data import cache
 from automl.data.dataset import Dataset, complete
 from automl.data.decode import BadImage, Size, bad_files, decode_all, decode_files, printable, read
 from automl.data.folders import Found, find_images
+from automl.data.keys import normal_key, number_keys
 from automl.data.tables import read_csv
 from automl.errors import DataError
 
@@ -155,11 +156,26 @@ def _groups(path: Path, files: list[str], folder: Path) -> NDArray[np.int64]:
     for column in ("file", "group"):
         if column not in table.cells:
             raise DataError(f"{path}: no column '{column}'; groups of images need the columns file,group")
-    group_of = dict(zip(table.cells["file"], table.cells["group"], strict=True))
-    missing = [file for file in files if file not in group_of]
+    group_of: dict[str, str] = {}
+    line_of: dict[str, int] = {}
+    keys, number = number_keys(table.cells["group"])
+    for row, (text, index) in enumerate(zip(table.cells["file"], number, strict=True)):
+        file, group, line = _file_key(text), keys[index], table.lines[row]
+        if group_of.setdefault(file, group) != group:
+            raise DataError(
+                f"{path}: '{printable(file)}' has the group '{group_of[file]}' in line {line_of[file]}, but "
+                f"'{group}' in line {line}; a file belongs to one group: remove one of these lines"
+            )
+        line_of.setdefault(file, line)
+    missing = [file for file in files if _file_key(file) not in group_of]
     if missing:
         raise DataError(
             f"{path}: {len(missing)} images have no group, first '{printable(missing[0])}'"
             f"; the column 'file' holds paths relative to {folder}"
         )
-    return np.unique([group_of[file] for file in files], return_inverse=True)[1].astype(np.int64)
+    return number_keys(group_of[_file_key(file)] for file in files)[1]
+
+
+def _file_key(path: str) -> str:
+    """A path below the folder in one spelling: macOS decomposes letters, Windows has backslashes, people write `./`."""
+    return os.path.normpath(normal_key(path).replace("\\", "/"))

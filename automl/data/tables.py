@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Column, Dataset, Task, complete
+from automl.data.keys import number_keys
 from automl.errors import DataError, did_you_mean
 
 MAX_CATEGORIES = 1000
@@ -80,7 +81,7 @@ def table_dataset(
             x=encode(table, columns),
             y=y,
             classes=classes,
-            groups=None if groups is None else np.unique(table.cells[groups], return_inverse=True)[1].astype(np.int64),
+            groups=None if groups is None else number_keys(table.cells[groups])[1],
             columns=columns,
             notes=notes,
         )
