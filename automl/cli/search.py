@@ -269,14 +269,17 @@ def _watch(stack: ExitStack) -> MakeWatcher:
 
     def make(prepared: Any, budget: Any, earlier: Any) -> Watcher:
         """As `automl.study.watcher.MakeWatcher`."""
-        from automl.cli.progress import LiveProgress, PlainProgress
+        from automl.cli.progress import LiveProgress, PlainProgress, printable
+        from automl.data.understood import sentences
 
         settings = prepared.settings
         kind = LiveProgress if sys.stdout.isatty() else PlainProgress
         progress = kind(budget, settings.trials, settings.folds, settings.epochs, prepared.objective)
         progress.tally.prime(earlier)
+        for place, line in enumerate(sentences(prepared.dataset, len(prepared.splits.test))):
+            typer.echo(f"{'' if place else 'data':10}{printable(line)}")
         for note in prepared.dataset.notes:
-            typer.echo(f"note: {note}")
+            typer.echo(f"note      {printable(note)}")
         watcher: Watcher = stack.enter_context(progress)
         return watcher
 

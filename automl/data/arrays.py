@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from automl.data.dataset import Column, Dataset, Task, complete
 from automl.data.keys import normal_key, number_keys
+from automl.data.understood import Understood, answers_read, extent
 from automl.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
@@ -89,10 +90,26 @@ def from_arrays(
     elif x_test is not None or y_test is not None:
         raise DataError(f"{source}: a test set needs both x_test and y_test")
     samples, kind = samples_of(source, x)
-    task = task or ("regression" if y.dtype.kind == "f" else "classification")
-    answers, names = _classes(source, y, classes) if task == "classification" else (_targets(source, y), ())
+    chosen = task or ("regression" if y.dtype.kind == "f" else "classification")
+    answers, names = _classes(source, y, classes) if chosen == "classification" else (_targets(source, y), ())
     columns = tuple(Column(f"x{number}", None) for number in range(samples.shape[1])) if kind == "table" else ()
-    return complete(Dataset(name, kind, task, samples, answers, names, test, ids, columns))
+    # Nobody takes the numbers of image classes for measurements.
+    read = "" if (kind, chosen) == ("image", "classification") else answers_read(y, chosen, asked=task is not None)
+    understood = Understood(
+        samples="images" if kind == "image" else "rows",
+        details=_details(samples),
+        answers=read,
+        test_from="x_test" if test is not None else "",
+    )
+    return complete(Dataset(name, kind, chosen, samples, answers, names, test, ids, columns, understood=understood))
+
+
+def _details(samples: Array) -> tuple[str, ...]:
+    """What one sample is, in words."""
+    if samples.ndim == 2:
+        return (f"{samples.shape[1]:,} number{'s' if samples.shape[1] > 1 else ''} each",)
+    channels = samples.shape[1]
+    return extent(samples.shape[2:]), {1: "grey", 3: "in colour"}.get(channels, f"{channels} channels")
 
 
 def read_npz(path: Path) -> dict[str, Array]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.understood import Understood
 from automl.errors import DataError
 
 Kind = Literal["image", "table"]
@@ -40,7 +41,8 @@ class Dataset:
     y: classification int64 [n], an index into `classes`; regression float32 [n, outputs].
     test: bool [n], True where the source itself sets the sample apart for testing.
     groups: int64 [n]; samples of one group never stand on two sides of a split.
-    notes: plain sentences that the user should read. fingerprint: SHA-256 over x, y, classes, test and groups.
+    notes: plain sentences that the user should read. understood: what the source took its data for.
+    fingerprint: SHA-256 over x, y, classes, test and groups.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Dataset:
     groups: NDArray[np.int64] | None = None
     columns: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
+    understood: Understood = field(default_factory=Understood)
     fingerprint: str = ""
 
     def __len__(self) -> int:
@@ -78,6 +81,11 @@ class Dataset:
         for index in _suspects(np.asarray(self.x)):
             twins[index] = first.setdefault(_row_hash(self.x[index]), int(index))
         return twins
+
+    @property
+    def copies(self) -> int:
+        """How many samples are copies of an earlier one."""
+        return int((self.twins != np.arange(len(self))).sum())
 
 
 def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".format) -> Dataset:

@@ -32,6 +32,7 @@ _BATCH = 256  # files per joblib task: small enough to share the work out, large
 _SMALL = 64 * 64  # pixels
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")  # no EPS: it runs a program
 _FRAMED = ("GIF", "TIFF", "WEBP", "PNG", "AVIF")
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations
 _GREY = ("1", "L", "LA", "La")
 _SHOWN = 20
 
@@ -47,9 +48,9 @@ class BadImage(Exception):
 class Decoded(NamedTuple):
     """What decoding a list of files gave.
 
-    pixels: uint8 [n, c, h, w], zeros where a file is bad. bad: index -> reason. sizes: (h, w) of each file that does
-    not have the common size, by index. colour: whether any file was in colour. framed: files of which only the first
-    frame was used.
+    pixels: uint8 [n, c, h, w], zeros where a file is bad. bad: index -> reason. sizes: (h, w) of each file that did
+    not have the common size, by index; its pixels are zeros unless it was resized. colour: whether any file was in
+    colour. framed: files of which only the first frame was used.
     """
 
     pixels: Pixels
@@ -98,16 +99,17 @@ def decode_all(paths: Sequence[str], channels: int, size: Size, *, resize: bool)
         colour = False
         for index in range(start, min(start + _BATCH, len(paths))):
             try:
-                image, framed = read(paths[index], size if resize else None)
+                image, found, framed = read(paths[index], size if resize else None)
             except BadImage as problem:
                 result.bad[index] = str(problem)
                 continue
             colour |= image.mode == "RGB"
             if framed:
                 result.framed.append(index)
-            if image.size != (size[1], size[0]):
-                result.sizes[index] = (image.height, image.width)
-                continue
+            if found != size:
+                result.sizes[index] = found
+                if not resize:
+                    continue
             plain = np.asarray(image if image.mode == ("L", "RGB")[channels == 3] else _to_channels(image, channels))
             pixels[index] = plain if channels == 1 else plain.transpose(2, 0, 1)
         return colour
@@ -125,8 +127,8 @@ def decode_all(paths: Sequence[str], channels: int, size: Size, *, resize: bool)
     )
 
 
-def read(path: str, size: Size | None) -> tuple[Image.Image, bool]:
-    """One file as an upright PIL image of mode L or RGB, resized to `size` (h, w), and whether it has several frames.
+def read(path: str, size: Size | None) -> tuple[Image.Image, Size, bool]:
+    """One file as an upright PIL image of mode L or RGB, resized to `size`; its own size; whether it has more frames.
 
     Raises `BadImage`.
     """
@@ -136,6 +138,8 @@ def read(path: str, size: Size | None) -> tuple[Image.Image, bool]:
                 raise BadImage(_too_large(f"{image.width * image.height / 1e6:.0f} megapixels"))
             kind = image.format
             framed = kind in _FRAMED and getattr(image, "n_frames", 1) > 1
+            width, height = image.size
+            found = (width, height) if image.getexif().get(0x0112) in _SIDEWAYS else (height, width)
             if size is not None:
                 # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the wanted size keeps the quality.
                 image.draft(None, (2 * max(size), 2 * max(size)))
@@ -144,7 +148,7 @@ def read(path: str, size: Size | None) -> tuple[Image.Image, bool]:
             plain = _plain(image, kind)
             if size is not None and plain.size != (size[1], size[0]):
                 plain = plain.resize((size[1], size[0]), Image.Resampling.BILINEAR)  # antialiased when it shrinks
-            return plain, framed
+            return plain, found, framed
     except BadImage:
         raise
     except Image.DecompressionBombError as error:

@@ -17,11 +17,12 @@ from automl.data.decode import BadImage, Size, bad_files, decode_all, decode_fil
 from automl.data.folders import Found, find_images
 from automl.data.keys import normal_key, number_keys
 from automl.data.tables import read_csv
+from automl.data.understood import Understood, extent
 from automl.errors import DataError
 
 __all__ = ["decode_files", "load_folder"]
 
-_CACHE_FORMAT = 1  # raise it when decoding gives other pixels than before
+_CACHE_FORMAT = 2  # raise it when decoding gives other pixels or facts than before
 _PROBES = 32  # files looked at to guess the common size and the channels
 
 
@@ -50,8 +51,8 @@ def load_folder(
         raise DataError(
             f"{folder}: {bad_files(bad, len(files))}\nrepair or remove them, or pass --skip-bad to leave them out"
         )
-    if facts["sizes"]:
-        raise _mixed_sizes(folder, [tuple(size) for size in facts["sizes"]], len(files))
+    if image_size is None and len(facts["sizes"]) > 1:
+        raise _mixed_sizes(folder, facts["sizes"])
     if bad:
         shown = "; ".join(f"{path}: {reason}" for path, reason in list(bad.items())[:20])
         notes.append(
@@ -71,12 +72,14 @@ def load_folder(
         test=in_test if in_test.any() else None,
         groups=None if groups is None else _groups(groups, [file.path for file in kept], folder),
         notes=tuple(printable(note) for note in notes),
+        understood=Understood("photos", _sizes(facts["sizes"], pixels), test_from="test/" if in_test.any() else ""),
     )
     return complete(dataset, lambda index: printable(kept[index].path))
 
 
 def _decoded(folder: Path, files: list[Found], image_size: int | None) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Pixels of the usable files, uint8 [n, c, h, w], and facts: bad [[index, reason]], sizes, framed (a count)."""
+    """Pixels of the usable files, uint8 [n, c, h, w], and facts: bad [[index, reason]], sizes [[height, width, count]],
+    the commonest first, framed (a count)."""
     key = _key(folder, files, image_size)
     stored = cache.load(key)
     if stored is not None:
@@ -93,14 +96,14 @@ def _decoded(folder: Path, files: list[Found], image_size: int | None) -> tuple[
     for index, file in enumerate(files):
         if not file.regular:
             decoded.bad[index] = "not a regular file"
+    sizes = Counter(decoded.sizes.values())
+    sizes[size] = len(files) - len(decoded.bad) - len(decoded.sizes)
     facts: dict[str, Any] = {
         "bad": sorted([index, reason] for index, reason in decoded.bad.items()),
         "framed": len(decoded.framed),
-        "sizes": [],
+        "sizes": [[*size, count] for size, count in sizes.most_common() if count],
     }
-    usable = len(files) - len(decoded.bad)
-    if decoded.sizes:
-        facts["sizes"] = [*decoded.sizes.values(), *[size] * (usable - len(decoded.sizes))]
+    if image_size is None and len(facts["sizes"]) > 1:
         return decoded.pixels, facts
     pixels = np.delete(decoded.pixels, list(decoded.bad), axis=0) if decoded.bad else decoded.pixels
     cache.store(key, pixels, facts)
@@ -131,23 +134,31 @@ def _guess(paths: list[str]) -> tuple[Size, int]:
     channels = 1
     for path in paths[:: max(1, len(paths) // _PROBES)]:
         try:
-            image, _ = read(path, None)
+            image, found, _ = read(path, None)
         except BadImage:
             continue
-        sizes[(image.height, image.width)] += 1
+        sizes[found] += 1
         channels = 3 if image.mode == "RGB" else channels
     return (sizes.most_common(1)[0][0] if sizes else (1, 1)), channels
 
 
-def _mixed_sizes(folder: Path, sizes: list[Any], total: int) -> DataError:
-    counted = Counter(sizes).most_common()
-    shown = ", ".join(f"{width}x{height} ({count})" for (height, width), count in counted[:5])
-    middle = int(np.median([min(size) for size in sizes]))
+def _sizes(sizes: list[list[int]], pixels: NDArray[Any]) -> tuple[str, ...]:
+    """`114 sizes`, `resized to 224 x 224`, `grey`, as far as they apply."""
+    now = list(pixels.shape[2:])
+    found = f"{len(sizes):,} sizes" if len(sizes) > 1 else extent(sizes[0][:2])
+    resized = [] if [size[:2] for size in sizes] == [now] else [f"resized to {extent(now)}"]
+    return found, *resized, *(["grey"] if pixels.shape[1] == 1 else [])
+
+
+def _mixed_sizes(folder: Path, sizes: list[list[int]]) -> DataError:
+    shown = ", ".join(f"{width}x{height} ({count})" for height, width, count in sizes[:5])
+    counts = [count for _, _, count in sizes]
+    middle = int(np.median(np.repeat([min(height, width) for height, width, _ in sizes], counts)))
     # Networks shrink by halves: the nearest multiple of 8 wastes nothing, and 256 is as large as is quick to search.
     proposed = min(256, max(8, round(middle / 8) * 8))
     return DataError(
-        f"{folder}: the images have {len(counted)} different sizes, width x height: {shown}"
-        f"{', ...' if len(counted) > 5 else ''}; pass --image-size {proposed} to resize all {total} to one size"
+        f"{folder}: the images have {len(sizes)} different sizes, width x height: {shown}"
+        f"{', ...' if len(sizes) > 5 else ''}; pass --image-size {proposed} to resize all {sum(counts)} to one size"
     )
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Column, Dataset, Task, complete
 from automl.data.keys import number_keys
+from automl.data.understood import ColumnUse, Understood, answers_read
 from automl.errors import DataError, did_you_mean
 
 MAX_CATEGORIES = 1000
@@ -72,7 +73,7 @@ def table_dataset(
     for column in names:
         _refuse_missing(table, column)
     columns = tuple(part for column in features for part in _columns(table, column))
-    y, classes, notes = _target(table, target, task)
+    y, classes, answers = _target(table, target, task)
     return complete(
         Dataset(
             name=name,
@@ -83,7 +84,7 @@ def table_dataset(
             classes=classes,
             groups=None if groups is None else number_keys(table.cells[groups])[1],
             columns=columns,
-            notes=notes,
+            understood=Understood("rows", columns=_uses(columns), target=target, answers=answers),
         )
     )
 
@@ -222,24 +223,35 @@ def _columns(table: Table, name: str) -> list[Column]:
     return [Column(name, category) for category in categories]
 
 
-def _target(table: Table, name: str, task: Task | None) -> tuple[NDArray[Any], tuple[str, ...], tuple[str, ...]]:
-    """The answers, the class names (none for a regression), and notes."""
-    texts = [text.strip() for text in table.cells[name]]
+def _uses(columns: Sequence[Column]) -> tuple[ColumnUse, ...]:
+    """How each column of the table is used, in its order."""
+    values: dict[str, int] = {}
+    for column in columns:
+        values[column.name] = values.get(column.name, 0) + (column.category is not None)
+    return tuple(
+        ColumnUse(name, "category", f"{count:,} value{'s' if count > 1 else ''}")
+        if count
+        else ColumnUse(name, "number")
+        for name, count in values.items()
+    )
+
+
+def _target(table: Table, name: str, task: Task | None) -> tuple[NDArray[Any], tuple[str, ...], str]:
+    """The answers, the class names (none for a regression), and how they were read."""
+    texts = table.cells[name]
     numeric = _is_numeric(table, name)
     values = _numbers(table, name) if numeric or task == "regression" else None
-    notes: tuple[str, ...] = ()
+    asked = task is not None
     if task is None and values is not None:
         distinct = np.unique(values)
         whole = bool((distinct == np.round(distinct)).all())
         few = len(distinct) <= MAX_INTEGER_CLASSES and 2 * len(distinct) <= len(values)
         task = "classification" if whole and few else "regression"
-        if task == "classification" and len(distinct) > 2:
-            notes = (f"The target '{name}' has {len(distinct)} distinct integers and is taken as classes.",)
     if task == "regression" and values is not None:
-        return values.astype(np.float32)[:, None], (), notes
+        return values.astype(np.float32)[:, None], (), answers_read(values, task, asked=asked)
     if values is not None:  # '1' and '1.0' are the same class, and 10 comes after 9
         distinct, y = np.unique(values, return_inverse=True)
-        return y.astype(np.int64), tuple(f"{value:.15g}" for value in distinct), notes
-    classes = sorted(set(texts))
-    index = {text: number for number, text in enumerate(classes)}
-    return np.array([index[text] for text in texts], dtype=np.int64), tuple(classes), notes
+        read = answers_read(values, "classification", asked=asked)
+        return y.astype(np.int64), tuple(f"{value:.15g}" for value in distinct), read
+    classes, labels = number_keys(texts)
+    return labels, classes, answers_read(np.array(classes), "classification", asked=asked)

@@ -37,6 +37,7 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
     final = record.get("final") or {}
     return {
         "run": str(folder.path),
+        "data": {name: fact for name, fact in record["data"].items() if name != "kept"},
         "objective": objective.name,
         "direction": objective.direction,
         "best": complete[0]["number"] if complete else None,

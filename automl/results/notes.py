@@ -44,6 +44,7 @@ def study_note(record: Mapping[str, Any], run: Path) -> Markdown:
         "data": f"{plain(data.get('name'))}: {plain(data.get('task'))} of {plain(data.get('kind'))}s, {samples}",
         "one sample": " x ".join(str(n) for n in data.get("input_shape", ())),
         "classes": f"{len(classes)}: {names}" if classes else "",
+        "understood as": "; ".join(plain(line) for line in data.get("understood", ())),
         "notes on the data": "; ".join(plain(note) for note in data.get("notes", ())),
         "score": f"{plain(record['objective'])} of the validation data; beside it {plain(record['metric'])}",
         "folds": str(settings["folds"]),

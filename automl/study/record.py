@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from automl.data.understood import summarise
 from automl.errors import RunError, SpaceError
 from automl.settings import Settings, make_settings
 from automl.spaces.space import Space
@@ -39,17 +40,7 @@ def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str
         "study": study,
         "objective": prepared.objective.name,
         "metric": prepared.objective.beside,
-        "data": {
-            "name": dataset.name,
-            "kind": dataset.kind,
-            "task": dataset.task,
-            "samples": len(dataset),
-            "test_samples": len(prepared.splits.test),
-            "input_shape": list(dataset.input_shape),
-            "classes": list(dataset.classes),
-            "notes": list(dataset.notes),
-            "fingerprint": dataset.fingerprint,
-        },
+        "data": summarise(dataset, len(prepared.splits.test)) | {"fingerprint": dataset.fingerprint},
         "ladder": [str(rung) for rung in prepared.ladder],
         "device": str(prepared.device),
         "precision": str(prepared.precision).removeprefix("torch."),

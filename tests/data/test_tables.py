@@ -93,9 +93,24 @@ def test_the_task_can_be_set_by_hand(tmp_path: Path) -> None:
         load_csv(write(tmp_path, numbers([1, "x", 3])), target="target", task="regression")
 
 
-def test_many_integer_classes_are_noted(tmp_path: Path) -> None:
-    dataset = load_csv(write(tmp_path, numbers([1, 2, 3] * 4)), target="target")
-    assert any("3 distinct integers" in note for note in dataset.notes)
+@pytest.mark.parametrize(
+    ("values", "task", "words"),
+    [
+        ([1, 2, 3] * 4, None, "3 whole numbers from 1 to 3, taken as classes (--task regression predicts them as num"),
+        ([1, 2, 3] * 4, "classification", "3 whole numbers from 1 to 3, taken as classes"),
+        (range(26), None, "26 whole numbers from 0 to 25, predicted as numbers (--task classification makes a class"),
+        ([0.5, 1.25, 2] * 4, None, "numbers from 0.5 to 2, predicted as numbers"),
+        ([0, 1] * 4, None, "2 whole numbers from 0 to 1, taken as classes"),
+        (["b", "a "] * 4, None, "texts, taken as classes"),
+    ],
+)
+def test_it_is_said_how_the_target_was_read_and_how_to_say_otherwise(
+    tmp_path: Path, values: list[object], task: str | None, words: str
+) -> None:
+    understood = load_csv(write(tmp_path, numbers(values)), target="target", task=task).understood  # type: ignore[arg-type]
+    assert understood.target == "target"
+    assert understood.answers.startswith(words)
+    assert ("--task" in understood.answers) == ("--task" in words)
 
 
 def test_the_group_column_is_no_feature(tmp_path: Path) -> None:

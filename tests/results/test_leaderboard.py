@@ -37,7 +37,7 @@ def study():
 def record(space):
     return {
         "settings": {"folds": 2, "epochs": 3}, "space": space.to_json(), "objective": "log_loss", "metric": "accuracy",
-        "seconds": 5.0,
+        "seconds": 5.0, "data": {},
     }  # fmt: skip
 
 

@@ -17,8 +17,9 @@ CLASSES = 20  # names shown
 
 
 def data(material: Material) -> Html:
-    """The data in figures, the notes on them, and the suspect labels."""
+    """What the data were taken for, the data in figures, the notes on them, and the suspect labels."""
     about = material.record["data"]
+    lines = [str(line) for line in about.get("understood", ())]
     classes = list(about.get("classes", ()))
     names = ", ".join(str(name)[:60] for name in classes[:CLASSES]) + (", ..." if len(classes) > CLASSES else "")
     facts = {
@@ -33,7 +34,10 @@ def data(material: Material) -> Html:
     if about.get("kind") == "image" and not any("are copies of another one" in note for note in notes):
         notes.append("No two images have the same pixels.")
     listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    shown = definitions({name: fact for name, fact in facts.items() if fact}) + (f"<ul>{listed}</ul>" if listed else "")
+    shown = "".join(paragraph(line) for line in lines)
+    shown += definitions({name: fact for name, fact in facts.items() if fact}) + (
+        f"<ul>{listed}</ul>" if listed else ""
+    )
     return shown + subsection("Suspect labels", _suspects(material))
 
 

@@ -1,0 +1,192 @@
+"""What a search took its DATA for, in words and figures: said before anything is trained, and kept with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from automl.data.dataset import Dataset
+
+_CLASSES = 10  # named one by one, with their counts
+_NAMES = 8  # of columns of one kind
+
+
+@dataclass(frozen=True)
+class ColumnUse:
+    """How one column of a table is used.
+
+    kind: a word for it, `number`, `category`, `date`, ..., or `left out`. detail: more about it, e.g. `5 values`, or
+    why it is left out.
+    """
+
+    name: str
+    kind: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What a source knows about its data and the arrays no longer show. Phrases, without a full stop.
+
+    samples: what they are called, in the plural. details: about them (`114 sizes`). columns: of a table with names.
+    target: the column with the answers. answers: how that was read, and how to have it read otherwise.
+    test_from: where a given test set comes from (`val/`). joined: sides that were added to the training part.
+    """
+
+    samples: str = "samples"
+    details: tuple[str, ...] = ()
+    columns: tuple[ColumnUse, ...] = ()
+    target: str = ""
+    answers: str = ""
+    test_from: str = ""
+    joined: tuple[str, ...] = ()
+
+
+def summarise(dataset: Dataset, test_samples: int) -> dict[str, Any]:
+    """The facts of `run.yaml`, for `--json` and the report. `test_samples` is the size of the test set.
+
+    `class_samples` counts each class outside of a given test set.
+    """
+    understood = dataset.understood
+    return {
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "task": dataset.task,
+        "samples": len(dataset),
+        "test_samples": test_samples,
+        "test_from": understood.test_from or None,
+        "input_shape": list(dataset.input_shape),
+        "classes": list(dataset.classes),
+        "class_samples": _class_samples(dataset),
+        "target": understood.target or None,
+        "columns": [asdict(column) for column in understood.columns],
+        "groups": _groups(dataset),
+        "copies": dataset.copies,
+        "understood": list(sentences(dataset, test_samples)),
+        "notes": list(dataset.notes),
+    }
+
+
+def sentences(dataset: Dataset, test_samples: int) -> tuple[str, ...]:
+    """What the data were taken for, in a few lines.
+
+    The first one is like `245 photos, 114 sizes, resized to 224 x 224; classes ants 123, bees 122; 153 test photos from
+    val/`; a table's columns and target have lines of their own.
+    """
+    understood = dataset.understood
+    what = understood.samples
+    given = 0 if dataset.test is None else int(dataset.test.sum())
+    count = len(dataset) - given
+    parts = [", ".join([_counted(count, what), *understood.details])]
+    if understood.joined:
+        parts[0] += f" (those of {' and '.join(understood.joined)} included)"
+    if dataset.classes:
+        parts.append(_classes(dataset))
+    if (groups := _groups(dataset)) is not None:
+        parts.append(f"{groups:,} groups, none of them on two sides of a split")
+    if given:
+        parts.append(f"{given:,} test {what}" + (f" from {understood.test_from}" if understood.test_from else ""))
+    elif test_samples:
+        parts.append(f"{test_samples:,} of them are cut off as the test set")
+    else:
+        parts.append("no test set")
+    lines = ["; ".join(parts)]
+    if understood.columns:
+        lines.append(_columns(understood.columns))
+    if understood.target:
+        lines.append(f"target '{understood.target}': {understood.answers}")
+    elif understood.answers:
+        lines.append(f"target: {understood.answers}")
+    return tuple(lines)
+
+
+def answers_read(y: NDArray[Any], task: str, *, asked: bool) -> str:
+    """How the answers `y` [n] or [n, outputs], numbers or texts, were read, and how to have them read otherwise.
+
+    `asked`: the user has chosen the `task`, so that nothing was guessed.
+
+    >>> answers_read(np.arange(26), "regression", asked=False)
+    '26 whole numbers from 0 to 25, predicted as numbers (--task classification makes a class of each)'
+    """
+    if y.dtype.kind not in "iuf":
+        return "booleans, taken as classes" if y.dtype.kind == "b" else "texts, taken as classes"
+    outputs = y.shape[1] if y.ndim == 2 else 1
+    if outputs > 1:
+        return f"{outputs} numbers each"
+    distinct = np.unique(y)
+    whole = bool((distinct == np.round(distinct)).all())
+    kind = f"{len(distinct):,} whole numbers" if whole else "numbers"
+    span = f"{kind} from {distinct[0]:.6g} to {distinct[-1]:.6g}"
+    if task == "classification":
+        otherwise = " (--task regression predicts them as numbers)"
+        return f"{span}, taken as classes{'' if asked or len(distinct) <= 2 else otherwise}"
+    otherwise = " (--task classification makes a class of each)"
+    return f"{span}, predicted as numbers{otherwise if whole and not asked else ''}"
+
+
+def extent(size: Sequence[int]) -> str:
+    """(height, width) as people say it.
+
+    >>> extent((480, 640))
+    '640 x 480'
+    """
+    return f"{size[1]} x {size[0]}"
+
+
+def _counted(count: int, plural: str) -> str:
+    return f"{count:,} {plural.removesuffix('s') if count == 1 else plural}"
+
+
+def _groups(dataset: Dataset) -> int | None:
+    """How many groups there are; the samples of a test set that came with arrays are in none."""
+    if dataset.groups is None:
+        return None
+    return len(np.unique(dataset.groups if dataset.test is None else dataset.groups[~dataset.test]))
+
+
+def _class_samples(dataset: Dataset) -> list[int]:
+    if not dataset.classes:
+        return []
+    y = dataset.y if dataset.test is None else dataset.y[~dataset.test]
+    counts: list[int] = np.bincount(y, minlength=len(dataset.classes)).tolist()
+    return counts
+
+
+def _classes(dataset: Dataset) -> str:
+    counts = _class_samples(dataset)
+    if len(counts) <= _CLASSES:
+        return "classes " + ", ".join(f"{name} {count:,}" for name, count in zip(dataset.classes, counts, strict=True))
+    low, high = min(counts), max(counts)
+    return (
+        f"{len(counts):,} classes of {low:,}"
+        + (f" to {high:,}" if high > low else "")
+        + f" {dataset.understood.samples}"
+    )
+
+
+def _columns(columns: Sequence[ColumnUse]) -> str:
+    """`columns: 2 number (a, b), 1 category (colour: 3 values); left out: id (an identifier)`."""
+    kinds = list(dict.fromkeys(column.kind for column in columns if column.kind != "left out"))
+    used = [f"{len(of)} {_plural(kind, len(of))} ({_listed(of)})" for kind in kinds if (of := _of(columns, kind))]
+    left = _of(columns, "left out")
+    return f"columns: {', '.join(used) or 'none'}" + (f"; left out: {_listed(left)}" if left else "")
+
+
+def _of(columns: Iterable[ColumnUse], kind: str) -> list[ColumnUse]:
+    return [column for column in columns if column.kind == kind]
+
+
+def _plural(kind: str, count: int) -> str:
+    if count == 1:
+        return kind
+    return f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}s"
+
+
+def _listed(columns: Sequence[ColumnUse]) -> str:
+    shown = [f"{column.name}: {column.detail}" if column.detail else column.name for column in columns[:_NAMES]]
+    return ", ".join(shown) + (", ..." if len(columns) > _NAMES else "")
