@@ -84,8 +84,8 @@ class TrialFailed(AutomlError):
         self.reason = reason
 
 
-class NonFinite(TrialFailed):
-    """A loss that is NaN or infinite at `fold` and `epoch` (both from 1)."""
+class NonFinite(AutomlError):
+    """A loss that is NaN or infinite at `fold` and `epoch` (both from 1): the trial is PRUNED, for it has diverged."""
 
     def __init__(self, what: str, fold: int, epoch: int):
         super().__init__(f"non-finite at fold {fold}, epoch {epoch} ({what})")

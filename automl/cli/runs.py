@@ -139,7 +139,7 @@ def _cross_validated(row: Mapping[str, Any], final: Mapping[str, Any]) -> str:
         whole = again["folds"] == again["repeats"] * row["folds"]
         how += f", {again['repeats']} times" if whole else f" and {fresh} fresh fold{'s' * (fresh > 1)}"
     if final["stand_in"]:
-        how = f"{row['folds']} fold(s) and {row['epochs']} epochs only, no trial was completed"
+        how = f"{row['folds']} fold(s) and {row['epochs']} epochs only, pruned: {row['reason']}"
     return f"{score:.4f}{f' ± {spread:.4f}' if spread is not None else ''} ({how})"
 
 

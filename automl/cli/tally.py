@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automl.racing.objective import Objective
     from automl.racing.race import Race
 
-FREE = ("infeasible", "failed")  # would have cost nothing without the race either
+FREE = ("diverged", "infeasible", "failed")  # would have cost nothing without the race either
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def show(run: RunArgument, trial: TrialArgument, as_json: AsJson = False) -> Non
     trained = curves is not None and curves.fold_epochs > 0
     losses = [[float(v) for v in mean] for mean in longest_means(curves)] if trained and curves else [[], []]
     guessing = guessing_loss(found.record["data"], curves) if trained and curves else None
-    diagnosis = diagnose(curves, guessing, reason=row["reason"])
+    diagnosis = diagnose(curves, guessing, reason=row["detail"] or row["reason"])
     if as_json:
         more = {
             "diagnosis": diagnosis.word,

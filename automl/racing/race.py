@@ -117,11 +117,21 @@ class Race:
                 if self.standings[trial].waiting and self.standings[trial].rung == rung:
                     yield trial
 
+    def unfinished(self) -> set[int]:
+        """The trials that would go on if the race did: on their way, promoted, or the best of those to be carried."""
+        climbing = {trial for trial, s in self.standings.items() if s.climbing}
+        missing = max(0, self.finalists - self.complete - len(climbing))
+        return climbing | set(self._may_climb()) | set(self._best_waiting()[:missing])
+
     def _to_be_carried(self, fits: Choice) -> int | None:
         if self.complete + sum(s.climbing for s in self.standings.values()) >= self.finalists:
             return None
+        return next(filter(fits, self._best_waiting()), None)
+
+    def _best_waiting(self) -> list[int]:
+        """The waiting trials, those higher up first, then the better ones."""
         waiting = ((-s.rung, s.scores[s.rung], trial) for trial, s in self.standings.items() if s.waiting)
-        return next((trial for *_, trial in sorted(waiting) if fits(trial)), None)
+        return [trial for *_, trial in sorted(waiting)]
 
     def _send(self, trial: int) -> tuple[int, int]:
         self.standings[trial].waiting = False
@@ -177,6 +187,11 @@ class Race:
     def complete(self) -> int:
         """How many trials are complete."""
         return sum(s.complete for s in self.standings.values())
+
+    @property
+    def begun(self) -> bool:
+        """Whether any trial has reached a rung."""
+        return any(len(board) for board in self._boards)
 
     @property
     def waiting(self) -> list[int]:

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from automl.racing.objective import Objective
 from automl.spaces.space import Space
 from automl.study.folder import RunFolder
+from automl.study.reasons import BROKEN
 
 Row = dict[str, Any]
 
@@ -97,18 +98,23 @@ def full_config(trial: FrozenTrial, space: Space) -> dict[str, Any]:
 
 
 def _rank(row: Row, objective: Objective) -> tuple[int, int, float, int]:
-    """Complete trials by score; then those that climbed furthest, by score where that is as far; failed ones last."""
-    order = {"COMPLETE": 0, "RUNNING": 1, "PRUNED": 1}.get(row["state"], 2)
+    """Complete trials by score; then those that climbed furthest, by score where that is as far; broken ones last."""
+    order = 2 if _is_broken(row) else int(row["state"] != "COMPLETE")
     # Not by fold-epochs: a trial that was stopped between two rungs has more of them than its score stands on.
     climbed = 0 if order == 0 else -row["epochs"] * row["folds"]
     return order, climbed, objective.cost(row["score"]) if row["score"] is not None else math.inf, row["number"]
+
+
+def _is_broken(row: Row) -> bool:
+    """Whether the trial failed, diverged or cannot run: what score it may have is that of a training that broke off."""
+    return row["state"] == "FAIL" or row["reason"] in BROKEN
 
 
 def _best_by_architecture(rows: list[Row]) -> dict[str, int]:
     """The number of each architecture's first trial with a score; `rows` stand best first."""
     best: dict[str, int] = {}
     for row in rows:
-        if row["score"] is not None and row["architecture"]:
+        if row["score"] is not None and row["architecture"] and not _is_broken(row):
             best.setdefault(row["architecture"], row["number"])
     return best
 
@@ -120,7 +126,7 @@ def _totals(rows: list[Row], record: Mapping[str, Any]) -> dict[str, Any]:
             pruned[row["reason"]] = pruned.get(row["reason"], 0) + 1
     full = record["settings"]["folds"] * record["settings"]["epochs"]
     # What failed or could not run at all would have cost nothing without the race either.
-    trained = sum(row["state"] != "FAIL" and row["reason"] != "infeasible" for row in rows)
+    trained = sum(not _is_broken(row) for row in rows)
     return {
         "trials": len(rows),
         "complete": sum(row["state"] == "COMPLETE" for row in rows),

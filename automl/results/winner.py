@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from automl.errors import NoTrialSucceeded, RunError
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
+from automl.results.candidates import find_candidates
 from automl.study.folder import RunFolder
 from automl.study.trial_records import counted_curves
 
@@ -24,7 +25,7 @@ FoldScore = tuple[float, float]
 class Finalist:
     """A trial that may win. `fresh` are its scores on the fresh folds that it was scored on again, in their order.
 
-    `stand_in`: no trial is COMPLETE, and the best pruned one serves.
+    `stand_in`: it is not COMPLETE: the deadline stopped it, or nothing is complete.
     """
 
     trial: FrozenTrial
@@ -85,25 +86,14 @@ class Winner:
 
 
 def find_finalists(study: optuna.Study, folder: RunFolder, objective: Objective, count: int) -> list[Finalist]:
-    """The `count` COMPLETE trials with the best score, best first.
-
-    Without any, the pruned one that climbed furthest with the best score. Raises `NoTrialSucceeded` when no trial has a
-    finite score.
-    """
-    candidates = []
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-        curves = counted_curves(folder, trial, objective)
-        if curves is not None and curves.best_epoch():
-            complete = trial.state == TrialState.COMPLETE
-            score = objective.cost(trial.value) if complete and trial.value is not None else curves.score()
-            candidates.append(((not complete, -curves.folds, score, trial.number), Finalist(trial, curves)))
+    """The best `count` candidates, best first; see `find_candidates`. Raises `NoTrialSucceeded` when there is none."""
+    candidates = find_candidates(study, folder, objective)
     if not candidates:
         reasons = [t.user_attrs.get("detail") or t.user_attrs.get("reason") for t in study.get_trials(deepcopy=False)]
         raise NoTrialSucceeded(
             f"no trial succeeded out of {len(reasons)}" + (f"; the last one: {reasons[-1]}" if reasons else "")
         )
-    ranked = [finalist for _, finalist in sorted(candidates, key=lambda candidate: candidate[0])]
-    return [finalist for finalist in ranked if not finalist.stand_in][:count] or ranked[:1]
+    return [Finalist(trial, curves) for trial, curves in candidates[:count]]
 
 
 def as_finalist(study: optuna.Study, folder: RunFolder, objective: Objective, number: int) -> Finalist:

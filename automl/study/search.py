@@ -13,7 +13,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from automl.data.resident import Resident
-from automl.errors import Infeasible, MachineFailed, RunError, TrialFailed
+from automl.errors import Infeasible, MachineFailed, NonFinite, RunError, TrialFailed
 from automl.failpoints import passing
 from automl.racing.climb import Advanceable, Outcome, climb
 from automl.racing.curves import Curves, FoldEpoch
@@ -25,6 +25,7 @@ from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
 from automl.study.leases import LET_GO, Alone, LeaseLost, Leases, fold_of
 from automl.study.prepare import Prepared
+from automl.study.reasons import Reason
 from automl.study.shared_folds import SharedFolds
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial, open_trial
@@ -83,7 +84,7 @@ class Search:
 
         Raises:
             Interrupted: the user stopped it; the study can be resumed.
-            NoTrialSucceeded: trials fail one after the other for the same cause.
+            NoTrialSucceeded: trials fail one after the other for the same cause before any has been trained.
             MachineFailed: disk or storage failed; the study can be resumed.
         """
         try:
@@ -122,8 +123,10 @@ class Search:
             curves = self._restore(run, number, curves)
             outcome = self._train(trial, rung, run, curves)
             self.telling.check_lease(number)
-        except Stop:
+        except Stop as stop:
             self.telling.stopped[number] = curves
+            if isinstance(stop, OutOfTime):
+                self.telling.keep_curves(trial, curves)
             if self.turns.alone:
                 with storage_errors():
                     forget_attempt(trial)
@@ -131,11 +134,15 @@ class Search:
         except (LeaseLost, UpdateFinishedTrialError, MachineFailed):
             raise
         except Infeasible as error:
-            self.telling.end(trial, run, curves, TrialState.PRUNED, "infeasible", str(error))
+            self.telling.end(trial, run, curves, TrialState.PRUNED, Reason.INFEASIBLE, str(error))
+        except NonFinite as error:
+            self.telling.end(trial, run, curves, TrialState.PRUNED, Reason.DIVERGED, str(error))
         except TrialFailed as error:
             self.telling.end(trial, run, curves, TrialState.FAIL, error.reason)
         except Exception as error:
-            self.telling.end(trial, run, curves, TrialState.FAIL, str(self.prepared.host.blame(error, config)))
+            cause = str(self.prepared.host.blame(error, config))
+            self.telling.end(trial, run, curves, TrialState.FAIL, cause)
+            self.telling.failures.add(cause, self.race)
         else:
             self._record(trial, run, curves, outcome)
         finally:
@@ -263,7 +270,7 @@ class Search:
             detail = f"early-stopped: {outcome.verdict}" if outcome.verdict else ""
             end(trial, run, curves, TrialState.COMPLETE, "early-stopped" if detail else "", detail, outcome)
         elif outcome.verdict:
-            end(trial, run, curves, TrialState.PRUNED, "overfitting", str(outcome.verdict), outcome)
+            end(trial, run, curves, TrialState.PRUNED, Reason.OVERFITTING, str(outcome.verdict), outcome)
         else:
             self._save(run, trial.number, curves)
             self.telling.waits(trial, run, curves)

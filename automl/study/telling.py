@@ -17,12 +17,14 @@ from automl.study.failures import Failures
 from automl.study.folder import RunFolder
 from automl.study.leases import RUN, LeaseLost, Leases, thing_of
 from automl.study.prepare import Prepared
+from automl.study.reasons import BROKEN, VIOLATION, Reason
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial
 from automl.study.trial_records import (
     describe,
     received_curves,
     remember_result,
+    save_curves,
     send_curves,
     standing_attribute,
     trial_curves,
@@ -63,8 +65,15 @@ class Telling:
                 send_curves(trial, curves)
             # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
             write_attributes(trial, {**_costs(run, curves), **standing_attribute(standing, curves)})
-        self.failures.clear()
         self.watcher.waiting(trial.number, self.race, describe(curves))
+
+    def keep_curves(self, trial: optuna.Trial, curves: Curves) -> None:
+        """Leaves the curves of a climb that the deadline stopped where who ends the search finds them."""
+        self.check_lease(trial.number)
+        with storage_errors():
+            save_curves(self.folder, trial.number, curves)
+            if self.leases.home != RUN:
+                send_curves(trial, curves)
 
     def end(
         self,
@@ -94,7 +103,9 @@ class Telling:
                 }
                 if state == TrialState.PRUNED:
                     # A trial pruned late would otherwise rank as a good one.
-                    trial.set_constraint("overfitting", verdict.gap)
+                    trial.set_constraint(reason, verdict.gap)
+            if reason in BROKEN:
+                trial.set_constraint(reason, VIOLATION)
             # Its scores still count at their rungs, also after a restart.
             standing = standing_attribute(self.race.standings[trial.number], judged=outcome is not None)
             complete = state == TrialState.COMPLETE
@@ -109,25 +120,30 @@ class Telling:
         passing("told")
         if not complete:
             self.race.leave(trial.number)
+        if not complete and reason != Reason.DEADLINE:  # the model may be made of its networks
             self.folder.checkpoint(trial.number).unlink(missing_ok=True)
         self.folder.drop_parts(trial.number)
         self.stopped.pop(trial.number, None)
         self.watcher.ended(told, self.race)
-        if state == TrialState.FAIL:
-            self.failures.add(reason)
-        else:
+        if state != TrialState.FAIL:
             self.failures.clear()
 
     def prune_waiting(self) -> None:
-        """Tells Optuna that the trials which still race were outpaced: at the end, when nobody searches any more."""
+        """Tells Optuna how the trials end that still race, when nobody searches any more.
+
+        Others were better than most of them; those that would have gone on were stopped by the deadline.
+        """
         with storage_errors():
-            unfinished = [t for t in self.study.get_trials(deepcopy=False) if not t.state.is_finished()]
-        for frozen in unfinished:
+            racing = [t for t in self.study.get_trials(deepcopy=False) if not t.state.is_finished()]
+        resting = {trial for trial, standing in self.race.standings.items() if standing.waiting}
+        stopped = self.race.unfinished() | {trial.number for trial in racing if trial.number not in resting}
+        for frozen in racing:
             curves = self.stopped.get(frozen.number) or self._known_curves(frozen)
             with storage_errors():  # from here on, what a worker comes with that was taken for dead is dropped
                 self.leases.claim(thing_of(frozen.number), self.race.top)
             trial = optuna.Trial(self.study, frozen._trial_id)
-            self.end(trial, None, curves, TrialState.PRUNED, "outpaced")
+            reason = Reason.DEADLINE if frozen.number in stopped else Reason.OUTPACED
+            self.end(trial, None, curves, TrialState.PRUNED, reason)
         self.folder.drop_parts()
 
     def _known_curves(self, trial: FrozenTrial) -> Curves:

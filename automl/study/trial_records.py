@@ -122,8 +122,13 @@ def remember_result(
     known = {**describe(curves if complete else curves.longest), "fold_epochs": curves.fold_epochs, **facts}
     # A column of the dashboard with a None in it cannot be sorted as numbers.
     write_attributes(trial, {name: value for name, value in known.items() if value is not None})
+    save_curves(folder, trial.number, curves)
+
+
+def save_curves(folder: RunFolder, number: int, curves: Curves) -> None:
+    """Writes the curves of a trial, if it has any, for `load_curves`."""
     if curves.fold_epochs:
-        write_atomic(folder.curves(trial.number), lambda file: np.savez_compressed(file, curves=curves.values))
+        write_atomic(folder.curves(number), lambda file: np.savez_compressed(file, curves=curves.values))
 
 
 def send_curves(trial: optuna.Trial, curves: Curves) -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from optuna.samplers import RandomSampler
 from watching import board
+
+from automl.study.storage.opening import load_study, open_storage
 
 PLUGIN = Path(__file__).with_name("plugins_that_misbehave.py")
 
@@ -43,18 +46,41 @@ def search(automl, bars, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["returns_nan", "returns_infinity"])
-def test_nan_loss_inf_score_fail_the_trial_with_fold_and_epoch_and_are_never_best(search, name):
-    answer, board = search(name, trials=3)
+def test_nan_loss_inf_score_prune_the_trial_as_diverged_with_fold_and_epoch_and_are_never_best(search, name):
+    answer, board = search(name, trials=7)
     assert answer.code == 1
+    assert answer.err.count("non-finite at fold 1, epoch 1") == 1
     assert board["best"] is None
-    assert {t["state"] for t in board["trials"]} == {"FAIL"}
-    assert all(t["reason"].startswith("non-finite at fold 1, epoch 1") for t in board["trials"])
+    assert {(t["state"], t["reason"]) for t in board["trials"]} == {("PRUNED", "diverged")}
+    assert board["totals"]["pruned"] == {"diverged": 7}
+    assert all(t["detail"].startswith("non-finite at fold 1, epoch 1") for t in board["trials"])
+
+
+@pytest.mark.parametrize("more", [[], ["--workers", 2]], ids=["alone", "two-workers"])
+def test_late_divergence_prunes_those_configs_and_the_search_ends_with_a_model(search, tmp_path, more):
+    answer, board = search("mostly_diverges", "--ladder", "2x2", "--repeats", 1, *more, trials=14)
+    assert answer.code == 0, answer.err
+    wild = [t for t in board["trials"] if t["reason"] == "diverged"]
+    tame = [t for t in board["trials"] if t not in wild]
+    assert all(t["config"]["mostly_diverges.level"] > 1 for t in wild)
+    assert all(t["state"] == "COMPLETE" and t["config"]["mostly_diverges.level"] == 1 for t in tame)
+    numbers = sorted(t["number"] for t in wild)
+    assert any(numbers[i + 4] - numbers[i] == 4 for i in range(len(numbers) - 4)), "five in a row"
+    assert {t["state"] for t in wild} == {"PRUNED"}
+    assert all(t["detail"].startswith("non-finite at fold 1, epoch 2") for t in wild)
+    assert (board["totals"]["failed"], board["totals"]["pruned"]) == (0, {"diverged": len(wild)})
+    assert board["trials"][-len(wild) :] == wild  # whatever their score was before that
+    assert board["model"] is not None
+    assert f"{len(wild)} pruned, diverged" in (tmp_path / "run" / "report.html").read_text()
+    study = load_study(open_storage(None, tmp_path / "run" / "journal.log"), "run", RandomSampler())
+    shunned = {t.number for t in study.trials if any(value > 0 for value in t.constraints.values())}
+    assert shunned == set(numbers)
 
 
 def test_all_fail_ends_after_five_in_a_row_with_the_cause_shown_once_and_no_best(search):
-    answer, board = search("returns_nan", trials=50)
+    answer, board = search("raises_in_forward", trials=50)
     assert answer.code == 1
-    assert answer.err.count("non-finite at fold 1, epoch 1") == 1
+    assert answer.err.count("this network is not finished") == 1
     assert "Traceback" not in answer.err
     assert board["totals"]["failed"] == 5
     assert board["best"] is None
@@ -62,9 +88,9 @@ def test_all_fail_ends_after_five_in_a_row_with_the_cause_shown_once_and_no_best
 
 
 def test_all_fail_ends_so_with_several_workers_too(search, tmp_path):
-    answer, board = search("returns_nan", "--workers", "2", trials=50)
+    answer, board = search("raises_in_forward", "--workers", "2", trials=50)
     assert answer.code == 1
-    assert answer.err.count("non-finite at fold 1, epoch 1") == 1
+    assert answer.err.count("this network is not finished") == 1
     assert "Traceback" not in answer.err
     assert board["best"] is None
     assert not (tmp_path / "run" / "shared").exists()

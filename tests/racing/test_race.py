@@ -151,3 +151,21 @@ class TestFamilies:
             race.record(trial, race.top - 1, value)
         assert race.promote() == (2, race.top)
         assert families[2] == "slow"
+
+
+def test_unfinished_are_those_on_their_way_those_that_earned_their_next_rung_and_the_best_up_to_the_finalists():
+    race = race_with({trial: float(trial) for trial in range(9)}, eta=3.0)
+    assert race.promote() == (0, 1)
+    assert race.unfinished() == {0, 1, 2}
+    race.finalists = 5
+    assert race.unfinished() == {0, 1, 2, 3, 4}
+    race.record(0, 1, 0.0)
+    race.leave(0, complete=True)
+    assert race.unfinished() == {1, 2, 3, 4}
+
+
+def test_a_race_that_is_over_has_none_unfinished():
+    race = race_with({0: 1.0, 1: 2.0, 2: 3.0}, eta=3.0)
+    race.finalists = 1
+    race.leave(0, complete=True)
+    assert race.unfinished() == set()

@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from automl.errors import SettingsError
 from automl.spaces.parameters import Choice, Float, Int
 from automl.spaces.space import Space
+from automl.study.reasons import BROKEN, VIOLATION
 from automl.study.samplers import BEST, LEARNT_FROM, make_grid, make_sampler
 
 needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
@@ -146,6 +147,19 @@ def distances(name, visible, seed, number=40):
         far.append(math.sqrt(loss(config)))
         waiting[trial.number] = (1, loss(config))
     return far
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_tpe_ranks_what_diverged_or_cannot_run_last_though_its_scores_were_the_best(reason):
+    study = study_with("tpe", PLANE)
+    for _ in range(60):
+        trial = study.ask()
+        x = PLANE.suggest(trial)["net.x"]
+        trial.report(-1 if x > 0.5 else x, 1)
+        trial.set_constraint(reason, VIOLATION if x > 0.5 else 0.0)
+        study.tell(trial, state=TrialState.PRUNED)
+    late = [trial.params["net.x"] for trial in study.trials[-20:]]
+    assert sum(x > 0.5 for x in late) <= 4
 
 
 class TestWaitingTrials:

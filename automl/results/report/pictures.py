@@ -16,6 +16,8 @@ Line = tuple[str, Sequence[float]]
 _MARKS = {  # colour, marker, line width, layer: told apart without colours too
     "outpaced": ("muted", ".", 0.7, 1),
     "waiting": ("muted", "d", 0.9, 2),
+    "deadline": ("muted", "s", 0.9, 2),
+    "diverged": ("overfitting", "+", 1.2, 3),
     "overfitting": ("overfitting", "x", 1.2, 3),
     "complete": ("validation", "o", 1.5, 4),
     "winner": ("ink", "*", 2.4, 5),

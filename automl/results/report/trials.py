@@ -10,6 +10,7 @@ from automl.results.report.material import Material
 from automl.results.report.page import Cell, Html, table
 from automl.results.report.pictures import Line, draw_race
 from automl.results.report.words import duration, number, spread
+from automl.study.reasons import BROKEN
 
 TOP = 20  # trials in the table
 RACERS = 300  # trials in the picture of the race, the best ones
@@ -60,6 +61,6 @@ def race(material: Material) -> Html:
 
 def failures(material: Material) -> Html:
     """Each cause once, with how many trials it cost."""
-    failed = [row for row in material.rows if row["state"] == "FAIL" or row["reason"] == "infeasible"]
+    failed = [row for row in material.rows if row["state"] == "FAIL" or row["reason"] in BROKEN]
     causes = Counter(row.get("detail") or row["reason"] for row in failed).most_common(10)
     return table(("trials", "cause"), [(count, cause[:1000]) for cause, count in causes]) if causes else ""

@@ -11,7 +11,6 @@ from optuna.trial import TrialState
 
 from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.study.budget import Budget, Stop
-from automl.study.failures import Failures, too_long
 from automl.study.folder import RunFolder
 from automl.study.leases import BEATS, GRACE, SUPERVISOR, thing_of
 from automl.study.prepare import Prepared
@@ -63,8 +62,6 @@ class Workers:
         self.crashes = 0
         self.told_before = 0
         self.killed: set[str] = set()  # workers that hung
-        self.hung = Failures()
-        self.told_at_last = 0
         self.overtime = None
         if prepared.settings.trial_timeout is not None:
             self.overtime = Overtime(prepared, study, folder, self.leases)
@@ -155,7 +152,9 @@ class Workers:
             self.over = self.over or time.monotonic()
             return None
         if ending.error == NoTrialSucceeded.__name__:
-            raise NoTrialSucceeded(ending.message)
+            if not self._begun():
+                raise NoTrialSucceeded(ending.message)
+            return self._start(worker.place)  # another worker's trial has been trained meanwhile: that counts
         if ending.error:
             raise MachineFailed(ending.message)
         log.warning("worker %d ended with %s; see %s", worker.number, ending.how, worker.log)
@@ -165,6 +164,12 @@ class Workers:
         if self.crashes > REPLACEMENTS * self.launcher.count:
             raise MachineFailed(f"{self.crashes} workers in a row died, the last with {ending.how}: see {worker.log}")
         return self._start(worker.place)
+
+    def _begun(self) -> bool:
+        """Whether any trial has reached a rung, in whichever worker."""
+        with storage_errors():
+            trials = self.observer.study.get_trials(deepcopy=False)
+        return any(recall_standing(trial).scores for trial in trials)
 
     def _end_hung(self) -> None:
         """Kills the workers whose trials take longer than a trial may."""
@@ -177,10 +182,6 @@ class Workers:
                 worker.kill()
                 self.killed.add(worker.name)
                 self.overtime.fail(worker.name, trial)
-                if self.observer.told > self.told_at_last + 1:  # the one that failed itself is told of once
-                    self.hung.clear()
-                self.told_at_last = self.observer.told
-                self.hung.add(too_long(self.overtime.limit))
 
     def _stop(self) -> None:
         """Asks all to stop, and kills those that do not."""

@@ -1,0 +1,27 @@
+"""Why a trial was pruned, as its record says."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The reason of a pruned trial."""
+
+    OUTPACED = "outpaced"  # others are better
+    DEADLINE = "deadline"  # it would have gone on, had there been time
+    OVERFITTING = "overfitting"  # it memorises
+    DIVERGED = "diverged"  # its loss is not finite
+    INFEASIBLE = "infeasible"  # it cannot run: shape, memory, size
+
+    @property
+    def races(self) -> bool:
+        """Whether such a trial has lost a fair race, or none at all: nothing was wrong with it."""
+        return self in (Reason.OUTPACED, Reason.DEADLINE)
+
+
+BROKEN = (Reason.DIVERGED, Reason.INFEASIBLE)
+"""Configs that cannot be trained: their scores, where they have any, are those of a training that broke off."""
+
+VIOLATION = 1e9
+"""The constraint of a broken config: above that of any overfitting one, so that samplers rank it last."""
