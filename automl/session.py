@@ -96,7 +96,7 @@ class _Session:
         annotate_study(self.study, self.record, folder)
         earlier = self.study.get_trials(deepcopy=False)
         self.race = Race(prepared.ladder, finalists=settings.finalists)
-        shown = standings_of(self.race, prepared.objective)
+        shown = standings_of(self.race)
         self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), prepared.space, shown)
         self.budget = Budget(settings.trials, settings.timeout, interrupted)
         self.facts = {

@@ -42,6 +42,7 @@ def climb(
         verdict = verdict_at(curves, rule, budget.folds, epoch) if rule else None
         if verdict:
             return (yield from _stop(race, trial, rung, run, curves, verdict))
+    _pass_rungs(race, trial, rung, curves, budget.epochs)
     score = curves.score(budget.folds, budget.epochs)  # its checkpoint may be ahead of the rung
     race.record(trial, rung, score)
     return Outcome(score)
@@ -51,6 +52,7 @@ def _stop(
     race: Race, trial: int, rung: int, run: Advanceable, curves: Curves, verdict: Verdict
 ) -> Generator[list[FoldEpoch], None, Outcome]:
     """Ends an overfitting trial: on all folds at its best epoch when it is good enough to climb, else at once."""
+    _pass_rungs(race, trial, rung, curves, verdict.epoch)
     score = curves.score(race.ladder[rung].folds, verdict.epoch)
     if not race.would_promote(trial, rung, score):
         race.leave(trial, rung=rung, score=score)
@@ -61,3 +63,12 @@ def _stop(
         yield results
     race.leave(trial, complete=True, rung=rung, score=score)
     return Outcome(curves.score(folds), verdict)
+
+
+def _pass_rungs(race: Race, trial: int, rung: int, curves: Curves, epoch: int) -> None:
+    """Enters the scores of the rungs below `rung` that the trial has passed on its way, up to this epoch: only one that
+    goes straight to the top passes any, and there it is a bar for others too."""
+    for passed in range(race.standings[trial].rung + 1, rung):
+        budget = race.ladder[passed]
+        if budget.epochs <= epoch:
+            race.pass_by(trial, passed, curves.score(budget.folds, budget.epochs))

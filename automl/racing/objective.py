@@ -69,3 +69,7 @@ class Objective:
         return -value if self.name in GREATER_IS_BETTER else value
 
     value = cost  # its own inverse
+
+    def error(self, cost: float) -> float:
+        """How far a cost lies from perfect, 0: a loss itself; 1 - accuracy, 1 - AUROC, 1 - R2 and the like."""
+        return 1 + cost if self.name in GREATER_IS_BETTER else cost

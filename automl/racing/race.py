@@ -146,6 +146,10 @@ class Race:
         standing.waiting = rung < self.top
         standing.complete = rung == self.top
 
+    def pass_by(self, trial: int, rung: int, score: float) -> None:
+        """The trial has passed the rung with this score, on its way to a higher one."""
+        self._score(trial, rung, score)
+
     def leave(self, trial: int, *, complete: bool = False, rung: int | None = None, score: float | None = None) -> None:
         """The trial races no more: pruned, failed, or complete before the top. A score still counts at its rung."""
         standing = self.standings.setdefault(trial, Standing())

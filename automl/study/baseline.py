@@ -8,12 +8,13 @@ search ends no worse than that.
 
 from __future__ import annotations
 
+from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.study.forecast import Forecast
 
 FEW = 10  # complete trainings; where the time is good for more, the race finds its way by itself
 FITTING = 0.85  # of the time that is left, at most, for the baseline
-LUCK = 0.3  # by how much of a loss two configs differ by luck after an epoch: photos, mirrored or not, up to 0.2
+LUCK = 0.3  # by how much of an error two configs differ by luck after an epoch: photos, mirrored or not, up to 0.2
 
 
 def all_begun(race: Race, first: int) -> bool:
@@ -21,7 +22,9 @@ def all_begun(race: Race, first: int) -> bool:
     return all(trial in race.standings and not _on_its_way(race, trial) for trial in range(first))
 
 
-def choose_baseline(race: Race, first: int, forecast: Forecast, left: float, workers: int) -> int | None:
+def choose_baseline(
+    race: Race, first: int, forecast: Forecast, left: float, workers: int, objective: Objective
+) -> int | None:
     """The trial to go straight to the top; None where there is one at the top, or where it does not pay.
 
     It is the first of the space's configs, unless another one of its architecture is better beyond `LUCK` at the first
@@ -41,15 +44,15 @@ def choose_baseline(race: Race, first: int, forecast: Forecast, left: float, wor
         few = forecast.to_the_top(quickest) >= left * workers / FEW
         fit = max(0.0, forecast.fit(quickest) - forecast.final_fit(None))  # beyond what is kept for it already
         if few and forecast.straight_to_the_top(quickest, workers) <= (left - fit) * FITTING:
-            return _best_beyond_luck({trial: standings[trial].scores[0] for trial in trials})
+            return _best_beyond_luck({trial: objective.error(standings[trial].scores[0]) for trial in trials})
     return None
 
 
-def _best_beyond_luck(scores: dict[int, float]) -> int:
-    """The first trial, or one that is better by more than `LUCK`."""
-    chosen = next(iter(scores))
-    for trial, score in scores.items():
-        if scores[chosen] - score > LUCK * abs(scores[chosen]):
+def _best_beyond_luck(errors: dict[int, float]) -> int:
+    """The first trial, or one whose error is smaller by more than `LUCK`."""
+    chosen = next(iter(errors))
+    for trial, error in errors.items():
+        if errors[chosen] - error > LUCK * errors[chosen]:
             chosen = trial
     return chosen
 

@@ -75,7 +75,9 @@ class Search:
         self.timing = prepared.timing()
         self.forecast = Forecast(race, settings.repeats, settings.final, prepared.stacked)
         self.leases = leases or Alone()
-        self.turns = Turns(study, race, budget, self.forecast, self.leases, len(prepared.space.first))
+        self.turns = Turns(
+            study, race, budget, self.forecast, self.leases, len(prepared.space.first), prepared.objective
+        )
         self.until = math.inf  # when the present trial has taken too long, on the monotonic clock
         self.telling = Telling(prepared, study, folder, watcher, race, self.leases)
 

@@ -10,6 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.failpoints import passing
+from automl.racing.objective import Objective
 from automl.racing.race import Choice, Race, any_trial
 from automl.study.baseline import all_begun, choose_baseline
 from automl.study.budget import Budget
@@ -57,12 +58,21 @@ class Turns:
         forecast: what the rest will take.
         leases: the agreement with other workers.
         first: so many trials have the configs that the search space begins with; see `baseline`.
+        objective: what their scores are.
     """
 
     def __init__(
-        self, study: optuna.Study, race: Race, budget: Budget, forecast: Forecast, leases: Leases, first: int = 0
+        self,
+        study: optuna.Study,
+        race: Race,
+        budget: Budget,
+        forecast: Forecast,
+        leases: Leases,
+        first: int = 0,
+        objective: Objective = Objective(),  # noqa: B008 (immutable)
     ):
         self.study = study
+        self.objective = objective
         self._first = min(first, budget.trials)
         self.race = race
         self.budget = budget
@@ -131,7 +141,8 @@ class Turns:
         """
         sent = [trial for trial in range(self._first) if straight(trial) in self.leases.held]
         if self._first and not sent and BASELINE not in self.leases.held and all_begun(self.race, self._first):
-            chosen = choose_baseline(self.race, self._first, self.forecast, self._left, self.leases.crew)
+            about = self.race, self._first, self.forecast, self._left, self.leases.crew, self.objective
+            chosen = choose_baseline(*about)
             with storage_errors():
                 mine = self.leases.claim(BASELINE)
                 if mine and chosen is not None and self.leases.claim(straight(chosen)):

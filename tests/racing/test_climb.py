@@ -105,3 +105,25 @@ def test_every_epoch_is_entered_before_it_is_shown():
     for epoch, results in enumerate(climb(race, 0, 2, run, curves, OverfittingRule(3)), 1):
         assert curves.epochs() == epoch
         assert [r.epoch for r in results] == [epoch]
+
+
+def test_who_goes_straight_to_the_top_leaves_its_score_at_every_rung_that_it_passes():
+    race, run, curves = start(HEALTHY)
+    race.straight.add(0)
+    assert finish(race, 0, 0, run, curves).verdict is None
+    finish(race, 0, 4, run, curves)
+    assert race.standings[0].scores == pytest.approx({rung: HEALTHY[r.epochs - 1] for rung, r in enumerate(LADDER)})
+    for number in (1, 2, 3):  # three that are worse send nobody on past it
+        race.start(number)
+        for rung in range(4):
+            race.record(number, rung, 2.0 + number)
+    assert race.promote() is None
+
+
+def test_who_is_stopped_on_the_way_straight_up_leaves_its_score_at_the_rungs_that_it_has_passed():
+    race, run, curves = start(TURNING)
+    race.straight.add(0)
+    finish(race, 0, 4, run, curves)
+    assert {rung: score for rung, score in race.standings[0].scores.items() if rung < 4} == pytest.approx(
+        {rung: TURNING[LADDER[rung].epochs - 1] for rung in range(3)}
+    )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import optuna
 import pytest
 
 from automl.errors import SpaceError
 from automl.hooks.host import load_plugins
-from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.spaces.merge import merge
+from automl.spaces.parameters import Choice
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import parse
 from automl.study.samplers import make_sampler, standings_of
+
+needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
+SAMPLERS = ["tpe", "gp", "random", pytest.param("cmaes", marks=needs_cmaes)]
 
 TEXT = """\
 architectures: [lenet, mlp]
@@ -35,17 +40,43 @@ def read(text, catalogue, **more):
 def drawn(space, count, name="tpe"):
     """The configs of the first trials of a search."""
     race = Race((), finalists=3)
-    objective = Objective.of("classification", None)
-    study = optuna.create_study(sampler=make_sampler(name, 0, 0, 0, space, standings_of(race, objective)))
+    study = optuna.create_study(sampler=make_sampler(name, 0, 0, 0, space, standings_of(race)))
     return [space.suggest(study.ask()) for _ in range(count)]
 
 
-@pytest.mark.parametrize("name", ["tpe", "gp"])
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_the_first_trials_have_these_values_and_the_rest_is_drawn(catalogue, name):
     one, two, three = drawn(read(TEXT, catalogue), 3, name)
     assert (one["architecture"], one["mlp.depth"], one["train.lr"], one["train.optimizer"]) == ("mlp", 2, 1e-3, "adam")
     assert (two["architecture"], two["lenet.width"], two["train.lr"]) == ("lenet", 2, 2e-3)
-    assert three["train.lr"] not in (1e-3, 2e-3)
+    assert (three["architecture"], three["train.lr"]) not in (("mlp", 1e-3), ("lenet", 2e-3))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_they_are_the_first_ones_also_where_each_trial_is_complete_before_the_next(catalogue, name):
+    space = read(TEXT, catalogue)
+    study = optuna.create_study(sampler=make_sampler(name, 0, 0, 0, space, dict))
+    rates = []
+    for _ in range(2):
+        trial = study.ask()
+        rates.append(space.suggest(trial)["train.lr"])
+        study.tell(trial, 1.0)
+    assert rates == [1e-3, 2e-3]
+
+
+def test_a_grid_is_visited_whole_after_them():
+    space = Space(
+        {"net": {"a": Choice(1, 2, 3)}}, {}, {"sgd": {}}, {"constant": {}}, {"none": {}},
+        first=({"architecture": "net", "net.a": 2},),
+    )  # fmt: skip
+    study = optuna.create_study(sampler=make_sampler("grid", 0, 0, 0, space, dict))
+    drawn = []
+    for _ in range(4):
+        trial = study.ask()
+        drawn.append(space.suggest(trial)["net.a"])
+        study.tell(trial, 1.0)
+    assert drawn[0] == 2
+    assert sorted(drawn[1:]) == [1, 2, 3]
 
 
 def test_what_was_pinned_or_left_out_since_counts_no_more(catalogue):

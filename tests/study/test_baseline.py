@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from automl.racing.ladder import make_ladder
+from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.study.baseline import FEW, FITTING, all_begun, choose_baseline
 from automl.study.forecast import Forecast
@@ -24,10 +25,13 @@ def race_of(*scores: tuple[str, float]) -> Race:
     return race
 
 
-def chosen(race: Race, left: float = 2 * TO_THE_TOP, workers: int = 1, stacked: bool = False) -> int | None:
+def chosen(
+    race: Race, left: float = 2 * TO_THE_TOP, workers: int = 1, stacked: bool = False, metric: str | None = None
+) -> int | None:
     forecast = Forecast(race, stacked=stacked)
     forecast.rates = dict.fromkeys(race.standings, RATE)
-    return choose_baseline(race, len(race.standings), forecast, left, workers)
+    objective = Objective.of("regression" if metric == "r2" else "classification", metric)
+    return choose_baseline(race, len(race.standings), forecast, left, workers, objective)
 
 
 def test_it_is_the_first_config_of_the_space_though_others_learn_faster():
@@ -39,9 +43,17 @@ def test_it_is_another_one_of_the_same_architecture_that_is_better_beyond_luck()
     assert chosen(race_of(("resnet", 1.8), ("lenet", 0.2), ("resnet", 1.2))) == 2
 
 
-def test_an_objective_below_zero_is_compared_by_its_size():
-    assert chosen(race_of(("resnet", -0.6), ("resnet", -0.7))) == 0
-    assert chosen(race_of(("resnet", -0.6), ("resnet", -0.8))) == 1
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1", "auroc", "r2"])
+def test_where_greater_is_better_the_errors_are_compared(metric):
+    def against(first: float, second: float) -> int | None:
+        return chosen(race_of(("resnet", -first), ("resnet", -second)), metric=metric)
+
+    assert against(0.80, 0.999) == 1  # errors 0.2 and 0.001: mirrored digits
+    assert against(0.80, 0.87) == 1
+    assert against(0.80, 0.85) == 0  # a quarter less
+    assert against(0.10, 0.30) == 0
+    if metric == "r2":
+        assert against(-1.0, 0.3) == 1  # worse than the mean
 
 
 def test_there_is_none_where_the_race_has_time_to_find_its_way():
@@ -69,14 +81,14 @@ def test_the_next_architecture_has_its_turn_where_the_first_does_not_fit():
     race = race_of(("resnet", 1.0), ("resnet", 1.1), ("lenet", 1.5))
     forecast = Forecast(race)
     forecast.rates = {0: 10 * RATE, 1: 10 * RATE, 2: RATE}
-    assert choose_baseline(race, 3, forecast, 2 * TO_THE_TOP, 1) == 2
+    assert choose_baseline(race, 3, forecast, 2 * TO_THE_TOP, 1, Objective()) == 2
 
 
 def test_a_first_epoch_that_was_slow_does_not_count_where_another_config_of_the_architecture_was_quicker():
     race = race_of(("resnet", 1.0), ("lenet", 1.5), ("resnet", 1.1))
     forecast = Forecast(race)
     forecast.rates = {0: 10 * RATE, 1: RATE, 2: RATE}
-    assert choose_baseline(race, 3, forecast, 2 * TO_THE_TOP, 1) == 0
+    assert choose_baseline(race, 3, forecast, 2 * TO_THE_TOP, 1, Objective()) == 0
 
 
 def test_there_is_none_where_one_of_them_is_complete_or_all_have_failed():

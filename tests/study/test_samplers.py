@@ -10,10 +10,15 @@ import pytest
 from optuna.trial import TrialState
 
 from automl.errors import SettingsError
+from automl.racing.ladder import make_ladder
+from automl.racing.race import Race
 from automl.spaces.parameters import Choice, Float, Int
 from automl.spaces.space import Space
+from automl.study.grid import make_grid
 from automl.study.reasons import BROKEN, VIOLATION
-from automl.study.samplers import BEST, LEARNT_FROM, make_grid, make_sampler
+from automl.study.samplers import BEST, LEARNT_FROM, make_sampler, standings_of
+from automl.study.storage.cache import STANDING
+from automl.study.trial_records import recall_race, standing_attribute
 
 needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
 SAMPLERS = ["tpe", "random", "grid", "gp", pytest.param("cmaes", marks=needs_cmaes)]
@@ -145,7 +150,7 @@ def distances(name, visible, seed, number=40):
         trial = study.ask()
         config = PLANE.suggest(trial)
         far.append(math.sqrt(loss(config)))
-        waiting[trial.number] = (1, loss(config))
+        waiting[trial.number] = {0: loss(config)}
     return far
 
 
@@ -179,7 +184,7 @@ class TestWaitingTrials:
         for _ in range(60):
             trial = study.ask()
             x = PLANE.suggest(trial)["net.x"]
-            waiting[trial.number] = (9, 2.0) if x > 0.7 else (1, 1.0)
+            waiting[trial.number] = {0: 1.5, 3: 2.0} if x > 0.7 else {0: 1.0}
         late = [trial.params["net.x"] for trial in study.trials[-20:]]
         assert sum(x > 0.7 for x in late) > 10
 
@@ -189,7 +194,7 @@ class TestWaitingTrials:
         for _ in range(12):
             trial = study.ask()
             PLANE.suggest(trial)
-            waiting[trial.number] = (1, 0.5)
+            waiting[trial.number] = {0: 0.5}
         assert {trial.state.name for trial in study.trials} == {"RUNNING"}
         assert all(not trial.intermediate_values for trial in study.trials)
 
@@ -199,19 +204,78 @@ class TestWaitingTrials:
         storage, number = study._storage, LEARNT_FROM + 300
         for trial in range(number):
             storage.create_new_trial(study._study_id)
-            waiting[trial] = (2 if trial % 10 == 0 else 1, (trial * 37 % number) / number)
+            waiting[trial] = {1 if trial % 10 == 0 else 0: (trial * 37 % number) / number}
         shown = study.sampler._view(study, storage.get_trial(number - 1)).get_trials()
         assert len(shown) == LEARNT_FROM
         assert {trial.state for trial in shown} == {TrialState.PRUNED}
-        climbed = {trial for trial in waiting if waiting[trial][0] == 2}
-        good = sorted(waiting, key=lambda trial: (trial not in climbed, waiting[trial][1]))[:BEST]
+        climbed = {trial for trial in waiting if 1 in waiting[trial]}
+        good = sorted(waiting, key=lambda trial: (trial not in climbed, *waiting[trial].values()))[:BEST]
         assert set(good) <= {trial.number for trial in shown}
         assert sum(trial.number < number // 2 for trial in shown) > LEARNT_FROM // 3
 
         storage.create_new_trial(study._study_id)  # a new one is shown at once, whatever the choice was
-        waiting[number] = (1, 0.5)
+        waiting[number] = {0: 0.5}
         again = study.sampler._view(study, storage.get_trial(number)).get_trials()
         assert [trial.number for trial in again] == [*(trial.number for trial in shown), number]
+
+
+def seen(study, race):
+    """What the sampler is shown: of each trial the number, the state, the value, and what it reported."""
+    sampler = make_sampler("tpe", 0, 0, 0, PLANE, standings_of(race))
+    view = sampler._view(study, study.get_trials()[-1])
+    return [(t.number, t.state, t.value, t.intermediate_values) for t in view.get_trials()]
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_what_tpe_is_shown_of_a_trial_stays_the_same_when_it_ends_and_after_a_restart(direction):
+    study, race = optuna.create_study(direction=direction), Race(make_ladder(9, 5))
+    for number in range(3):
+        trial = study.ask()
+        race.start(number)
+        trial.suggest_float("net.x", 0, 1)
+        for epoch in (1, 2, 3):
+            trial.report(0.9 - 0.1 * epoch, epoch)  # one fold's, at that epoch
+        for rung in range(number + 1):
+            race.record(number, rung, 0.5 - 0.1 * rung)
+    before = seen(study, race)
+    best = 0.3 if direction == "minimize" else -0.3
+    assert before[2] == (2, TrialState.PRUNED, pytest.approx(best), {3: pytest.approx(best)})
+    for number in range(3):
+        trial = optuna.Trial(study, study.get_trials()[number]._trial_id)
+        trial.set_user_attr(STANDING, standing_attribute(race.standings[number])[STANDING])
+        study.tell(number, state=TrialState.PRUNED)
+    again = Race(make_ladder(9, 5))
+    recall_race(again, study.get_trials())
+    after = seen(study, again)
+    assert [(number, state, steps) for number, state, _, steps in after] == [
+        (number, state, steps) for number, state, _, steps in before
+    ]
+
+
+class TestOneRung:
+    def test_gp_is_shown_scores_of_the_highest_rung_that_enough_have_reached_and_no_others(self):
+        study = study_with("gp", PLANE, standings=lambda: race)
+        race = {}
+        for number in range(40):  # 40 at rung 0, 20 at rung 1, 5 at rung 2, one of them complete at 3
+            trial = study.ask()
+            trial.suggest_float("net.x", 0, 1)
+            reached = 1 + (number % 2 == 0) + (number % 8 == 0) + (number == 8)
+            race[number] = {rung: 10 - rung - number / 100 for rung in range(reached)}
+        study.tell(8, 0.001)
+        study.tell(16, state=TrialState.PRUNED)
+        shown = study.sampler._view(study, study.get_trials()[-1]).get_trials()
+        assert [t.number for t in shown] == list(range(0, 40, 2))
+        assert {t.state for t in shown} == {TrialState.COMPLETE}
+        assert [t.value for t in shown] == [9 - number / 100 for number in range(0, 40, 2)]
+
+    def test_gp_is_not_shown_what_broke_off(self):
+        study = study_with("gp", PLANE, standings=lambda: {number: {0: 1.0} for number in range(3)})
+        for state, constraint in ((TrialState.PRUNED, VIOLATION), (TrialState.FAIL, 0.0), (TrialState.PRUNED, 0.0)):
+            trial = study.ask()
+            trial.set_constraint("diverged", constraint)
+            study.tell(trial, state=state)
+        shown = study.sampler._view(study, study.get_trials()[-1]).get_trials()
+        assert [t.number for t in shown] == [2]
 
 
 class TestSeeds:

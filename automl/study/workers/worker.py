@@ -101,9 +101,7 @@ def take_part(
     """
     settings, race = prepared.settings, Race(prepared.ladder, finalists=prepared.settings.finalists)
     trials = len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(
-        settings.sampler, settings.seed, number, trials, prepared.space, standings_of(race, prepared.objective)
-    )
+    study.sampler = make_sampler(settings.sampler, settings.seed, number, trials, prepared.space, standings_of(race))
     with storage_errors():
         leases.enter()
     over = threading.Event()
