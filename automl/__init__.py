@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from automl.api import fit, load_model, open_run, resume, search
     from automl.data.policy import Policy
-    from automl.errors import AutomlError, BadInput, Infeasible
+    from automl.errors import AutomlError, BadInput, Infeasible, Interrupted
     from automl.hooks.declarations import (
         Architecture,
         Augmentation,
@@ -42,6 +42,7 @@ _HOME = {
     "AutomlError": "automl.errors",
     "BadInput": "automl.errors",
     "Infeasible": "automl.errors",
+    "Interrupted": "automl.errors",
     "Architecture": "automl.hooks.declarations",
     "Optimizer": "automl.hooks.declarations",
     "Schedule": "automl.hooks.declarations",
@@ -70,6 +71,7 @@ __all__ = [
     "Float",
     "Infeasible",
     "Int",
+    "Interrupted",
     "Optimizer",
     "Policy",
     "Run",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import optuna
 from automl.data.atomic import remove_abandoned
 from automl.data.given import Given
 from automl.data.splits import load_splits, save_splits
-from automl.errors import BadInput, SettingsError
+from automl.errors import BadInput, Interrupted, MachineFailed, SettingsError
+from automl.hooks.process_state import leaves_the_process_alone
 from automl.preparing import as_searched, keep, prepare_again, prepare_new
 from automl.results.dashboard import serve
 from automl.results.final import fit_later
@@ -55,6 +57,7 @@ __all__ = [
 ]
 
 
+@leaves_the_process_alone
 def search(
     data: Any = "digits",
     space: str | Path | Mapping[str, Any] | None = None,
@@ -81,13 +84,16 @@ def search(
     Raises:
         BadInput: settings, plugins, search space or data are wrong; nothing was started or written.
         NoTrialSucceeded: no trial succeeded.
-        MachineFailed: disk or storage failed; `resume` goes on.
+        Interrupted: `interrupted` said so; `resume` goes on with its `run`.
+        MachineFailed: disk or storage failed; `resume` goes on with its `run`.
     """
+    if out is not None:
+        RunFolder(out).check_free()  # before the data are read, which may take long
     prepared, given = prepare_new(data, space, settings)
     chosen = prepared.settings
     folder = RunFolder(out if out is not None else fresh_folder(prepared.dataset.name))
     storage_url = chosen.storage or os.environ.get(PASSWORD_VARIABLE)
-    with hire(prepared, storage_url) as launcher:
+    with _naming(folder), hire(prepared, storage_url) as launcher:
         return _begin(prepared, given, folder, storage_url, launcher, watch, interrupted, report)
 
 
@@ -125,6 +131,17 @@ def _begin(
         return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted, report)
 
 
+@contextmanager
+def _naming(folder: RunFolder) -> Iterator[None]:
+    """Tells who hears of a stop or of a failure which run can be resumed."""
+    try:
+        yield
+    except (Interrupted, MachineFailed) as error:
+        error.run = folder.path if folder.exists else None
+        raise
+
+
+@leaves_the_process_alone
 def resume(
     run: str | Path,
     *,
@@ -143,7 +160,7 @@ def resume(
     folder = RunFolder(run)
     record = folder.read_record()
     prepared = prepare_again(folder, record, changes, data)
-    with folder.lock():
+    with folder.lock(), _naming(folder):
         with storage_errors():
             remove_abandoned(folder.path)
             if not folder.splits.exists():  # killed before they were written: the seed makes the same ones
@@ -162,6 +179,7 @@ def resume(
             return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted)
 
 
+@leaves_the_process_alone
 def worker(
     storage: str | None,
     study: str,
@@ -181,6 +199,7 @@ def worker(
     return join(url, study, watch=watch, interrupted=interrupted, **machine)
 
 
+@leaves_the_process_alone
 def replay(run: str | Path, trial: int, *, device: str | None = None, data: Any = None) -> Replay:
     """Trains a trial again from its seeds and compares its curves with the recorded ones; the run stays as it is.
 
@@ -193,6 +212,7 @@ def replay(run: str | Path, trial: int, *, device: str | None = None, data: Any 
     return replay_trial(as_searched(found, device, data), found.folder, row, found.record)
 
 
+@leaves_the_process_alone
 def fit(
     run: str | Path,
     *,

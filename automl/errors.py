@@ -1,13 +1,14 @@
-"""Every exception of automl. Each carries its data and builds its own message.
+"""Every exception of automl.
 
 `exit_code` is what the command line returns for it: 1 no trial succeeded, 2 bad input (nothing was started, nothing was
-written), 3 the machine failed and the run can be resumed.
+written), 3 the machine failed and the run can be resumed, 130 stopped from Python (a signal has 128 and its number).
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -67,6 +68,10 @@ class DataError(BadInput):
     """The data cannot be used. The message names the file, array, column, row or class."""
 
 
+class BadImage(DataError):
+    """One image file cannot be used; the message says why, without the file's name."""
+
+
 class RunError(BadInput):
     """A run folder is missing, damaged, busy, or was made from other settings than those given now."""
 
@@ -107,6 +112,34 @@ class ExportFailed(AutomlError):
 
 
 class MachineFailed(AutomlError):
-    """The machine failed (disk full, storage gone). The run can be resumed."""
+    """The machine failed (disk full, storage gone). `run` is the folder of the run to resume, where there is one."""
 
     exit_code = 3
+    run: Path | None = None
+
+
+class LeaseLost(AutomlError):
+    """Another worker has taken this one's climb over, for it seemed dead."""
+
+
+class Stop(AutomlError):
+    """Training stops here; the trial keeps its last checkpoint and goes on waiting."""
+
+
+class OutOfTime(Stop):
+    """The deadline has passed."""
+
+
+class Interrupted(Stop):
+    """Who started the search wants it to stop: a signal, or the `interrupted` of `automl.search`.
+
+    `run` is the folder of the run, to be resumed; None where nothing was begun yet.
+    """
+
+    exit_code = 130
+    run: Path | None = None
+
+    def __str__(self) -> str:
+        if self.run is None:
+            return "stopped before the search began"
+        return f"the search was stopped; automl.resume({str(self.run)!r}) goes on with it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from automl.errors import Interrupted, MachineFailed
 
 if TYPE_CHECKING:
     from automl.api import MakeWatcher, Run
@@ -243,7 +246,6 @@ def resume(
 def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
     """Runs a search with signals, progress and the closing words."""
     from automl.cli.signals import Signals
-    from automl.study.budget import Interrupted
     from automl.study.logs import set_up_logging
 
     set_up_logging()
@@ -252,16 +254,29 @@ def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
         watch = None if quiet or as_json else _watch(stack)
         try:
             run = go(watch=watch, interrupted=signals.interrupted)
-        except Interrupted:
+        except Interrupted as stopped:
             stack.close()
-            print("automl: stopped; `automl resume` goes on from here", file=sys.stderr)
+            print(f"automl: stopped; {_how_to_go_on(stopped)}", file=sys.stderr)
             raise typer.Exit(128 + signals.received) from None
+        except MachineFailed as failed:
+            stack.close()
+            print(f"automl: {failed}; {_how_to_go_on(failed)}", file=sys.stderr)
+            raise typer.Exit(failed.exit_code) from None
     if as_json:
         typer.echo(json.dumps(run.summary))
     elif not quiet:
         from automl.cli.runs import print_answer
 
         print_answer(run)
+
+
+def _how_to_go_on(ended: Interrupted | MachineFailed) -> str:
+    """The command that resumes the run, to be copied, with its path from here."""
+    if ended.run is None:
+        return "nothing was begun"
+    near = ended.run.is_relative_to(Path.cwd())
+    path = ended.run.relative_to(Path.cwd()) if near else ended.run
+    return f"go on with: automl resume {shlex.quote(str(path))}"
 
 
 def _watch(stack: ExitStack) -> MakeWatcher:

@@ -39,7 +39,7 @@ def worker(
     """
     from automl import api
     from automl.cli.signals import Signals
-    from automl.study.budget import Interrupted
+    from automl.errors import Interrupted
     from automl.study.logs import set_up_logging
 
     set_up_logging()

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from automl.errors import DataError
+from automl.errors import BadImage, DataError
 
 MAX_PIXELS = 50_000_000
 """Pixels of one image; 50 million RGB pixels are 150 MB decoded."""
@@ -39,10 +39,6 @@ _SHOWN = 20
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
 """(height, width)"""
-
-
-class BadImage(Exception):
-    """One file cannot be used; the message says why, without the file's name."""
 
 
 class Decoded(NamedTuple):

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from automl.data import cache
 from automl.data.dataset import Dataset, complete
-from automl.data.decode import BadImage, Size, bad_files, decode_all, decode_files, printable, read
+from automl.data.decode import Size, bad_files, decode_all, decode_files, printable, read
 from automl.data.folders import Found, find_images
 from automl.data.keys import normal_key, number_keys
 from automl.data.tables import read_csv
 from automl.data.understood import Understood, extent
-from automl.errors import DataError
+from automl.errors import BadImage, DataError
 
 __all__ = ["decode_files", "load_folder"]
 

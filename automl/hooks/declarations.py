@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from automl.errors import PluginError, did_you_mean
+from automl.hooks.process_state import keeps_defaults
 from automl.spaces.parameters import Parameter
 
 
@@ -90,15 +92,23 @@ def _declare(
 ) -> Callable[[Callable[..., Any]], Any]:
     def decorate(build: Callable[..., Any]) -> Declaration:
         """The declaration in the place of `build`. Raises `PluginError` when they do not belong together."""
-        code = inspect.unwrap(build).__code__
-        name, source, line = build.__name__, code.co_filename, code.co_firstlineno
-        summary = (inspect.getdoc(build) or "").partition("\n")[0]
-        problem = _check_signature(cls.kind, build, positional, space) or _check_space(build, space)
-        if not problem and not summary:
-            problem = f"{cls.kind} '{name}' needs a docstring; its first line is the summary in `automl plugins`"
-        if problem:
-            raise PluginError(name, source, line, problem)
-        return cls(name, build, dict(space), summary, source, line, positional=positional)
+        source, line = _place(build)
+        if not inspect.isfunction(build) and not inspect.isclass(build):
+            made = ", ".join([*positional, *(["*", *space] if space else [])])
+            raise PluginError(
+                getattr(build, "__name__", type(build).__name__), source, line,
+                f"@{cls.kind} decorates a function or a class, and this is a {type(build).__name__}, which has no name "
+                f"or docstring of its own: write `def my_{cls.kind}({made}):` with a docstring, and call it there",
+            )  # fmt: skip
+        name = build.__name__
+        # Not inspect.getdoc, which takes that of the base class.
+        summary = inspect.cleandoc(build.__doc__ or "").partition("\n")[0]
+        problems = [_check_signature(cls.kind, build, positional, space), *_check_space(build, space)]
+        if not summary:
+            problems.append(f"{cls.kind} '{name}' needs a docstring; its first line is the summary in `automl plugins`")
+        if wrong := list(filter(None, problems)):
+            raise PluginError(name, source, line, "; ".join(wrong))
+        return cls(name, keeps_defaults(build), dict(space), summary, source, line, positional=positional)
 
     return decorate
 
@@ -117,32 +127,61 @@ def _check_signature(
     return f"{kind} '{name}' must be defined as {wanted}, not {name}{inspect.signature(build)}"
 
 
-def _check_space(build: Callable[..., Any], space: Mapping[str, Parameter]) -> str:
-    """Where the search space and the keyword-only arguments of `build` disagree; "" when they do not."""
+def _place(build: Any) -> tuple[str, int]:
+    """The file and line of a function, of a class, or of what a partial or a bound method was made from."""
+    build = inspect.unwrap(getattr(build, "func", build)) if callable(build) else build
+    with suppress(OSError, TypeError):  # of a class, Python finds the source only where there is a file
+        if inspect.isclass(build):
+            return inspect.getfile(build), inspect.findsource(build)[1] + 1
+    code = getattr(build, "__code__", None)
+    if code is not None:
+        return code.co_filename, code.co_firstlineno
+    caller = inspect.stack()[2]
+    return caller.filename, caller.lineno
+
+
+def _check_space(build: Callable[..., Any], space: Mapping[str, Parameter]) -> list[str]:
+    """Where the search space and the keyword-only arguments of `build` disagree."""
     arguments = inspect.signature(build).parameters
     keywords = [p.name for p in arguments.values() if p.kind is p.KEYWORD_ONLY]
     required = {name for name in keywords if arguments[name].default is inspect.Parameter.empty}
+    problems = []
+    misspelt: set[str] = set()
     earlier: dict[str, Parameter] = {}
     for key, parameter in space.items():
         if not isinstance(parameter, Parameter):
-            return f"'{key}' must be Int(...), Float(...), Choice(...) or Text(...), not {parameter!r}"
+            problems.append(f"'{key}' must be Int(...), Float(...), Choice(...) or Text(...), not {parameter!r}")
+            continue
         if key not in keywords:
-            takes, near = ", ".join(keywords) or "none", did_you_mean(key, set(keywords) - set(space))
-            return f"the search space declares '{key}' but build() takes {takes}{near}"
-        for sibling, values in (parameter.when or {}).items():
-            if sibling not in earlier:
-                near = did_you_mean(sibling, earlier)
-                return f"'{key}' depends on '{sibling}', which must be declared before it{near}"
-            for value in values:
-                if not earlier[sibling].contains(value):
-                    return f"'{key}' depends on {sibling}={value!r}, but {sibling} is {earlier[sibling]}"
+            missing = set(keywords) - set(space)
+            takes, near = ", ".join(keywords) or "none", did_you_mean(key, missing)
+            misspelt |= {name for name in missing if f"'{name}'" in near}
+            problems.append(f"the search space declares '{key}' but build() takes {takes}{near}")
+        problems += _check_condition(key, parameter, earlier)
         if parameter.when is not None and key in required:
-            return f"'{key}' has a condition, so it is not always passed: build() needs a default for it"
+            problems.append(f"'{key}' has a condition, so it is not always passed: build() needs a default for it")
         earlier[key] = parameter
     for key in keywords:
-        if key in required and key not in space:
-            return f"build() takes '{key}' but the search space does not declare it{did_you_mean(key, space)}"
-    return ""
+        if key in required and key not in space and key not in misspelt:
+            near = did_you_mean(key, space)
+            problems.append(f"build() takes '{key}' but the search space does not declare it{near}")
+    return problems
+
+
+def _check_condition(key: str, parameter: Parameter, earlier: Mapping[str, Parameter]) -> list[str]:
+    """What is wrong with the `when` of a parameter, given those that stand before it."""
+    problems = []
+    for sibling, values in (parameter.when or {}).items():
+        if sibling not in earlier:
+            near = did_you_mean(sibling, earlier)
+            problems.append(f"'{key}' depends on '{sibling}', which must be declared before it{near}")
+            continue
+        problems += [
+            f"'{key}' depends on {sibling}={value!r}, but {sibling} is {earlier[sibling]}"
+            for value in values
+            if not earlier[sibling].contains(value)
+        ]
+    return problems
 
 
 def architecture(**space: Parameter) -> Callable[[Callable[..., Any]], Architecture]:

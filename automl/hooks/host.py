@@ -21,6 +21,7 @@ from automl.hooks import hookspecs
 from automl.hooks.checks import DECLARING, check_declaration, check_hooks, place_of
 from automl.hooks.declarations import Architecture, Augmentation, DatasetSource, Declaration, Optimizer, Schedule
 from automl.hooks.loading import Broken, Found, blame_one_of, find_entry_points, find_files, guarded
+from automl.hooks.process_state import restored_generators
 
 if TYPE_CHECKING:
     from automl.spaces.space import Catalogue
@@ -198,7 +199,7 @@ def load_plugins(
     host = PluginHost()
     host._manager.add_hookspecs(hookspecs)
     for found in (find_entry_points() if entry_points else []) + find_files(files, folders):
-        with guarded(found.name, found.source, host.broken):
+        with guarded(found.name, found.source, host.broken), restored_generators():  # it may seed what is not its own
             host._register(found, found.load())
     return host
 

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import importlib.machinery
 import importlib.util
+import logging
 import re
 import sys
 import traceback
@@ -20,6 +21,9 @@ from types import ModuleType
 from typing import Any
 
 from automl.errors import AutomlError, BadInput, PluginError, did_you_mean
+from automl.hooks.process_state import restored_defaults
+
+log = logging.getLogger("automl.plugins")
 
 BUILT_IN = "automl_plugins."
 """Modules of the built-in plugins; they are loaded first, so that nobody can take their names away."""
@@ -66,6 +70,8 @@ def blame(error: BaseException, plugin: str, source: str) -> Broken:
     problem = str(error) if isinstance(error, AutomlError) else own
     if isinstance(error, SystemExit):
         problem = f"it calls sys.exit({error.code!r}); a plugin must not end the program"
+    elif isinstance(error, ImportError):
+        problem += _import_remedy(error, Path(source))
     here = Path(__file__).parent
     frames = [
         (frame.filename, frame.lineno or 0)
@@ -78,6 +84,19 @@ def blame(error: BaseException, plugin: str, source: str) -> Broken:
         if candidates:
             return Broken(plugin, *candidates[-1], problem)
     return Broken(plugin, source, 0, problem)
+
+
+def _import_remedy(error: ImportError, source: Path) -> str:
+    """What to do where a plugin's file imports one that stands beside it; "" for any other import."""
+    first = (error.name or "").partition(".")[0]
+    beside = [name for name in (f"{first}.py", first) if first and (source.parent / name).exists()]
+    if not beside and "relative import" not in str(error):
+        return ""
+    file = f"{beside[0]} stands beside {source.name}, but a" if beside else "a"
+    return (
+        f"; {file} plugin's file is loaded alone, and its folder is not searched for modules: put all of it into one "
+        "file, or make a package of it with `automl plugins new NAME` and install that"
+    )
 
 
 def blame_one_of(error: BaseException, suspects: Sequence[tuple[str, str]]) -> Broken:
@@ -94,10 +113,15 @@ def blame_one_of(error: BaseException, suspects: Sequence[tuple[str, str]]) -> B
 def guarded(plugin: str, source: str, broken: list[Broken]) -> Iterator[None]:
     """Runs a plugin's code: any exception but Ctrl-C becomes an entry of `broken`.
 
-    What the plugin prints goes to stderr, since stdout may be somebody's JSON.
+    What the plugin prints goes to stderr, since stdout may be somebody's JSON. What it changes of torch's defaults, for
+    all others too, is put back, and said.
     """
+
+    def changed(what: str) -> None:
+        log.warning("plugin '%s' (%s) sets %s for everybody; it was put back", plugin, Path(source).name, what)
+
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), restored_defaults(changed):
             yield
     except KeyboardInterrupt:
         raise

@@ -29,6 +29,7 @@ from automl.hooks.declarations import Architecture
 from automl.hooks.loading import blame
 from automl.spaces.parameters import Scalar
 from automl.training.losses import split_auxiliary
+from automl.training.on_meta import is_about_meta
 
 BATCH = 2
 MOST_TRAINED = 16
@@ -54,6 +55,10 @@ class Check:
 
 class _Failure(Exception):
     """A check found something wrong; the message says what."""
+
+
+class _NoVerdict(Exception):
+    """The meta device cannot tell."""
 
 
 def check_architecture(
@@ -147,22 +152,34 @@ def _choose(checks: list[Check]) -> list[Check]:
 def _on_meta(
     architecture: Architecture, config: Mapping[str, Scalar], shape: tuple[int, ...], num_outputs: int
 ) -> Check:
-    """Builds the network without memory and sends an empty batch through it."""
+    """Builds the network without memory and sends an empty batch through it; on the CPU where meta cannot tell."""
+    try:
+        return _passed(architecture, config, shape, num_outputs, "meta")
+    except _NoVerdict:  # a search passes over it, too
+        return _passed(architecture, config, shape, num_outputs, "cpu")
+
+
+def _passed(
+    architecture: Architecture, config: Mapping[str, Scalar], shape: tuple[int, ...], num_outputs: int, device: str
+) -> Check:
+    """What a pass of an empty batch shows. Raises `_NoVerdict` where meta itself is what fails."""
     start = time.perf_counter()
     parameters = 0
     counter = FlopCounterMode(display=False)
     outcome: Literal["ok", "infeasible", "failed"] = "ok"
     problem = ""
     try:
-        with torch.device("meta"), torch.no_grad(), counter:
+        with torch.device(device), torch.no_grad(), counter:
             network = _build(architecture, config, shape, num_outputs)
-            output = network(torch.empty(BATCH, *shape))
+            output = network(torch.zeros(BATCH, *shape))
             parameters = sum(p.numel() for p in network.parameters())  # now that lazy modules have theirs
             _check_outputs(network, output, num_outputs)
     except Infeasible as error:
         outcome, problem = "infeasible", str(error)
     except Exception as error:
-        outcome, problem = "failed", _explain(error, architecture, "on torch.device('meta')")
+        if device == "meta" and not isinstance(error, _Failure) and is_about_meta(error):
+            raise _NoVerdict from error
+        outcome, problem = "failed", _explain(error, architecture, f"on torch.device('{device}')")
     operations = counter.get_total_flops()
     return Check(config, outcome, problem, parameters, operations, seconds=time.perf_counter() - start)
 
@@ -265,6 +282,8 @@ def _check_moves(network: nn.Module, x: torch.Tensor) -> None:
         with torch.no_grad():
             moved(x.to("meta"))
     except RuntimeError as error:
+        if "expected device" not in str(error) and "same device" not in str(error):
+            return  # it looks at values, which meta has not: a search on the CPU or a GPU does not mind
         remedy = "register its tensors as buffers"
         raise _Failure(f"the network does not move with .to(device), {remedy}: {error}") from None
 

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from automl.data.resident import Resident
-from automl.errors import RunError
+from automl.errors import OutOfTime, RunError
 from automl.racing.curves import VALIDATION_LOSS
 from automl.results.leaderboard import full_config
 from automl.results.model import Model
 from automl.results.modules import Ensemble, Standardised
 from automl.results.winner import Finalist
-from automl.study.budget import Budget, OutOfTime
+from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.training import serial

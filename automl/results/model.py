@@ -28,6 +28,7 @@ from automl.hooks.host import load_plugins
 from automl.results.description import FORMAT, check_description
 from automl.results.modules import TENSORS, Ensemble, Standardised
 from automl.results.shapes import shapes_of
+from automl.training.lazy import materialise
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 BATCH = 512
@@ -182,6 +183,7 @@ def build_network(about: Mapping[str, Any], *, plugins: Sequence[str | Path] = (
     network: nn.Module = architecture.build(
         tuple(about["input_shape"]), about["num_outputs"], **about["architecture_config"]
     )
+    materialise(network, tuple(about["input_shape"]))
     return network
 
 

@@ -16,11 +16,11 @@ import optuna
 
 from automl.data.resident import Resident
 from automl.data.splits import Splits, deal_again
-from automl.errors import DataError, MachineFailed
+from automl.errors import DataError, MachineFailed, OutOfTime, Stop
 from automl.racing.curves import VALIDATION_LOSS
 from automl.results.leaderboard import RESCORED, full_config
 from automl.results.winner import Finalist, FoldScore, compare
-from automl.study.budget import Budget, OutOfTime, Stop
+from automl.study.budget import Budget
 from automl.study.forecast import MARGIN
 from automl.study.prepare import Prepared
 from automl.study.storage.opening import storage_errors

@@ -5,17 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-
-class Stop(Exception):
-    """Training stops here; the trial keeps its last checkpoint and goes on waiting."""
-
-
-class OutOfTime(Stop):
-    """The deadline has passed."""
-
-
-class Interrupted(Stop):
-    """The user (a signal) wants to stop."""
+from automl.errors import Interrupted, OutOfTime
 
 
 class Budget:

@@ -53,14 +53,18 @@ class RunFolder:
         """Whether a run was begun here."""
         return self.record_path.is_file()
 
-    def create(self, record: dict[str, Any]) -> None:
-        """Makes the folder with its `run.yaml`. Raises `RunError` when something is there already."""
+    def check_free(self) -> None:
+        """Raises `RunError` when something is here already."""
         if self.exists:
             raise RunError(
                 f"{self.path} holds a run already; continue it with `automl resume {self.path}` or choose another --out"
             )
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(f"{self.path} is there already and is not an empty folder; choose another --out")
+
+    def create(self, record: dict[str, Any]) -> None:
+        """Makes the folder with its `run.yaml`. Raises `RunError` when something is there already."""
+        self.check_free()
         for folder in (self.path, self.checkpoints, self.artifacts):
             folder.mkdir(parents=True, exist_ok=True)
         self.write_record(record)

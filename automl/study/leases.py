@@ -41,10 +41,6 @@ def trial_of(thing: str) -> int | None:
     return int(numbers[0]) if kind in ("trial", "fold") else None
 
 
-class LeaseLost(Exception):
-    """Another worker has taken this one's climb over, for it seemed dead."""
-
-
 class Lease(NamedTuple):
     """Who holds a thing, for which rung; `version` counts its claims.
 

@@ -13,17 +13,17 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from automl.data.resident import Resident
-from automl.errors import Infeasible, MachineFailed, NonFinite, RunError, TrialFailed
+from automl.errors import Infeasible, LeaseLost, MachineFailed, NonFinite, OutOfTime, RunError, Stop, TrialFailed
 from automl.failpoints import passing
 from automl.racing.climb import Advanceable, Outcome, climb
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule, default_patience
 from automl.racing.race import Race
-from automl.study.budget import Budget, OutOfTime, Stop
+from automl.study.budget import Budget
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
-from automl.study.leases import LET_GO, Alone, LeaseLost, Leases, fold_of
+from automl.study.leases import LET_GO, Alone, Leases, fold_of
 from automl.study.prepare import Prepared
 from automl.study.reasons import Reason
 from automl.study.shared_folds import SharedFolds

@@ -9,13 +9,14 @@ import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
 
+from automl.errors import LeaseLost
 from automl.failpoints import passing
 from automl.racing.climb import Outcome
 from automl.racing.curves import Curves
 from automl.racing.race import Race
 from automl.study.failures import Failures
 from automl.study.folder import RunFolder
-from automl.study.leases import RUN, LeaseLost, Leases, thing_of
+from automl.study.leases import RUN, Leases, thing_of
 from automl.study.prepare import Prepared
 from automl.study.reasons import BROKEN, VIOLATION, Reason
 from automl.study.storage.opening import storage_errors

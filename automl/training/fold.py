@@ -15,6 +15,7 @@ from automl.data.augment import BatchAugmentation
 from automl.data.resident import Normalisation, Resident
 from automl.training.batch_norm import BatchNormWarmUp
 from automl.training.layout import choose_layout
+from automl.training.lazy import materialise
 from automl.training.losses import Criterion, Loss, criterion_for
 from automl.training.network import expected_normalisation, load_weights
 from automl.training.recipe import Recipe
@@ -139,6 +140,7 @@ def build_fold(
         # Built on the CPU, so that the initial weights do not depend on the device.
         seed_torch(derive_seed(seed, "weights"), torch.device("cpu"))
         network = recipe.build_network(resident.input_shape, resident.num_outputs)
+        materialise(network, resident.input_shape)
         load_weights(network)
     layout = choose_layout(network, resident.device) if resident.image else torch.contiguous_format
     network.to(resident.device, memory_format=layout)  # type: ignore[call-overload]

@@ -8,37 +8,58 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from automl.errors import Infeasible, TrialFailed
+from automl.training.lazy import has_lazy_layers
 from automl.training.losses import split_auxiliary
 from automl.training.recipe import Recipe, describe_source
+from automl.training.seeds import forked
 
 
 def check_on_meta(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int, max_params: int | None) -> int:
     """Builds the network without memory, passes two samples through it, and counts its parameters.
 
+    One that cannot be built there is built on the CPU for it.
+
     Raises:
         Infeasible: the shapes do not fit, or there are more than `max_params` parameters.
         TrialFailed: the output is not [batch, num_outputs].
     """
-    with torch.device("meta"), torch.no_grad(), Shapes():
-        network = recipe.build_network(input_shape, num_outputs)
-        parameters = sum(p.numel() for p in network.parameters())
-        if max_params is not None and parameters > max_params:
-            raise Infeasible(f"{parameters:,} parameters are more than --max-params {max_params:,}")
-        try:
-            output = network(torch.empty(2, *input_shape))
-        except NotImplementedError:
-            return parameters  # an operation without a meta kernel: the first real batch will tell
-        except RuntimeError as error:
-            if "meta" in str(error):
-                return parameters  # it looks at a value, or makes a tensor on the CPU: again, the first batch will tell
-            # On meta nothing is computed, so any other RuntimeError from torch can only be about shapes.
-            raise Infeasible(
-                f"the network does not fit the input {input_shape}: {str(error).partition(chr(10))[0]}"
-            ) from error
+    about = recipe, input_shape, num_outputs, max_params
+    try:
+        with torch.device("meta"), torch.no_grad(), Shapes():
+            return _build_and_pass(*about)
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        if not is_about_meta(error):
+            raise
+    with torch.no_grad(), forked(torch.device("cpu")):
+        return _build_and_pass(*about)
+
+
+def is_about_meta(error: Exception) -> bool:
+    """Whether `error` says nothing of the network: an operation has no meta kernel, or a value was looked at."""
+    return isinstance(error, NotImplementedError) or "meta" in str(error).lower()
+
+
+def _build_and_pass(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int, max_params: int | None) -> int:
+    network = recipe.build_network(input_shape, num_outputs)
+    lazy = has_lazy_layers(network)
+    parameters = 0 if lazy else _count(network, max_params)
+    try:
+        output = network(torch.zeros(2, *input_shape))
+    except (RuntimeError, NotImplementedError) as error:
+        if is_about_meta(error) and not lazy:
+            return parameters  # the first real batch will tell
+        if is_about_meta(error):
+            raise
+        # On meta nothing is computed, so any other RuntimeError from torch can only be about shapes.
+        raise Infeasible(
+            f"the network does not fit the input {input_shape}: {str(error).partition(chr(10))[0]}"
+        ) from error
+    if lazy:
+        parameters = _count(network, max_params)
     output, auxiliary = split_auxiliary(network, output)
     for each in (output, *auxiliary):
         shape = tuple(getattr(each, "shape", ()))
@@ -47,6 +68,13 @@ def check_on_meta(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int
                 f"{describe_source(recipe.architecture)}: the network maps [2, {', '.join(map(str, input_shape))}] to "
                 f"{list(shape)}; it must return [2, {num_outputs}]"
             )
+    return parameters
+
+
+def _count(network: nn.Module, max_params: int | None) -> int:
+    parameters = sum(p.numel() for p in network.parameters())
+    if max_params is not None and parameters > max_params:
+        raise Infeasible(f"{parameters:,} parameters are more than --max-params {max_params:,}")
     return parameters
 
 

@@ -1,3 +1,4 @@
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +125,55 @@ def test_a_declaration_without_docstring_is_refused():
 def test_declaring_imports_neither_torch_nor_optuna():
     code = "import sys; from automl import architecture, hookimpl, Int; print({'torch', 'optuna'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_a_class_is_declared_with_its_own_docstring_and_the_arguments_of_its_init():
+    class Base:
+        """Not this one."""
+
+    def declare():
+        @architecture(width=Int(8, 64))
+        class Net(Base):
+            """A class."""
+
+            def __init__(self, input_shape, num_outputs, *, width):
+                super().__init__()
+                self.width = width
+
+        return Net
+
+    net = declare()
+    assert (net.name, net.summary, net.source) == ("Net", "A class.", __file__)
+    assert net.build((4,), 2, width=8).width == 8
+
+    class Undocumented(Base):
+        def __init__(self, input_shape, num_outputs):
+            pass
+
+    with pytest.raises(PluginError, match="'Undocumented' needs a docstring"):
+        architecture()(Undocumented)
+
+
+def test_a_partial_is_refused_with_the_function_to_write():
+    def net(input_shape, num_outputs, *, width, depth):
+        """A network."""
+
+    with pytest.raises(PluginError, match="a function or a class") as caught:
+        architecture(width=Int(8, 64))(functools.partial(net, depth=2))
+    assert "write `def my_architecture(input_shape, num_outputs, *, width):`" in caught.value.problem
+    assert (caught.value.source, caught.value.line) == (__file__, net.__code__.co_firstlineno)
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    def net(input_shape, *, depth, width, dropout=0.0):
+        """A network."""
+
+    space = {"widht": Int(32, 512), "dropout": 0.5, "depth": Int(1, 4, when={"widht": 7, "norm": "batch"})}
+    problem = problem_of(architecture(**space), net)
+    assert "must be defined as net(input_shape, num_outputs, *, widht, dropout, depth)" in problem
+    assert "declares 'widht' but build() takes depth, width, dropout; did you mean 'width'?" in problem
+    assert "'dropout' must be Int(...)" in problem
+    assert "'depth' depends on widht=7, but widht is 32..512" in problem
+    assert "'depth' depends on 'norm', which must be declared before it" in problem
+    assert "build() needs a default for it" in problem
+    assert "build() takes 'width'" not in problem  # it is the misspelt one

@@ -354,3 +354,17 @@ def test_a_listener_may_take_fewer_arguments(plugin, tmp_path):
 def test_the_host_itself_imports_no_torch():
     code = "import sys; import automl.hooks.host; print('torch' in sys.modules, 'optuna' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False False"
+
+
+@pytest.mark.parametrize("line", ["from blocks import body", "from .blocks import body", "import blocks.more"])
+def test_importing_a_file_beside_the_plugin_is_refused_with_the_remedy(plugin, tmp_path, line):
+    file = plugin("mine.py", line)
+    file.with_name("blocks.py").write_text("body = 1\n")
+    (broken,) = load_plugins(files=[file], entry_points=False).broken
+    assert (broken.line, broken.source) == (1, str(file))
+    assert "put all of it into one file, or make a package of it with `automl plugins new NAME`" in broken.problem
+
+
+def test_a_module_that_is_nowhere_gets_no_advice_on_files(plugin):
+    (broken,) = load_plugins(files=[plugin("mine.py", "import not_anywhere")], entry_points=False).broken
+    assert broken.problem == "ModuleNotFoundError: No module named 'not_anywhere'"

@@ -12,13 +12,14 @@ from optuna.trial import TrialState
 
 from automl.data.resident import Resident
 from automl.data.splits import deal_again
+from automl.errors import Interrupted
 from automl.racing.curves import Curves, FoldEpoch
 from automl.results import rescoring
 from automl.results.leaderboard import RESCORED, full_config
 from automl.results.rescoring import Rescoring
 from automl.results.winner import find_finalists
 from automl.settings import make_settings
-from automl.study.budget import Budget, Interrupted
+from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import prepare
 from automl.study.trial_records import remember_result

@@ -10,9 +10,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from automl.errors import Interrupted
 from automl.racing.race import Race
 from automl.settings import make_settings
-from automl.study.budget import Budget, Interrupted
+from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN, fold_of, shared, thing_of
 from automl.study.prepare import prepare

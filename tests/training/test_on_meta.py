@@ -106,7 +106,7 @@ def test_a_million_million_parameters_are_infeasible_before_a_byte_is_allocated(
     ],
 )
 def test_a_wrong_output_fails_the_trial_and_names_the_plugins_file_and_line(what, said, make_recipe):
-    line = wrong_output.build.__code__.co_firstlineno
+    line = wrong_output.line
     with pytest.raises(TrialFailed, match=said) as caught:
         check_on_meta(make_recipe(wrong_output, what=what), SHAPE, 3, None)
     assert f"'wrong_output' ({__file__}:{line})" in caught.value.reason

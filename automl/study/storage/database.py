@@ -21,7 +21,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from automl.study.budget import Interrupted
+from automl.errors import Interrupted
 
 log = logging.getLogger("automl.storage")
 

@@ -12,9 +12,8 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
-from automl.errors import MachineFailed, RunError, SettingsError
+from automl.errors import Interrupted, MachineFailed, RunError, SettingsError
 from automl.racing.objective import Objective
-from automl.study.budget import Interrupted
 from automl.study.logs import quiet_optuna
 from automl.study.storage.cache import StudyCache
 from automl.study.storage.database import open_database, reason_of

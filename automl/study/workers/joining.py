@@ -18,11 +18,11 @@ from typing import Any
 import optuna
 import torch
 
-from automl.errors import RunError, SettingsError
+from automl.errors import Interrupted, RunError, SettingsError
 from automl.settings import Settings, make_settings
 from automl.spaces.parameters import Parameter
 from automl.spaces.space import Space
-from automl.study.budget import Budget, Interrupted
+from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.leases import GRACE, RUN
 from automl.study.prepare import Prepared, load_host, prepare

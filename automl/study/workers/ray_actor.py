@@ -10,8 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from automl.errors import AutomlError, RunError
-from automl.study.budget import Interrupted
+from automl.errors import AutomlError, Interrupted, RunError
 from automl.study.folder import RunFolder
 from automl.study.logs import set_up_logging
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 import optuna
 from optuna.trial import TrialState
 
-from automl.errors import MachineFailed, NoTrialSucceeded
-from automl.study.budget import Budget, Stop
+from automl.errors import MachineFailed, NoTrialSucceeded, Stop
+from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.leases import BEATS, GRACE, SUPERVISOR, thing_of
 from automl.study.prepare import Prepared

@@ -24,9 +24,9 @@ import torch
 
 from automl.data.shared import attach
 from automl.data.splits import load_splits
-from automl.errors import AutomlError, MachineFailed, NoTrialSucceeded
+from automl.errors import AutomlError, Interrupted, MachineFailed, NoTrialSucceeded, Stop
 from automl.racing.race import Race
-from automl.study.budget import Budget, Interrupted, Stop
+from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.leases import BEATS
 from automl.study.logs import set_up_logging

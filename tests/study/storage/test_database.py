@@ -10,8 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from automl.errors import MachineFailed
-from automl.study.budget import Interrupted
+from automl.errors import Interrupted, MachineFailed
 from automl.study.storage import database
 from automl.study.storage.cache import StudyCache
 from automl.study.storage.opening import open_storage, storage_errors

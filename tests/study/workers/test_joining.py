@@ -10,9 +10,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from automl.errors import MachineFailed, RunError, SettingsError
+from automl.errors import Interrupted, MachineFailed, RunError, SettingsError
 from automl.settings import make_settings
-from automl.study.budget import Budget, Interrupted
+from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import prepare
 from automl.study.record import make_record
