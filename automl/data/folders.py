@@ -1,21 +1,24 @@
-"""Which files a folder of images holds, of which class, and whether all of them really lie in it."""
+"""Which files a folder of images holds, of which class and side, and whether all of them really lie in it."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from automl.data.junk import is_junk
 from automl.data.keys import normal_key
+from automl.data.sides import Side, sides_of
 from automl.errors import DataError, did_you_mean
 
-_JUNK = ("Thumbs.db", "desktop.ini", "__MACOSX")
 _LOOSE = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_RUN = "run.yaml"  # what makes a folder a run
 
 
 class Found(NamedTuple):
-    """One file: its path below the folder, its class, whether it stands under test/, what identifies its content."""
+    """One file: its path below the folder, its class, whether it is of the test set, what identifies its content."""
 
     path: str
     label: str
@@ -26,77 +29,181 @@ class Found(NamedTuple):
     regular: bool
 
 
-def find_images(folder: Path, follow_links: bool = False) -> tuple[list[Found], list[str], list[str]]:
-    """All files of all classes under `folder`, sorted; the class names, sorted; and notes on what is left out.
+class Photos(NamedTuple):
+    """What a folder of images holds.
 
-    Hidden files are left out. Raises `DataError` for the wrong layout, an empty class, or a link out of the folder.
+    files: sorted by path. classes: their names, sorted. notes: sentences on what is left out. train_from, test_from:
+    the sides that are the training part and the test set (`val/`), or "". joined: those that were added to the former.
     """
-    sides = {name: folder / name for name in ("train", "test") if _has_folders(folder / name)}
-    notes: list[str] = []
-    if "train" in sides:
-        beside = sorted(entry.name for entry in _visible(folder) if entry.name not in sides)
-        if beside:
-            notes.append(f"only train/ and test/ are used; ignored beside them: {', '.join(beside[:10])}")
-    else:
-        sides = {"": folder}
-    root = os.path.realpath(folder)
-    files: list[Found] = []
-    classes: dict[str, list[str]] = {}
-    for side, path in sides.items():
-        if side and path.is_symlink():
-            _check_link(str(path), root, follow_links)
-        entries = sorted(_visible(path), key=lambda entry: entry.name)
-        classes[side] = [entry.name for entry in entries if entry.is_dir()]
-        loose = [entry.name for entry in entries if not entry.is_dir() and entry.name.lower().endswith(_LOOSE)]
-        if loose:
-            notes.append(
-                f"{len(loose)} images directly in {path.name}/ belong to no class and are ignored: {loose[0]}, ..."
-            )
-        for name in classes[side]:
-            found = _walk(os.path.join(path, name), root, follow_links)
-            if not found:
-                raise DataError(f"{path / name}: class '{name}' has no images; add some or remove the folder")
-            prefix = f"{side}/{name}/" if side else f"{name}/"
-            files += [Found(prefix + below, normal_key(name), side == "test", *status) for below, status in found]
-    names = _check_classes(folder, classes)
-    return sorted(files), names, notes
+
+    files: list[Found]
+    classes: list[str]
+    notes: list[str]
+    train_from: str
+    test_from: str
+    joined: tuple[str, ...]
+
+
+class _Part(NamedTuple):
+    """One side of the data: the folder's name, the path below the data to where its classes stand, and these."""
+
+    name: str
+    side: Side
+    below: str
+    classes: list[str]
+
+
+def find_images(folder: Path, follow_links: bool = False) -> Photos:
+    """The images of all classes under `folder`: of its sides where it has some, else of its sub-folders.
+
+    Hidden files and what systems leave behind are left out, and so are runs. Raises `DataError` for a layout that
+    cannot be understood, an empty class, a class that only the test set has, or a link out of the folder.
+    """
+    if (folder / _RUN).is_file():
+        raise DataError(f"{folder}: this is a run, the result of a search, and no data; give a folder of images")
+    names = _folders(folder)
+    sides = sorted(sides_of(names).items(), key=lambda item: ("train", "val", "test").index(item[1]))
+    parts = [_part(folder, name, side) for name, side in sides]
+    labelled = [part for part in parts if part.classes]
+    if not any(part.side == "train" for part in labelled):
+        _refuse_sides_without_training(folder, names, parts, labelled)
+        notes = [f"{part.name}/ is taken as a class, for no folder for training stands beside it" for part in parts]
+        return _collect(folder, [_Part("", "train", "", names)], notes, follow_links)
+    unlabelled = [part for part in parts if not part.classes and part.side != "train"]
+    told = {part.name for part in (*labelled, *unlabelled)}
+    beside = sorted(entry.name for entry in _visible(folder) if entry.name not in told)
+    notes = [f"{part.name}/ has no sub-folder per class: it has no labels, and is not used" for part in unlabelled]
+    if beside:
+        notes.append(f"only {_sides(labelled)} {_are(labelled)} used; ignored beside: {', '.join(beside[:10])}")
+    return _collect(folder, labelled, notes, follow_links)
 
 
 def find_files(folder: Path, follow_links: bool = False) -> list[str]:
-    """The path below `folder` of every file in it, also in sub-folders, sorted; hidden files are left out.
+    """The path below `folder` of every file in it, also in sub-folders, sorted; left out is what `find_images` leaves.
 
     Raises `DataError` for a link out of the folder.
     """
-    return sorted(path for path, _ in _walk(str(folder), os.path.realpath(folder), follow_links))
+    return sorted(path for path, _ in _walk(str(folder), os.path.realpath(folder), follow_links, []))
 
 
-def _check_classes(folder: Path, classes: dict[str, list[str]]) -> list[str]:
-    classes = {side: sorted({normal_key(name) for name in names}) for side, names in classes.items()}
-    names = classes.get("train", classes.get("", []))
-    for name in set(names) ^ set(classes.get("test", names)):
-        there, missing = ("train", "test") if name in names else ("test", "train")
-        raise DataError(
-            f"{folder}: class '{name}' is in {there}/ but not in {missing}/{did_you_mean(name, classes[missing])}"
-        )
+def _part(folder: Path, name: str, side: Side) -> _Part:
+    """A side; one that is packed into a folder of its own kind (`train/train/CLASS`) is unpacked."""
+    below = f"{name}/"
+    while len(inner := _folders(folder / below)) == 1 and (inner == [name] or sides_of(inner) == {inner[0]: side}):
+        below += f"{inner[0]}/"
+    return _Part(name, side, below, inner)
+
+
+def _collect(folder: Path, parts: Sequence[_Part], notes: list[str], follow_links: bool) -> Photos:
+    """The files of the sides: what is for validation is the test set where nothing else is, else for training."""
+    root = os.path.realpath(folder)
+    tested: Side = "test" if any(part.side == "test" for part in parts) else "val"
+    files: list[Found] = []
+    runs: list[str] = []
+    for part in parts:
+        path = folder / part.below
+        if part.name and path.is_symlink():
+            _check_link(str(path), root, follow_links)
+        if part.side == "train":
+            _refuse_shared_folders(path, part.classes)
+        loose = sorted(entry.name for entry in _visible(path) if not entry.is_dir() and _is_image(entry.name))
+        if loose:
+            where = f"directly in {path.name}/ belong to no class and are ignored"
+            notes.append(f"{len(loose)} images {where}: {loose[0]}, ...")
+        for name in part.classes:
+            skipped = len(runs)
+            found = _walk(os.path.join(path, name), root, follow_links, runs)
+            if not found and len(runs) == skipped:  # else it is a folder of runs, and no class
+                raise DataError(f"{path / name}: class '{name}' has no images; add some or remove the folder")
+            label, in_test = normal_key(name), part.side == tested
+            files += [Found(f"{part.below}{name}/{below}", label, in_test, *status) for below, status in found]
+    if runs:
+        shown = ", ".join(os.path.relpath(run, folder) for run in runs[:5]) + (", ..." if len(runs) > 5 else "")
+        notes.append(f"left out, as the runs of searches: {shown}")
+    train, test = (_sides([part for part in parts if part.side == side]) for side in ("train", tested))
+    names, more = _check_classes(folder, files, train, test)
+    joined = tuple(f"{part.name}/" for part in parts if part.side == "val" and tested == "test")
+    return Photos(sorted(files), names, notes + more, train, test, joined)
+
+
+def _check_classes(folder: Path, files: Sequence[Found], train: str, test: str) -> tuple[list[str], list[str]]:
+    """The names of the classes, sorted, and a note on those without a test sample. Raises `DataError`."""
+    names = sorted({file.label for file in files if not file.test})
+    tested = {file.label for file in files if file.test}
+    for name in sorted(tested - set(names)):
+        raise DataError(f"{folder}: class '{name}' is in {test} but not in {train}{did_you_mean(name, names)}")
     if not names:
         raise DataError(f"{folder}: no classes found; a folder of images needs a sub-folder per class")
     for name in names:
         if any("\ud800" <= letter <= "\udfff" for letter in name):
             raise DataError(f"{folder}: the name of class {name!r} is not UTF-8; rename the folder")
-    return names
+    untested = [name for name in names if tested and name not in tested]
+    shown = ", ".join(untested[:10]) + (", ..." if len(untested) > 10 else "")
+    return names, [f"{test} has no sample of the classes {shown}"] if untested else []
+
+
+def _refuse_sides_without_training(
+    folder: Path, names: list[str], parts: Sequence[_Part], labelled: Sequence[_Part]
+) -> None:
+    """Raises `DataError` where the sub-folders are sides, and none of them has classes to train on."""
+    train = [part for part in parts if part.side == "train"]
+    if train and (len(train) < len(parts) or len(train) == len(names)):
+        raise DataError(
+            f"{folder}: {_sides(train)} {'have' if len(train) > 1 else 'has'} no sub-folder per class to train on; "
+            f"move the images into one for each class (or rename, if {_sides(parts)} {_are(parts)} to be classes)"
+        )
+    known = {normal_key(name) for name in names}
+    for part in labelled:
+        shared = sorted(known & {normal_key(name) for name in part.classes})
+        if shared or len(labelled) == len(names):
+            what = f"with the classes {', '.join(shared[:5])} that stand beside it" if shared else "and no class"
+            raise DataError(
+                f"{folder}: {part.name}/ is a side of a data set, {what}, but there is no train/; move what is to be "
+                f"trained on into train/, with a sub-folder per class, or give {folder / part.name} alone"
+            )
+
+
+def _refuse_shared_folders(path: Path, classes: Sequence[str]) -> None:
+    """Raises `DataError` where every class has the same sub-folders: these are the classes then, or sides of them."""
+    inner = [set(_folders(path / name)) for name in classes]
+    shared = sorted(set.intersection(*inner)) if len(inner) > 1 else []
+    if len(shared) < 2:
+        return
+    what = f"{path}: each of {', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''} has the sub-folders "
+    what += f"{', '.join(shared[:5])}{', ...' if len(shared) > 5 else ''}"
+    if len(sides_of(shared)) == len(shared):
+        raise DataError(f"{what}: put the sides first, as in {shared[-1]}/{classes[0]}/, each with a folder per class")
+    raise DataError(
+        f"{what}: are these the classes? Then give one of the outer folders alone, or move the images into one folder "
+        "per class; if the outer ones are the classes, move the images up into them"
+    )
+
+
+def _sides(parts: Sequence[_Part]) -> str:
+    """`train/`, `train_1/ and train_2/`."""
+    names = [f"{part.name}/" for part in parts if part.name]
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def _are(parts: Sequence[_Part]) -> str:
+    return "are" if len(parts) > 1 else "is"
 
 
 def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _JUNK]
+        return [entry for entry in entries if not is_junk(entry.name)]
 
 
-def _has_folders(folder: Path) -> bool:
-    return folder.is_dir() and any(entry.is_dir() for entry in _visible(folder))
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in _visible(folder) if entry.is_dir())
 
 
-def _walk(folder: str, root: str, follow_links: bool) -> list[tuple[str, tuple[int, int, int, bool]]]:
-    """(path below `folder`, status) of every file, also in sub-folders."""
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(_LOOSE)
+
+
+def _walk(folder: str, root: str, follow_links: bool, runs: list[str]) -> list[tuple[str, tuple[int, int, int, bool]]]:
+    """(path below `folder`, status) of every file, also in sub-folders; the runs of searches are added to `runs`."""
     found = []
     pending = [(folder, "", frozenset[str]())]
     while pending:
@@ -106,7 +213,11 @@ def _walk(folder: str, root: str, follow_links: bool) -> list[tuple[str, tuple[i
         real = os.path.realpath(path)
         if real in above:
             raise DataError(f"{path}: this link leads back to a folder above it; remove it")
-        for entry in _visible(path):
+        entries = _visible(path)
+        if any(entry.name == _RUN for entry in entries):
+            runs.append(path)
+            continue
+        for entry in entries:
             if entry.is_dir():
                 pending.append((entry.path, f"{below}{entry.name}/", above | {real}))
                 continue

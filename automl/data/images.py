@@ -42,7 +42,8 @@ def load_folder(
     """
     if image_size is not None and not 1 <= image_size <= 4096:
         raise DataError(f"image_size must be between 1 and 4096, not {image_size}")
-    files, classes, notes = find_images(folder, follow_links)
+    photos = find_images(folder, follow_links)
+    files, classes, notes = photos.files, photos.classes, list(photos.notes)
     paths = [file.path for file in files]
     labels = {name: number for number, name in enumerate(classes)}
     pixels, facts = _decoded(folder, files, image_size)
@@ -72,7 +73,9 @@ def load_folder(
         test=in_test if in_test.any() else None,
         groups=None if groups is None else _groups(groups, [file.path for file in kept], folder),
         notes=tuple(printable(note) for note in notes),
-        understood=Understood("photos", _sizes(facts["sizes"], pixels), test_from="test/" if in_test.any() else ""),
+        understood=Understood(
+            "photos", _sizes(facts["sizes"], pixels), test_from=photos.test_from, joined=photos.joined
+        ),
     )
     return complete(dataset, lambda index: printable(kept[index].path))
 

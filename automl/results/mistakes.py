@@ -98,7 +98,7 @@ def _file_names(dataset: Dataset, data: str, follow_links: bool) -> Sequence[str
     if dataset.kind != "image" or not path.is_dir():
         return ()
     try:
-        files, _, _ = find_images(path, follow_links)
+        files = find_images(path, follow_links).files
     except (DataError, OSError):  # it has changed since
         return ()
     return [file.path for file in files] if len(files) == len(dataset) else ()

@@ -73,9 +73,13 @@ def _files(path: Path, about: Mapping[str, Any], labelled: bool, skip_bad: bool,
             raise DataError(f"{path}: one image has no label; give a folder with a sub-folder per class")
         folder, names = path.parent, [path.name]
     elif labelled:
-        found, classes, _ = find_images(path, follow)
-        found = [file for file in found if file.test] or found
-        _refuse_unknown(path, classes, about)
+        photos = find_images(path, follow)
+        found = [file for file in photos.files if file.test or not photos.train_from]
+        if not found:
+            raise DataError(
+                f"{path}: of its sides only {photos.train_from} has labels; give that folder to evaluate on it"
+            )
+        _refuse_unknown(path, photos.classes, about)
         names, answers = [file.path for file in found], [file.label for file in found]
     else:
         names = find_files(path, follow)

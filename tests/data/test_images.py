@@ -66,11 +66,11 @@ def test_train_and_test_folders_set_the_test_samples_apart(tmp_path: Path) -> No
 
 
 def test_a_train_folder_alone_has_no_test_set_and_what_stands_beside_it_is_noted(tmp_path: Path) -> None:
-    folder_of(tmp_path, {"train/a": 3, "train/b": 2, "val/a": 1})
+    folder_of(tmp_path, {"train/a": 3, "train/b": 2, "extra/a": 1})
     dataset = load_folder(tmp_path)
     assert dataset.test is None
     assert len(dataset) == 5
-    assert any("ignored" in note and "val" in note for note in dataset.notes)
+    assert any("ignored" in note and "extra" in note for note in dataset.notes)
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
