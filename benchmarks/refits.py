@@ -20,7 +20,7 @@ from machine import heading, spread, table
 
 import automl
 from automl.preparing import as_searched
-from automl.results.fitting import fit_final
+from automl.results.final_model import FinalFit
 from automl.results.tested import predict_test, test_scores
 from automl.results.winner import as_finalist
 from automl.run import Run
@@ -57,7 +57,7 @@ def refitted(run: Run, trial: int, count: int, kind: str = "refit") -> Iterator[
     for number in range(count):
         seed = prepared.settings.seed if kind == "ensemble" else 1000 * (number + 1)
         other = replace(prepared, settings=prepared.settings.model_copy(update={"seed": seed}))
-        model = fit_final(other, finalist, prepared.resident(), Budget(trials=0), kind, run.folder)
+        model = FinalFit(other, prepared.resident(), Budget(trials=0), run.folder, kind).fit_one(finalist).model
         yield test_scores(predict_test(model, prepared.dataset, prepared.splits.test))
 
 

@@ -114,8 +114,8 @@ def print_answer(run: Run) -> None:
         typer.echo("test      " + ", ".join(_tested(summary["test"], details["intervals"])))
         if details["gap"]:
             typer.echo(f"          {details['gap']['words']}")
-        if final["cut_short"]:
-            typer.echo(f"          the deadline cut the final fit short at epoch {final['epochs']}")
+        if final.get("words"):
+            typer.echo(f"          {final['words']}")
     pruned = ", ".join(f"{count} {reason}" for reason, count in sorted(totals["pruned"].items())) or "none"
     waiting = f", {totals['waiting']} waiting" if totals["waiting"] else ""
     counts = f"{totals['complete']} complete, pruned: {pruned}, {totals['failed']} failed{waiting}"

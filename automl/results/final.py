@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import optuna
 
-from automl.data.resident import Resident
 from automl.errors import RunError
 from automl.failpoints import passing
-from automl.results.fitting import fit_final
+from automl.results.final_model import FinalFit, FinalModel
 from automl.results.mistakes import save_mistakes
 from automl.results.model import Model, read_about, save_model
 from automl.results.rescoring import Rescoring
@@ -41,8 +41,12 @@ def conclude(
     choice = {"words": winner.words, "folds": winner.folds, "rescoring": left_out}
     if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final, work.folder):
         return {**earlier, "choice": choice}
-    watcher.fitting(winner.finalist.number, winner.finalist.epochs)
-    found = _fit_and_test(prepared, winner, work.resident, budget, work)
+    fit = FinalFit(prepared, work.resident, budget, work.folder, prepared.settings.final, forecast)
+    watcher.fitting(winner.finalist.number, fit.schedule(winner.finalist).epochs)
+    passing("final")
+    others = [finalist for finalist in racing if finalist is not winner.finalist]
+    final = fit.fit([winner.finalist, *others])
+    found = _save_and_test(prepared, final, replace(winner, finalist=final.finalist), work.folder)
     touched = (earlier or {}).get("test_details", {}).get("touched", 0)
     found["test_details"]["touched"] = touched + 1
     return {**found, "choice": choice}
@@ -61,7 +65,7 @@ def fit_later(
         finalist = find_finalists(study, folder, objective, 1)[0]
     else:
         finalist = as_finalist(study, folder, objective, number)
-    return fit_final(prepared, finalist, prepared.resident(), Budget(trials=0), kind, folder)
+    return FinalFit(prepared, prepared.resident(), Budget(trials=0), folder, kind).fit_one(finalist).model
 
 
 def _is_fitted(final: Mapping[str, Any], winner: Winner, kind: str, folder: RunFolder) -> bool:
@@ -78,12 +82,8 @@ def _is_fitted(final: Mapping[str, Any], winner: Winner, kind: str, folder: RunF
     return (about["trial"], about.get("final", "refit")) == wanted
 
 
-def _fit_and_test(
-    prepared: Prepared, winner: Winner, resident: Resident, budget: Budget, work: Search
-) -> dict[str, Any]:
-    folder, finalist, kind = work.folder, winner.finalist, prepared.settings.final
-    passing("final")
-    model = fit_final(prepared, finalist, resident, budget, kind, folder)
+def _save_and_test(prepared: Prepared, final: FinalModel, winner: Winner, folder: RunFolder) -> dict[str, Any]:
+    model, finalist = final.model, final.finalist
     with storage_errors():
         path = save_model(model, folder.model)
     tested = predict_test(model, prepared.dataset, prepared.splits.test)
@@ -92,11 +92,12 @@ def _fit_and_test(
         save_mistakes(folder, tested, prepared.dataset, prepared.settings.data, prepared.settings.follow_links)
     return {
         "model": str(path),
-        "kind": kind,
+        "kind": model.about["final"],
         "trial": finalist.number,
         "architecture": model.about["architecture"],
         "epochs": model.about["epochs"],
         "cut_short": model.about["cut_short"],
+        "words": final.words,
         "stand_in": finalist.stand_in,
         "test": test_scores(tested),
         "test_details": describe_test(tested, prepared.dataset.classes, prepared.objective, winner.cross_validated),

@@ -1,16 +1,16 @@
-"""The final model: the winner's config fitted on the whole training part, or the models of its folds, averaged."""
+"""Fitting a winner: its config on the whole training part, or the networks of its folds, averaged."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from automl.data.resident import Resident
-from automl.errors import OutOfTime, RunError
+from automl.errors import Infeasible, OutOfTime, RunError
 from automl.racing.curves import VALIDATION_LOSS
 from automl.results.leaderboard import full_config
 from automl.results.model import Model
@@ -32,22 +32,21 @@ FINAL_KINDS = ("refit", "ensemble")
 MORE = 3  # epochs at most that a refit may go on beyond the score's
 
 
-def fit_final(
-    prepared: Prepared, finalist: Finalist, resident: Resident, budget: Budget, kind: str, folder: RunFolder
-) -> Model:
-    """The final model of `kind` refit or ensemble, for the score's epoch.
+class Fit(NamedTuple):
+    """How long a refit is: the epochs, and those for which its schedule is laid out."""
+
+    epochs: int
+    horizon: int
+
+
+def refit(prepared: Prepared, finalist: Finalist, resident: Resident, budget: Budget, fit: Fit | None = None) -> Model:
+    """One network, trained on the whole training part; `fit` None: as the finalist was scored.
 
     A deadline that passes meanwhile ends the fit within a batch; the model is what was learnt until then, and says so.
     """
-    if kind == "ensemble":
-        return fit_ensemble(prepared, finalist, resident, budget, folder)
-    return refit(prepared, finalist, resident, budget)
-
-
-def refit(prepared: Prepared, finalist: Finalist, resident: Resident, budget: Budget) -> Model:
-    """One network, trained on the whole training part."""
+    epochs, horizon = fit or (finalist.epochs, prepared.settings.epochs)
     run = TrialRun(
-        Recipe.from_config(full_config(finalist.trial, prepared.space), prepared.host, prepared.settings.epochs),
+        Recipe.from_config(full_config(finalist.trial, prepared.space), prepared.host, horizon),
         resident,
         [(prepared.splits.training_part, np.empty(0, dtype=np.int64))],
         seed=derive_seed(prepared.settings.seed, "final", finalist.number),
@@ -57,13 +56,13 @@ def refit(prepared: Prepared, finalist: Finalist, resident: Resident, budget: Bu
         # rate may never fall with it (on cifar10-6k: test loss 1.22 where cross-validation had said 1.04).
         plateau_losses=[float(v) for v in finalist.curves.values[0, : finalist.curves.epochs(1), VALIDATION_LOSS]],
     )
-    cut_short = _train(run, finalist.epochs, 1)
+    cut_short = _train(run, epochs, 1)
     expected = float(finalist.curves.mean(VALIDATION_LOSS)[finalist.epochs - 1])
-    for epochs in range(finalist.epochs + 1, min(finalist.epochs + MORE, prepared.settings.epochs) + 1):
+    for more in range(epochs + 1, min(epochs + MORE, horizon) + 1):
         if cut_short or (seen := loss_on_training_part(run)) <= expected:
             break
-        log.info("after %d epochs the loss on what was seen is %.4g: one more epoch", epochs - 1, seen)
-        cut_short = _train(run, epochs, 1)
+        log.info("after %d epochs the loss on what was seen is %.4g: one more epoch", more - 1, seen)
+        cut_short = _train(run, more, 1)
     return _model(prepared, finalist, run, cut_short, "refit")
 
 
@@ -96,6 +95,28 @@ def fit_ensemble(
     if not _restored(run, finalist, folder):
         cut_short = _train(run, finalist.epochs, prepared.splits.folds)
     return _model(prepared, finalist, run, cut_short, "ensemble")
+
+
+def restore_folds(
+    prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder, cut_short: bool
+) -> Model | None:
+    """The networks of the trial's folds as its checkpoint has them, averaged: of those that were trained longest.
+
+    None where there is no checkpoint that can be read, or nothing in it was trained. `cut_short`: they stand in for a
+    fit that the deadline cut.
+    """
+    path = folder.checkpoint(finalist.number)
+    if not path.exists():
+        return None
+    run = prepared.trial_run(full_config(finalist.trial, prepared.space), finalist.number, resident, stacked=False)
+    try:
+        run.restore(path)
+    except (RunError, Infeasible) as error:
+        log.warning("the networks of trial %d cannot be used: %s", finalist.number, error)
+        return None
+    epochs = max((fold.epochs for fold in run.folds), default=0)
+    run.folds = [fold for fold in run.folds if fold.epochs == epochs]
+    return _model(prepared, finalist, run, cut_short, "ensemble") if epochs else None
 
 
 def _restored(run: TrialRun, finalist: Finalist, folder: RunFolder) -> bool:

@@ -20,6 +20,10 @@ RESCORED = "rescored:"
 """A study's attribute of this name and a trial's number: what the trial came to on fresh folds."""
 
 
+FINAL = ("kind", "epochs", "cut_short", "stand_in", "words")
+"""What the summary says of the final model."""
+
+
 def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any]) -> dict[str, Any]:
     """The whole run: its best score, model, test scores, trials (best first) and totals.
 
@@ -49,6 +53,7 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
         "test_details": final.get("test_details"),
         "trials": rows,
         "choice": final.get("choice"),
+        "final": {name: final.get(name) for name in FINAL} if final else None,
         "totals": {
             **_totals(rows, record),
             "fold_epochs_rescoring": sum(known["fold_epochs"] for known in rescored.values()),

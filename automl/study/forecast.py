@@ -49,7 +49,8 @@ class Forecast:
     def final_fit(self, timeout: float | None) -> float:
         """Seconds to fit the slowest of those that may win, those included that are on their way to the top."""
         coming = [trial for trial in self._arriving() if not self.race.standings[trial].complete]
-        seconds = max(map(self.fit, [*self._candidates()[: self.race.finalists], *coming]), default=0.0)
+        likely = self._candidates(climbing=True)[: self.race.finalists]
+        seconds = max(map(self.fit, [*likely, *coming]), default=0.0)
         return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
 
     def fit(self, trial: int) -> float:
@@ -57,8 +58,14 @@ class Forecast:
         fold again; 0 where nothing is known of it.
         """
         top = self.race.ladder[self.race.top]
-        share = top.folds if self.final == "ensemble" else top.folds / max(1, top.folds - 1)
-        return self.rates.get(trial, 0.0) * top.epochs * share * MARGIN
+        if self.final == "ensemble":
+            return self.rates.get(trial, 0.0) * top.epochs * top.folds * MARGIN
+        return self.refit_epoch(trial) * top.epochs
+
+    def refit_epoch(self, trial: int) -> float:
+        """Seconds for an epoch of this trial on the whole training part; 0 where nothing is known of it."""
+        folds = self.race.ladder[self.race.top].folds
+        return self.rates.get(trial, 0.0) * folds / max(1, folds - 1) * MARGIN
 
     def rescoring(self, timeout: float | None) -> float:
         """Seconds to score the finalists again; 0 where it does not pay to wait for it."""
@@ -115,11 +122,14 @@ class Forecast:
             if s.complete or (s.climbing and (s.rung == last or trial in straight))
         }
 
-    def _candidates(self) -> list[int]:
-        """Trials that may win, the best first: those higher up, then those with the better score."""
+    def _candidates(self, climbing: bool = False) -> list[int]:
+        """Trials that may win, the best first: those higher up, then those with the better score.
+
+        `climbing`: those too that are on their way, and may be broken off there.
+        """
         ranked = [
             (not s.complete, -s.rung, s.scores[s.rung], trial)
             for trial, s in self.race.standings.items()
-            if s.scores and (s.waiting or s.complete)
+            if s.scores and (s.waiting or s.complete or (climbing and s.climbing))
         ]
         return [trial for *_, trial in sorted(ranked)]

@@ -38,6 +38,7 @@ from automl.training.run import TrialRun
 log = logging.getLogger("automl.search")
 
 SAVE_EVERY = 30.0  # seconds of a climb after which the next epoch's end is saved too
+SAVE_SHARE = 0.05  # or such a share of the timeout: what the deadline breaks off may be the best network there is
 
 
 class Search:
@@ -129,6 +130,8 @@ class Search:
             self.telling.stopped[number] = curves
             if isinstance(stop, OutOfTime):
                 self.telling.keep_curves(trial, curves)
+                if run is not None:
+                    self.forecast.learn(number, run.seconds, curves)
             if self.turns.alone:
                 with storage_errors():
                     forget_attempt(trial)
@@ -219,7 +222,8 @@ class Search:
 
     def _train(self, trial: optuna.Trial, rung: int, run: TrialRun, curves: Curves) -> Outcome:
         """The climb itself, with its reports to Optuna and its checkpoints."""
-        saved = time.monotonic()
+        saved, timeout = time.monotonic(), self.budget.timeout
+        every = SAVE_EVERY if timeout is None else min(SAVE_EVERY, SAVE_SHARE * timeout)
         steps = climb(self.race, trial.number, rung, self._shared(trial.number, rung, run), curves, self.rule)
         while True:
             try:
@@ -232,7 +236,7 @@ class Search:
             passing("report")
             self.watcher.epoch(trial.number, rung, curves)
             # A fold that was brought in has its last state from its first epoch on: no moment for a checkpoint.
-            if time.monotonic() - saved > SAVE_EVERY and curves.fold_epochs == run.fold_epochs:
+            if time.monotonic() - saved > every and curves.fold_epochs == run.fold_epochs:
                 self.telling.check_lease(trial.number)
                 self._save(run, trial.number, curves)
                 saved = time.monotonic()

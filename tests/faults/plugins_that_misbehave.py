@@ -73,23 +73,30 @@ def sometimes_raises_in_build(input_shape, num_outputs, *, seed, broken):
 
 
 class Diverging(Flat):
-    """Its output is no number once it has been trained for more than three batches."""
+    """Its output is no number once it has been trained for more than `limit` batches."""
 
-    def __init__(self, input_shape, num_outputs):
+    def __init__(self, input_shape, num_outputs, limit):
         super().__init__(input_shape, num_outputs, _nan)
+        self.limit = limit
         self.register_buffer("batches", torch.zeros(()))  # so that it goes on from a checkpoint
 
     def forward(self, x):
         if x.device.type == "meta":
             return self.dense(x.flatten(1))
         self.batches += self.training
-        return super().forward(x) if self.batches > 3 else self.dense(x.flatten(1))
+        return super().forward(x) if self.batches > self.limit else self.dense(x.flatten(1))
 
 
 @architecture(level=Int(1, 5))
 def mostly_diverges(input_shape, num_outputs, *, level):
     """Four in five of the configs diverge in their second epoch."""
-    return Flat(input_shape, num_outputs, nn.Identity()) if level == 1 else Diverging(input_shape, num_outputs)
+    return Flat(input_shape, num_outputs, nn.Identity()) if level == 1 else Diverging(input_shape, num_outputs, 3)
+
+
+@architecture(seed=Int(0, 1000))
+def diverges_when_refitted(input_shape, num_outputs, *, seed):
+    """It bears the four batches of a fold's two epochs, and not those of the whole training part."""
+    return Diverging(input_shape, num_outputs, 4)
 
 
 @architecture(kernel_size=Choice(3, 99))
@@ -126,5 +133,6 @@ def kills_its_process(input_shape, num_outputs, *, seed):
 
 @hookimpl
 def automl_architectures():
-    architectures = [returns_nan, returns_infinity, mostly_diverges, sometimes_out_of_memory, raises_in_forward]
+    architectures = [returns_nan, returns_infinity, mostly_diverges, diverges_when_refitted]
+    architectures += [sometimes_out_of_memory, raises_in_forward]
     return [*architectures, sometimes_raises_in_build, wide_kernel, huge, normalised, kills_its_process]

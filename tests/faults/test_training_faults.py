@@ -10,6 +10,7 @@ import pytest
 from optuna.samplers import RandomSampler
 from watching import board
 
+from automl.results.model import load_model
 from automl.study.storage.opening import load_study, open_storage
 
 PLUGIN = Path(__file__).with_name("plugins_that_misbehave.py")
@@ -75,6 +76,16 @@ def test_late_divergence_prunes_those_configs_and_the_search_ends_with_a_model(s
     study = load_study(open_storage(None, tmp_path / "run" / "journal.log"), "run", RandomSampler())
     shunned = {t.number for t in study.trials if any(value > 0 for value in t.constraints.values())}
     assert shunned == set(numbers)
+
+
+def test_late_divergence_of_the_final_fit_leaves_the_networks_of_the_winners_folds_as_the_model(search, bars, tmp_path):
+    answer, board = search("diverges_when_refitted", "--ladder", "2x2", "--repeats", 1, trials=2)
+    assert answer.code == 0, answer.err
+    assert board["totals"]["complete"] == 2
+    model = load_model(tmp_path / "run" / "model")
+    assert (model.about["final"], model.about["members"], model.about["epochs"]) == ("ensemble", 2, 2)
+    assert np.isfinite(model.predict_proba(np.load(bars)["x"])).all()
+    assert "The final fit failed (non-finite at fold 1, epoch 2" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_all_fail_ends_after_five_in_a_row_with_the_cause_shown_once_and_no_best(search):

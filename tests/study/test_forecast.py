@@ -140,3 +140,14 @@ class TestRescoring:
 def test_an_ensemble_may_need_every_fold_again(forecast):
     forecast.final = "ensemble"
     assert forecast.final_fit(None) == pytest.approx(10 * 9 * 5 * MARGIN)
+
+
+def test_the_final_fit_may_be_that_of_the_only_trial_wherever_it_is_broken_off():
+    race = Race(LADDER)
+    race.start(0)
+    race.record(0, 0, 1.0)
+    race.standings[0].waiting, race.standings[0].climbing = False, True  # to the second rung of five
+    forecast = Forecast(race)
+    forecast.learn(0, 10.0, curves_of(1))
+    assert forecast.final_fit(None) == pytest.approx(10 * 9 * (5 / 4) * MARGIN)
+    assert forecast.rescoring(None) == 0

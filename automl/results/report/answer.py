@@ -65,8 +65,8 @@ def _warnings(material: Material) -> list[str]:
             f"The model has the config of trial {winner['number']}, which was stopped after {winner['epochs']} of "
             f"{settings['epochs']} epochs on {winner['folds']} of {settings['folds']} folds."
         )
-    if final.get("cut_short"):
-        found.append(f"The deadline cut the final fit short at epoch {final['epochs']}.")
+    if words := final.get("words"):
+        found.append(f"{words[0].upper()}{words[1:]}.")
     if material.summary["model"] is None:
         found.append("No final model was fitted.")
     return found

@@ -87,11 +87,12 @@ def test_a_run_without_any_trial_has_a_report_too(tmp_path):
 
 
 def test_a_stand_in_and_a_cut_short_fit_are_told(tmp_path):
-    final = {"model": "m", "trial": 0, "epochs": 2, "cut_short": True, "stand_in": True, "test": {}}
+    final = {"model": "m", "trial": 0, "epochs": 2, "cut_short": True, "stand_in": True, "test": {},
+             "words": "the deadline cut the final fit short at epoch 2 of 4"}  # fmt: skip
     run = make_run(tmp_path, [("PRUNED", "outpaced", "mlp", curves_to(4, 2))], final)
     text = Page(written(run)).text
     assert "config of trial 0, which was stopped after 4 of 6 epochs on 2 of 3 folds" in text
-    assert "cut the final fit short at epoch 2" in text
+    assert "The deadline cut the final fit short at epoch 2 of 4." in text
 
 
 def test_a_full_disk_is_the_machines_failure(tmp_path):
