@@ -13,20 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from automl.errors import SettingsError, did_you_mean
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)?\s*")
 
 
 def parse_duration(text: str | float) -> float:
-    """Seconds from `90`, `90s`, `10m`, `1h30m` or `2d`. Raises `ValueError`."""
+    """Seconds from `90`, `90s`, `10m`, `2min`, `1h30m` or `2 days`. Raises `ValueError`."""
     if isinstance(text, int | float):
         return float(text)
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if (
-        not parts
-        or "".join(n + u for n, u in parts) != text.strip()
-        or (len(parts) > 1 and any(not u for _, u in parts))
-    ):
+    parts = _DURATION.findall(text.strip().lower())
+    alone = len(parts) == 1
+    if not _DURATION.sub("", text.strip().lower()) == "" or not parts or (not alone and any(not u for _, u in parts)):
         raise ValueError("must be a duration such as 90s, 10m or 1h30m")
-    return sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+    return sum(float(number) * _UNITS[unit[:1] or "s"] for number, unit in parts)
 
 
 def write_space(space: Mapping[str, Any]) -> str:

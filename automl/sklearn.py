@@ -18,7 +18,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automl.api import search
 from automl.errors import BadInput
-from automl.results.model import DESCRIPTION, WEIGHTS, Model, load_model, save_model
+from automl.results.model import Model, load_model, save_model
+from automl.results.model_files import DESCRIPTION, WEIGHTS
 from automl.run import Run
 
 Space = str | Path | Mapping[str, Any] | None

@@ -15,14 +15,15 @@ from automl.settings import Settings, make_settings, option_name, parse_duration
     ("text", "seconds"),
     [
         ("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("2d", 172800), ("1d2h3m4s", 93784),
-        ("1.5h", 5400), (" 10m ", 600), (90, 90), (0.5, 0.5),
+        ("1.5h", 5400), (" 10m ", 600), (90, 90), (0.5, 0.5), ("2min", 120), ("90 sec", 90), ("1h 30m", 5400),
+        ("10 m", 600), ("2 days", 172800), ("1 hour 5 minutes", 3900), ("3hrs", 10800), ("10M", 600),
     ],
 )  # fmt: skip
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "m", "10x", "1h 30m", "1h30", "-5m", "10 m", "1e3", "ten", "1h30mm", "5m."])
+@pytest.mark.parametrize("text", ["", "m", "10x", "1h30", "-5m", "1e3", "ten", "1h30mm", "5m.", "5 months", "1 30"])
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError, match="must be a duration such as 90s, 10m or 1h30m"):
         parse_duration(text)

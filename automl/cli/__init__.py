@@ -38,18 +38,16 @@ app.add_typer(spaces.space_app, name="space")
 
 def main() -> None:
     """Runs the command line; exits with 0, 1, 2, 3 or 128+n (DESIGN section 6)."""
+    from automl.cli.output import standard_streams
     from automl.cli.process_list import hide_passwords
     from automl.errors import AutomlError
 
     hide_passwords()
-    try:
-        app()
-    except AutomlError as error:
-        print(f"automl: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone; there is nobody to tell.
-        sys.stderr.close()
-        sys.exit(0)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with standard_streams():
+        try:
+            app()
+        except AutomlError as error:
+            print(f"automl: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            sys.exit(130)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from automl.cli.output import as_data
+from automl.cli.paths import require_model, require_model_and_data, require_run
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The run's folder, or its model/ folder.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="The architecture's plugin file; repeatable.")]
@@ -16,7 +18,7 @@ FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Allow links o
 
 
 def fit(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", callback=require_run)],
     trial: Annotated[
         int | None, typer.Option("--trial", min=0, help="Whose config [that of the run's own model].")
     ] = None,
@@ -55,6 +57,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a model on labelled data: every metric of its task, and each class."""
+    require_model_and_data("evaluate", model, data, plugin or [])
     from automl.results.evaluate import evaluate as measure_all
     from automl.results.model import load_model
 
@@ -80,6 +83,7 @@ def predict(
     plugin: Plugins = None,
 ) -> None:
     """Predict the samples of DATA: a csv with labels and probabilities, or numbers."""
+    require_model_and_data("predict", model, data, plugin or [])
     from automl.results.model import load_model
     from automl.results.predict import predict_lines, write_predictions
 
@@ -89,14 +93,16 @@ def predict(
         skipped = write_predictions(loaded, data, out, skip_bad=skip_bad, follow_links=follow_links)
     else:
         lines = predict_lines(loaded, data, skip_bad=skip_bad, follow_links=follow_links, skipped=skipped)
-        sys.stdout.writelines(lines)
+        as_data().writelines(lines)
     for name, reason in skipped.items():
         typer.echo(f"skipped {name}: {reason}", err=True)
 
 
 def export(
     model: ModelArgument,
-    format: Annotated[str, typer.Option("--format", help="torch-export, onnx or state-dict.")],
+    format: Annotated[
+        str | None, typer.Option("--format", help="torch-export, onnx or state-dict.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="Compare on samples of this [the run's data; random ones].")
@@ -104,8 +110,15 @@ def export(
     plugin: Plugins = None,
 ) -> None:
     """Write a model for use without automl, checked against the model."""
-    from automl.results.export import FORMATS, real_samples
+    from automl.errors import SettingsError
+    from automl.results.model_files import FORMATS
+
+    require_model(model)
+    if format not in FORMATS:
+        given = "which of them? give" if format is None else f"{format}: there are"
+        raise SettingsError(f"--format {given} {', '.join(FORMATS)}")
     from automl.results.export import export as write
+    from automl.results.export import real_samples
     from automl.results.model import load_model
     from automl.run import data_of
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from automl.cli.output import as_data
+from automl.cli.paths import require_run
+
 if TYPE_CHECKING:
     from automl.run import Run
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", callback=require_run)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # The columns of a row that the table has, but for the score.
@@ -48,7 +51,7 @@ def leaderboard(
     if by:
         rows = sort(rows, by, found.summary)
     if as_csv:
-        typer.echo(to_csv(rows), nl=False)
+        as_data().write(to_csv(rows))
         return
     print_trials(found, rows, top, by)
     if not (architecture or state):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from automl.cli.output import go_on
+from automl.cli.paths import require_run, require_search, require_settings
 from automl.errors import Interrupted, MachineFailed
 
 if TYPE_CHECKING:
@@ -192,6 +194,8 @@ def search(
         "log_to": tuple(log_to or ()), "plugins": tuple(plugin or ()), "plugins_dirs": tuple(plugins_dir or ()),
     }  # fmt: skip
 
+    require_search(data, out, settings)
+
     def begin(**watching: Any) -> Run:
         """Imports torch only now, when the search is to begin."""
         from automl import api
@@ -202,7 +206,7 @@ def search(
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", callback=require_run)],
     trials: Trials = None,
     timeout: Timeout = None,
     trial_timeout: TrialTimeout = None,
@@ -221,7 +225,9 @@ def resume(
     The data and the search space must be those that the run was begun with.
     """
 
-    def go_on(**watching: Any) -> Run:
+    require_settings(trials=trials, timeout=timeout, trial_timeout=trial_timeout, threads=threads, workers=workers)
+
+    def begin_again(**watching: Any) -> Run:
         """Imports torch only now, as for a new search."""
         from automl import api
 
@@ -240,7 +246,7 @@ def resume(
             **watching,
         )
 
-    _run(go_on, quiet, as_json)
+    _run(begin_again, quiet, as_json)
 
 
 def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
@@ -249,6 +255,7 @@ def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
     from automl.study.logs import set_up_logging
 
     set_up_logging()
+    go_on()
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
         watch = None if quiet or as_json else _watch(stack)

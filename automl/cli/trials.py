@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automl.cli.runs import AsJson, RunArgument, as_text
+from automl.errors import RunError
 
 if TYPE_CHECKING:
     from automl.results.replay import Replay
+    from automl.run import Run
 
 TrialArgument = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The trial's number.")]
 
 
-def show(run: RunArgument, trial: TrialArgument, as_json: AsJson = False) -> None:
+def show(
+    run: RunArgument,
+    trial: Annotated[
+        int | None, typer.Argument(metavar="[TRIAL]", min=0, help="The trial's number; default the best.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show one trial: its config, its score, why it ended, its curves, and what they say."""
     from automl.racing.objective import Objective
     from automl.results.diagnosis import diagnose, guessing_loss, longest_means
@@ -24,8 +32,10 @@ def show(run: RunArgument, trial: TrialArgument, as_json: AsJson = False) -> Non
     from automl.study.trial_records import trial_curves
 
     found = open_run(run)
-    row = found.trial(trial)
-    curves = trial_curves(found.folder, trial, Objective.named(found.record["objective"], found.record["metric"]))
+    row = found.trial(best_trial(found) if trial is None else trial)
+    curves = trial_curves(
+        found.folder, row["number"], Objective.named(found.record["objective"], found.record["metric"])
+    )
     trained = curves is not None and curves.fold_epochs > 0
     losses = [[float(v) for v in mean] for mean in longest_means(curves)] if trained and curves else [[], []]
     guessing = guessing_loss(found.record["data"], curves) if trained and curves else None
@@ -64,6 +74,14 @@ def replay(
         _print_replay(result)
     if not result.equal:
         raise typer.Exit(1)
+
+
+def best_trial(run: Run) -> int:
+    """The trial of the run's model, else the first of its leaderboard. Raises `RunError` where there is none."""
+    winner, rows = run.summary["winner"], run.leaderboard()
+    if winner is None and not rows:
+        raise RunError(f"{run.path} has no trial yet")
+    return int(rows[0]["number"] if winner is None else winner)
 
 
 def _print_row(row: Mapping[str, Any]) -> None:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from automl.cli.output import go_on
+from automl.cli.paths import require_worker
+
 if TYPE_CHECKING:
     from automl.study.watcher import Watcher
 
@@ -37,12 +40,14 @@ def worker(
 
     Ends when the race is over. Ctrl-C gives back what it is working on; others go on with it.
     """
+    require_worker(data, run, plugin or [])
     from automl import api
     from automl.cli.signals import Signals
     from automl.errors import Interrupted
     from automl.study.logs import set_up_logging
 
     set_up_logging()
+    go_on()
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
 

@@ -11,8 +11,9 @@ import numpy as np
 from automl.data.arrays import from_arrays, load_npz
 from automl.data.dataset import Dataset, Task
 from automl.data.images import load_folder
+from automl.data.missing import missing_data
 from automl.data.tables import load_csv
-from automl.errors import DataError, did_you_mean
+from automl.errors import DataError
 
 _KINDS = "digits, a folder of images, an .npz, a .csv, torchvision:NAME, or the name of a plugin's data set"
 
@@ -70,7 +71,7 @@ def load(
         return load_csv(path, target=target, groups=groups, task=wanted)
     if path.exists():
         raise DataError(f"{data}: cannot tell what this is; DATA is {_KINDS}")
-    raise DataError(f"{data!r}: there is no such file, folder or data set{did_you_mean(data, _known(path, plugins))}")
+    raise missing_data(data, plugins)
 
 
 def _task(task: str | None) -> Task | None:
@@ -92,16 +93,6 @@ def _refuse(data: str, options: Mapping[str, object]) -> None:
     for name, value in options.items():
         if value is not None:
             raise DataError(f"{data}: the option {name} is for {homes[name]} only")
-
-
-def _known(path: Path, plugins: Mapping[str, object]) -> list[str]:
-    """Names that the user may have meant: the embedded and the plugins' sets, and what stands where `path` would."""
-    try:
-        beside = [str(path.parent / entry.name) for entry in path.parent.iterdir() if not entry.name.startswith(".")]
-    except OSError:
-        beside = []
-    usable = [name for name in beside if Path(name).is_dir() or name.lower().endswith((".npz", ".csv"))]
-    return ["digits", *plugins, *usable]
 
 
 def _digits(task: Task | None) -> Dataset:

@@ -20,11 +20,9 @@ from torch import Tensor
 
 from automl.data.atomic import write_atomic
 from automl.errors import BadInput, DataError, ExportFailed, MachineFailed
-from automl.results.model import DESCRIPTION, WEIGHTS, Model
+from automl.results.model import Model
+from automl.results.model_files import DESCRIPTION, FORMATS, WEIGHTS
 from automl.results.samples import read_batches
-
-FORMATS = {"torch-export": "model.pt2", "onnx": "model.onnx", "state-dict": "weights.safetensors"}
-"""Each format and the name that its file has by default."""
 
 TOLERANCE = 1e-4
 _COMPARED = 64  # samples

@@ -26,11 +26,11 @@ from automl.data.tables import encode
 from automl.errors import AutomlError, BadInput, DataError, RunError
 from automl.hooks.host import load_plugins
 from automl.results.description import FORMAT, check_description
+from automl.results.model_files import DESCRIPTION, WEIGHTS, model_folder
 from automl.results.modules import TENSORS, Ensemble, Standardised
 from automl.results.shapes import shapes_of
 from automl.training.lazy import materialise
 
-WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 BATCH = 512
 
 
@@ -131,9 +131,7 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
         RunError: there is no model, or its files are damaged or do not belong together.
         PluginError, BadInput: the architecture's plugin is missing.
     """
-    folder = Path(path)
-    if not (folder / DESCRIPTION).is_file() and (folder / "model" / DESCRIPTION).is_file():
-        folder = folder / "model"
+    folder = model_folder(path)
     about, weights = _read(folder)
     try:
         _check_shapes(about, weights, plugins)

@@ -19,7 +19,8 @@ class RunFolder:
     """Where everything about one search lies. Creating the object touches nothing on disk."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path).absolute()
+        self.given = path
+        self.path = Path(path).expanduser().absolute()
         self.record_path = self.path / "run.yaml"
         self.journal = self.path / "journal.log"
         self.splits = self.path / "splits.npz"
@@ -53,6 +54,12 @@ class RunFolder:
         """Whether a run was begun here."""
         return self.record_path.is_file()
 
+    def require(self) -> None:
+        """Raises `RunError` with the runs that there are when none is here."""
+        if not self.exists:
+            what = "no run is here (run.yaml is missing)" if self.path.exists() else "no such run"
+            raise RunError(f"{self.given}: {what}{known_runs(self.path)}")
+
     def check_free(self) -> None:
         """Raises `RunError` when something is here already."""
         if self.exists:
@@ -76,9 +83,7 @@ class RunFolder:
 
     def read_record(self) -> dict[str, Any]:
         """What `run.yaml` says. Raises `RunError` when there is no run here, or its record is damaged."""
-        if not self.exists:
-            near = [p.parent.name for p in self.path.parent.glob("*/run.yaml")] if self.path.parent.is_dir() else []
-            raise RunError(f"{self.path}: no run is here (run.yaml is missing){did_you_mean(self.path.name, near)}")
+        self.require()
         try:
             record = yaml.safe_load(self.record_path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -121,3 +126,21 @@ def fresh_folder(data_name: str, parent: Path | None = None) -> Path:
     while (base / f"{safe}-{number}").exists():
         number += 1
     return base / f"{safe}-{number}"
+
+
+def known_runs(path: Path) -> str:
+    """The end of a message about a run that is not at `path`: the nearest run, or those that there are."""
+    runs: dict[str, float] = {}
+    for folder in (path.parent, Path("runs")):
+        with suppress(OSError):
+            runs |= {_from_here(p.parent): p.stat().st_mtime for p in folder.glob("*/run.yaml")}
+    near = did_you_mean(_from_here(path), runs)
+    if not runs or "did you mean" in near:
+        return near
+    latest = sorted(runs, key=lambda run: -runs[run])
+    return f"; there are: {', '.join(latest[:8])}" + (", ..." if len(latest) > 8 else "")
+
+
+def _from_here(path: Path) -> str:
+    path, here = path.absolute(), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -45,6 +45,9 @@ class TestShow:
             "underfitting", "overfitting", "healthy", "diverged", "stuck"
         )  # fmt: skip
 
+    def test_without_a_number_it_is_the_trial_of_the_model(self, finished_run):
+        assert call("show", finished_run.path) == call("show", finished_run.path, finished_run.summary["winner"])
+
     def test_json_is_the_row_with_curves_and_diagnosis(self, finished_run):
         row = finished_run.best
         shown = json.loads(call("show", finished_run.path, row["number"], "--json"))
