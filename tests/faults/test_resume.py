@@ -88,7 +88,9 @@ def test_two_searches_one_folder_the_second_is_refused_and_names_the_first(autom
 
 
 def test_a_deadline_stops_the_search_and_still_returns_a_model(automl, tmp_path):
-    budget = ["--timeout", "4s", "--trials", "9999", "--epochs", "4"]
+    # What is imported and decoded once is not to be waited for in the next search.
+    assert automl("search", "digits", "--out", tmp_path / "before", "--trials", 1, "--epochs", 1, *SMALL).code == 0
+    budget = ["--timeout", "8s", "--trials", "9999", "--epochs", "4"]
     answer = automl("search", "digits", "--out", tmp_path / "run", *budget, *SMALL[:-1], "--json")
     assert answer.code == 0, answer.err
     summary = json.loads(answer.out)
@@ -97,6 +99,19 @@ def test_a_deadline_stops_the_search_and_still_returns_a_model(automl, tmp_path)
     assert summary["totals"]["trials"] < 9999
     assert summary["totals"]["waiting"] == 0
     # 9999 trials would take hours; how near to the deadline a slow machine stops is not for a test to say.
+
+
+def test_the_deadline_counts_from_the_start_of_the_command_with_all_that_comes_before_the_first_trial(automl, tmp_path):
+    (tmp_path / "slow.py").write_text("import time\n\ntime.sleep(1.1)\n")
+    run = tmp_path / "run"
+    arguments = ["--plugin", tmp_path / "slow.py", "--trials", 1, "--epochs", 1, *SMALL]
+    answer = automl("search", "digits", "--out", run, "--timeout", "1s", *arguments)
+    assert answer.code == 1
+    assert "--timeout 1s: over before the first trial" in answer.err
+    assert f"automl resume {run} --timeout" in answer.err
+    answer = automl("resume", run, "--timeout", "5m", "--quiet")
+    assert answer.code == 0, answer.err
+    assert board(automl, run)["totals"]["complete"] == 1
 
 
 def test_changed_resume_other_data_are_refused(automl, tmp_path):

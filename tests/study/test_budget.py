@@ -24,12 +24,14 @@ def test_without_a_timeout_there_is_no_end():
     assert (budget.left, budget.elapsed) == (float("inf"), 1e9)
 
 
-def test_the_deadline_counts_from_the_beginning():
+@pytest.mark.parametrize(("timeout", "closing"), [(60, 3), (600, 3), (20, 1)])
+def test_the_deadline_counts_from_the_beginning_and_leaves_a_moment_for_the_report(timeout, closing):
     clock = Clock()
-    budget = Budget(5, timeout=60, clock=clock)
-    clock.now += 59
+    clock.now += 10
+    budget = Budget(5, timeout=timeout, clock=clock, started=1000.0)
+    clock.now = 1000.0 + timeout - closing - 1
     budget.check()
-    assert (budget.left, budget.elapsed) == (1, 59)
+    assert (budget.left, budget.elapsed) == (1, timeout - closing - 1)
     clock.now += 1
     with pytest.raises(OutOfTime):
         budget.check()
@@ -39,7 +41,7 @@ def test_the_reserve_is_kept_for_the_final_fit_which_may_use_it():
     clock = Clock()
     budget = Budget(5, timeout=60, clock=clock)
     budget.reserve = 20
-    clock.now += 41
+    clock.now += 38
     with pytest.raises(OutOfTime):
         budget.check()
     budget.check_deadline()

@@ -43,7 +43,7 @@ RECORD = "automl:record"
 def publish(study: optuna.Study, prepared: Prepared, record: Mapping[str, Any], budget: Budget) -> None:
     """Leaves in the study what a worker must know: the record, the splits' fingerprint, the end of the time."""
     known = {name: value for name, value in record.items() if name not in ("final", "seconds")}
-    deadline = None if budget.timeout is None else time.time() + budget.left
+    deadline = None if budget.timeout is None else time.time() + budget.timeout - budget.elapsed
     search = {"splits": prepared.splits.fingerprint(), "deadline": deadline, "timeout": budget.timeout}
     with storage_errors():
         study._storage.set_study_system_attr(study._study_id, RECORD, {**known, "search": search})
