@@ -4,7 +4,7 @@
 #   make search DATA=photos ARGS="--timeout 10m"
 #   make test                              the same environment plus the test tools; then every check
 #   make benchmarks                        measure every table of benchmarks/RESULTS.md (minutes; the searches take hours)
-#   make benchmarks-gpu                    those of a CUDA device; needs no network
+#   make benchmarks-gpu                    those of a CUDA device (12 minutes), see benchmarks/gpu/README.md
 #   make benchmarks-replay                 record tables of learning curves (half an hour), replay them
 #   make faults                            run every test of tests/faults (20 minutes), write docs/faults.md
 #   make fuzz                              damaged and hostile files, a million, in pieces that go on where the last stopped
@@ -29,10 +29,8 @@ SECOND = torchvision:MNIST
 RECORD = --space benchmarks/table.yaml --folds 5
 AGAINST = digits
 MINUTES = 20
-CIFAR10 = none
-GPU_BIN = $(if $(wildcard $(VENV)/installed),$(BIN),.venv-gpu/bin)
+GPU_PYTHON = $(or $(PYTHON),$(if $(wildcard $(VENV)/installed),$(BIN)/python,python3))
 COLLECT = @$(BIN)/python benchmarks/collect.py
-GPU_COLLECT = @$(GPU_BIN)/python benchmarks/collect.py
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -59,16 +57,9 @@ benchmarks: $(VENV)/installed
 	$(COLLECT) against-optuna benchmarks/against_optuna.py --data $(AGAINST) --minutes $(MINUTES)
 	$(COLLECT) peers benchmarks/peers.py $(firstword $(AGAINST)) --minutes $(MINUTES)
 
-# Without .venv it makes .venv-gpu on top of the machine's own packages, its torch among them; WHEELS=FOLDER holds what they
-# lack. CIFAR10=FOLDER has the images of CIFAR-10, as train/CLASS/* and test/CLASS/*.
-benchmarks-gpu: $(GPU_BIN)/python
-	$(GPU_COLLECT) executors-gpu benchmarks/executors.py --device cuda --rounds 5
-	$(GPU_COLLECT) cifar10-gpu benchmarks/whole_search.py $(CIFAR10) --device cuda --trials 100 --timeout 10m
-
-.venv-gpu/bin/python:
-	$(or $(PYTHON),python3) -m venv --system-site-packages .venv-gpu
-	$@ -m pip install --quiet --no-index --no-build-isolation $(if $(WHEELS),--find-links $(WHEELS)) --editable . \
-	    || { rm -rf .venv-gpu; exit 1; }
+# With .venv or with any Python that has what pyproject.toml names, .gpu/wheels included.
+benchmarks-gpu:
+	@PYTHON=$(GPU_PYTHON) SKIP_INSTALL=$(if $(wildcard .gpu/wheels),,1) bash benchmarks/gpu/on-device.sh all
 
 faults: $(VENV)/installed-test
 	$(BIN)/python tests/faults/table.py $(PYTEST_ARGS)
@@ -96,7 +87,7 @@ $(TABLES)/second.npz:
 	@mv $@.part.npz $@
 
 clean:
-	rm -rf $(VENV) .venv-gpu build dist *.egg-info .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find automl plugins search_spaces benchmarks docs tests -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment that works is kept, whoever made it. A candidate is run before it is believed: a name on the PATH may be

@@ -46,7 +46,7 @@ class Transfer(nn.Module):
         self.channels, self.size = 3, (224, 224)
         for module in backbone.modules():
             if getattr(module, "inplace", False):
-                vars(module)["inplace"] = False  # folds may be stacked into one program
+                vars(module)["inplace"] = False  # a gradient needs what was there before
 
     def forward(self, x: Tensor) -> Tensor:
         """The outputs of the head on the features."""

@@ -1,7 +1,7 @@
 """Augmentation of training batches: on the device, drawn for each sample, the whole batch at once.
 
-`draw` says by how much each sample is changed, `apply` changes it. Both treat samples independently, so that the
-stacked folds of a fused trial are one batch [folds * b, c, h, w], and draws of several folds can be concatenated.
+`draw` says by how much each sample is changed, `apply` changes it. Both treat samples independently. Nothing here waits
+for the device, so that a step can be a CUDA graph.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class BatchAugmentation:
         return images
 
     def draw(self, images: Tensor) -> Draws:
-        """All that is random about the policy, for this batch; it can be joined with that of other folds' batches."""
+        """All that is random about the policy, for this batch."""
         if self.policy == NOTHING:  # tables come here too
             return {}
         draws = draw(self.policy, images.shape, images.device)
@@ -72,13 +72,11 @@ class BatchAugmentation:
             draws["mixup"] = draw_mixup(len(images), self.policy.mixup, images.device)
         return draws
 
-    def apply(
-        self, images: Tensor, targets: Tensor, classes: int | None, draws: Draws, folds: int = 1
-    ) -> tuple[Tensor, Tensor]:
-        """The batch, or those of several folds one after the other, changed as drawn."""
+    def apply(self, images: Tensor, targets: Tensor, classes: int | None, draws: Draws) -> tuple[Tensor, Tensor]:
+        """The batch, changed as drawn."""
         shares = draws.get("mixup")
         images = apply(images, self.policy, {name: drawn for name, drawn in draws.items() if name != "mixup"})
-        return (images, targets) if shares is None else mix_up(images, targets, shares, classes, folds)
+        return (images, targets) if shares is None else mix_up(images, targets, shares, classes)
 
 
 def augment(images: Tensor, policy: Policy) -> Tensor:
@@ -157,31 +155,27 @@ def apply(images: Tensor, policy: Policy, draws: Draws) -> Tensor:
 
 def draw_mixup(batch: int, alpha: float, device: torch.device) -> Tensor:
     """For each sample its share of its own mixture [b], 0.5 to 1, from Beta(alpha, alpha)."""
-    share = torch.distributions.Beta(torch.full((batch,), alpha, device=device), alpha, validate_args=False).sample()
+    alphas = torch.full((batch,), alpha, device=device)
+    share = torch.distributions.Beta(alphas, alphas, validate_args=False).sample()
     return torch.maximum(share, 1 - share)  # every sample stays the larger part of its own mixture
 
 
-def mix_up(
-    images: Tensor, targets: Tensor, share: Tensor, classes: int | None, folds: int = 1
-) -> tuple[Tensor, Tensor]:
-    """Mixes every sample with its neighbour in the batch (mixup, Zhang et al., 2018, eq. 1).
-
-    Batches are shuffled, so the neighbour is a random sample; with `folds` stacked folds it is one of the same fold,
-    for the others hold its validation samples.
+def mix_up(images: Tensor, targets: Tensor, share: Tensor, classes: int | None) -> tuple[Tensor, Tensor]:
+    """Mixes every sample with its neighbour in the batch, a random one for batches are shuffled (mixup, Zhang et al.,
+    2018, eq. 1).
 
     Args:
-        images: [folds * b, c, h, w]. targets: class numbers [folds * b], or numbers [folds * b, outputs].
-        share: of each sample in its own mixture, [folds * b].
+        images: [b, c, h, w]. targets: class numbers [b], or numbers [b, outputs].
+        share: of each sample in its own mixture, [b].
         classes: how many classes; None for a regression.
 
     Returns:
-        float32 images, and targets: shares of classes [folds * b, classes], or numbers. As cross entropy and mixing are
-        linear in the targets, the cross entropy to them is lam * loss(y) + (1 - lam) * loss(y_other).
+        float32 images, and targets: shares of classes [b, classes], or numbers. As cross entropy and mixing are linear
+        in the targets, the cross entropy to them is lam * loss(y) + (1 - lam) * loss(y_other).
     """
 
     def mix(values: Tensor) -> Tensor:
-        other = values.reshape(folds, -1, *values.shape[1:]).roll(1, 1).reshape(values.shape)
-        return torch.lerp(other, values, share.view(-1, *[1] * (values.ndim - 1)).to(values.dtype))
+        return torch.lerp(values.roll(1, 0), values, share.view(-1, *[1] * (values.ndim - 1)).to(values.dtype))
 
     if classes is not None:
         targets = F.one_hot(targets, classes).to(torch.float32)

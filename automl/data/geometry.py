@@ -69,8 +69,8 @@ def sampling_matrices(
     if offset is None:
         move = torch.zeros(batch, 2, 1, device=device)
     else:
-        sides = torch.tensor((width, height), device=device)
-        move = (2 * offset.flip(1) / sides)[:, :, None]
+        rows, columns = offset.unbind(1)
+        move = torch.stack((2 * columns / width, 2 * rows / height), 1)[:, :, None]
     top, left, high, wide = (0 * one, 0 * one, one, one) if box is None else box.unbind(1)
     across = wide if horizontal is None else torch.where(horizontal, -wide, wide)
     down = high if vertical is None else torch.where(vertical, -high, high)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from automl.data.dataset import Dataset
+from automl.errors import DataError
 
 CHUNK = 4096  # samples converted to float at a time when sums are taken, so that memory stays bounded
+SHARE = 0.8  # of a GPU's free memory that the data may take
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,22 @@ def _spread(mean: Tensor, square: Tensor) -> Tensor:
     """The standard deviation from E[x] and E[x^2]; 1 for what never varies, so that nothing is divided by zero."""
     std = (square - mean * mean).clamp_min(0).sqrt()
     return torch.where(std > 1e-6 * mean.abs().clamp_min(1e-6), std, torch.ones_like(std))
+
+
+def refuse_too_large(dataset: Dataset, device: torch.device, free: int | None = None) -> None:
+    """Raises `DataError` where a GPU has no room for the data beside the networks.
+
+    `free`: bytes that its memory has left (None: asked of the device).
+    """
+    if device.type != "cuda":
+        return
+    needed = dataset.x.nbytes + dataset.y.nbytes
+    free = torch.cuda.mem_get_info(device)[0] if free is None else free
+    if needed > SHARE * free:
+        raise DataError(
+            f"{dataset.name}: the data take {needed / 2**30:.1f} GiB, and {device} has {free / 2**30:.1f} GiB free, of "
+            f"which {1 - SHARE:.0%} are kept for networks; use smaller images (--image-size) or --device cpu"
+        )
 
 
 class Resident:

@@ -88,7 +88,7 @@ def fit_ensemble(
         full_config(finalist.trial, prepared.space),
         finalist.number,
         resident,
-        stacked=finalist.stacked,
+        fused=finalist.fused,
         tick=budget.check_deadline,
     )
     cut_short = False

@@ -83,7 +83,7 @@ def replay_trial(prepared: Prepared, folder: RunFolder, row: Mapping[str, Any], 
     # As the search trained it; a difference would show as one in the curves. Sums over other threads end in other bits.
     if row["threads"]:
         torch.set_num_threads(row["threads"])
-    run = prepared.trial_run(row["config"], number, prepared.resident(), stacked=row["executor"] == "fused")
+    run = prepared.trial_run(row["config"], number, prepared.resident(), fused=row["executor"] == "fused")
     replayed = Curves.of(np.full_like(recorded.values, np.nan), prepared.objective)
     try:
         for results in _advance_as_recorded(run, recorded, prepared.ladder):

@@ -36,7 +36,7 @@ BEHIND = 2.0  # standard errors behind the best: nobody so far behind is scored 
 
 @dataclass(frozen=True)
 class Round:
-    """Folds that all who may still win are scored on before anybody is dropped: one, or all of a repeat if stacked."""
+    """Folds that all who may still win are scored on before anybody is dropped: one, or all of a repeat if fused."""
 
     repeat: int
     folds: tuple[int, ...]
@@ -108,7 +108,7 @@ class Rescoring:
             seed = derive_seed(settings.seed, "repeat", repeat)
             splits = deal_again(self.prepared.dataset, self.prepared.splits, seed=seed)
             numbers = tuple(range(settings.folds))
-            parts = [numbers] if self.prepared.stacked else [(number,) for number in numbers]
+            parts = [numbers] if self.prepared.fused else [(number,) for number in numbers]
             rounds += [Round(repeat, part, splits) for part in parts]
         return rounds
 
@@ -151,7 +151,7 @@ class Rescoring:
             seed=derive_seed(settings.seed, "rescored", finalist.number, each.repeat, each.folds[0]),
             precision=self.prepared.precision,
             objective=objective,
-            stacked=finalist.stacked,
+            fused=finalist.fused,
             tick=self.budget.check,
         )
         try:

@@ -48,8 +48,8 @@ class Finalist:
         return self.curves.best_epoch()
 
     @property
-    def stacked(self) -> bool:
-        """Whether its folds were trained as one stacked model."""
+    def fused(self) -> bool:
+        """Whether its folds were trained as one CUDA graph."""
         return bool(self.trial.user_attrs.get("executor") == "fused")
 
     @property

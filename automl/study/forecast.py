@@ -21,12 +21,12 @@ class Forecast:
     """Seconds per fold-epoch of each trial, learnt from what it took so far.
 
     `repeats` and `final` are the settings: how often the finalists are cross-validated, and what the final model is.
-    `stacked`: folds that advance together are one model, and cannot be shared out.
+    `fused`: folds advance together, and cannot be shared out.
     """
 
-    def __init__(self, race: Race, repeats: int = 1, final: str = "refit", stacked: bool = False):
+    def __init__(self, race: Race, repeats: int = 1, final: str = "refit", fused: bool = False):
         self.race = race
-        self.stacked = stacked
+        self.fused = fused
         self.repeats = repeats
         self.final = final
         self.rates: dict[int, float] = {}
@@ -110,7 +110,7 @@ class Forecast:
     def straight_to_the_top(self, trial: int, workers: int) -> float:
         """As `to_the_top`, where the `workers` share out the trial's folds."""
         folds = self.race.ladder[self.race.top].folds
-        most = folds if self.stacked else math.ceil(folds / workers)  # of them, for one worker
+        most = folds if self.fused else math.ceil(folds / workers)  # of them, for one worker
         return self.to_the_top(trial) * most / folds
 
     def _arriving(self) -> set[int]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from automl.data.dataset import Dataset
-from automl.data.resident import Resident
+from automl.data.resident import Resident, refuse_too_large
 from automl.data.sources import load
 from automl.data.splits import Splits, make_splits
 from automl.errors import SettingsError, SpaceError
@@ -30,7 +30,6 @@ from automl.training.device import choose_device, choose_devices, choose_precisi
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 from automl.training.seeds import derive_seed
-from automl.training.timing import Timing
 
 log = logging.getLogger("automl.plugins")
 
@@ -50,9 +49,9 @@ class Prepared:
     devices: tuple[torch.device, ...]
 
     @property
-    def stacked(self) -> bool:
-        """Whether the folds of a trial are trained as one stacked model, which is slower on a CPU."""
-        return is_stacked(self.settings, self.device)
+    def fused(self) -> bool:
+        """Whether the folds of a trial advance together, on a GPU as one CUDA graph."""
+        return is_fused(self.settings, self.device)
 
     @property
     def objective(self) -> Objective:
@@ -67,19 +66,13 @@ class Prepared:
         """The curves of a trial that was not trained yet."""
         return Curves(self.settings.folds, self.settings.epochs, self.objective)
 
-    def timing(self) -> Timing | None:
-        """What decides whether stacked folds are quicker; None where the settings have decided."""
-        return Timing() if self.stacked and self.settings.executor == "auto" else None
-
     def trial_run(
         self,
         config: Mapping[str, Any],
         number: int,
         resident: Resident,
         *,
-        stacked: bool,
-        timing: Timing | None = None,
-        decided: str | None = None,
+        fused: bool,
         tick: Callable[[], None] = lambda: None,
     ) -> TrialRun:
         """The training of trial `number` with `config` on the folds. Raises as `TrialRun` does."""
@@ -92,17 +85,15 @@ class Prepared:
             precision=self.precision,
             max_params=settings.max_params,
             objective=self.objective,
-            stacked=stacked,
-            timing=timing,
-            decided=decided,
+            fused=fused,
             tick=tick,
         )
 
 
-def is_stacked(settings: Settings, device: torch.device) -> bool:
-    """Whether `--executor` asks for stacked folds; `auto` does on CUDA, where each architecture's timing decides then.
+def is_fused(settings: Settings, device: torch.device) -> bool:
+    """Whether `--executor` asks for folds that advance together; `auto` does on CUDA, where five cost about two.
 
-    On a CPU stacked folds are slower, and nothing is timed: two runs of a trial would differ in the last bits.
+    On a CPU they are trained one after the other all the same, but every rung has all of them.
     """
     return settings.executor == "fused" or (settings.executor == "auto" and device.type == "cuda")
 
@@ -184,12 +175,14 @@ def prepare(
     settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
     devices = choose_devices(settings.devices) if settings.devices else (choose_device(settings.device),)
     device = devices[0]
-    ladder = make_ladder(settings.epochs, settings.folds, fused=is_stacked(settings, device))
+    ladder = make_ladder(settings.epochs, settings.folds, fused=is_fused(settings, device))
     if settings.ladder:
         ladder = parse_ladder(settings.ladder, settings.epochs, settings.folds)
     if space is None and (settings.space or settings.weights):
         merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
     dataset = dataset or load_dataset(settings, host)
+    for each in devices:
+        refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)
     space = keep_fitting(space or merge_space(settings, host, dataset.kind), host, dataset)
     check_task(space, dataset.task)

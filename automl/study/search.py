@@ -29,7 +29,7 @@ from automl.study.reasons import Reason
 from automl.study.shared_folds import SharedFolds
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial, open_trial
-from automl.study.telling import Telling, recall_executor
+from automl.study.telling import Telling
 from automl.study.trial_records import count_attempt, forget_attempt, seconds_so_far
 from automl.study.turns import Turn, Turns
 from automl.study.watcher import Watcher
@@ -73,8 +73,7 @@ class Search:
         settings = prepared.settings
         self.rule = OverfittingRule(settings.patience or default_patience(settings.epochs), settings.tolerance)
         self.resident: Resident = prepared.resident()
-        self.timing = prepared.timing()
-        self.forecast = Forecast(race, settings.repeats, settings.final, prepared.stacked)
+        self.forecast = Forecast(race, settings.repeats, settings.final, prepared.fused)
         self.leases = leases or Alone()
         self.turns = Turns(
             study, race, budget, self.forecast, self.leases, len(prepared.space.first), prepared.objective
@@ -190,17 +189,7 @@ class Search:
                 run.release()
 
     def _build(self, trial: optuna.Trial, config: dict[str, Any]) -> TrialRun:
-        with storage_errors():
-            decided = recall_executor(trial) if self.prepared.stacked else None
-        return self.prepared.trial_run(
-            config,
-            trial.number,
-            self.resident,
-            stacked=self.prepared.stacked,
-            timing=self.timing,
-            decided=decided,
-            tick=self._tick,
-        )
+        return self.prepared.trial_run(config, trial.number, self.resident, fused=self.prepared.fused, tick=self._tick)
 
     def _tick(self) -> None:
         """Before each batch: whether there is time left, for the search and for the trial."""
@@ -243,7 +232,7 @@ class Search:
 
     def _shared(self, number: int, rung: int, run: TrialRun) -> Advanceable:
         """The trial's training, with folds for other workers where they wait for nothing as much as for this trial."""
-        alone = self.leases.crew == 1 or self.prepared.stacked
+        alone = self.leases.crew == 1 or self.prepared.fused
         if alone or rung != self.race.top or number not in self.race.straight:
             return run
 

@@ -32,7 +32,7 @@ from automl.study.trial_records import (
     write_attributes,
 )
 from automl.study.watcher import Watcher
-from automl.training.executor import NOT_ASKED
+from automl.training.executor import NO_GRAPHS, NOT_ASKED
 from automl.training.run import TrialRun
 
 
@@ -162,17 +162,6 @@ def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
         "executor": run.executor.name,
         "threads": torch.get_num_threads(),
     }
-    if run.executor.reason not in ("", NOT_ASKED):
+    if run.executor.reason not in ("", NOT_ASKED, NO_GRAPHS):
         costs["executor_reason"] = run.executor.reason
     return costs
-
-
-def recall_executor(trial: optuna.Trial) -> str | None:
-    """Why an earlier climb of the trial trained its folds one after the other, "" if it did not; None: there was none.
-
-    A trial keeps to one way, for a replay has only one.
-    """
-    known = trial.user_attrs
-    if "executor" not in known:
-        return None
-    return "" if known["executor"] == "fused" else str(known.get("executor_reason", NOT_ASKED))

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel
 
 from automl.data.augment import BatchAugmentation
 from automl.data.resident import Normalisation, Resident
@@ -20,7 +19,7 @@ from automl.training.losses import Criterion, Loss, criterion_for
 from automl.training.network import expected_normalisation, load_weights
 from automl.training.recipe import Recipe
 from automl.training.seeds import derive_seed, forked, seed_torch
-from automl.training.techniques import Techniques, averaged, treat_gradients, warmed_up
+from automl.training.techniques import MovingAverage, Techniques, treat_gradients, warmed_up
 
 LEFT_OUT = 1 / 20  # of a fold's training samples: so many at most are left out of an epoch, other ones in each
 
@@ -47,7 +46,7 @@ class Fold:
     criterion: Criterion
     techniques: Techniques
     warmup_steps: int
-    average: AveragedModel | None
+    average: MovingAverage | None
     seed: int
     batch_norm_warm_up: BatchNormWarmUp
     epochs: int = 0
@@ -69,13 +68,29 @@ class Fold:
 
     def update(self, step: int) -> None:
         """Takes step number `step` (from 0, over all epochs) with the gradients that are there; then the schedule's."""
-        treat_gradients(self.network, self.techniques)
         with warmed_up(self.optimizer, step, self.warmup_steps):
-            self.optimizer.step()
+            self.change_weights(None if self.average is None else self.average.weight(step))
+        self.step_schedule()
+
+    def change_weights(self, averaged: float | Tensor | None) -> None:
+        """The optimizer's step with the gradients and learning rates that are there.
+
+        averaged: how much of the new weights goes into their moving average; see `MovingAverage.update`.
+        """
+        treat_gradients(self.network, self.techniques)
+        self.optimizer.step()
+        if self.average is not None and averaged is not None:
+            self.average.update(self.network, averaged)
+
+    def step_schedule(self) -> None:
+        """The schedule's step after a batch; a plateau schedule's comes after the epoch."""
         if not isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step()
-        if self.average is not None:
-            self.average.update_parameters(self.network)
+
+    def rates(self, step: int) -> list[float]:
+        """The learning rate of each parameter group in step number `step`, warm-up included."""
+        with warmed_up(self.optimizer, step, self.warmup_steps):
+            return [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def step_seed(self, step: int) -> int:
         """The seed of all that is random in step number `step` of the next epoch: augmentation and dropout."""
@@ -100,7 +115,7 @@ class Fold:
 
 def samples_of_epoch(own: int, fewest: int) -> int:
     """How many of a fold's `own` training samples an epoch goes through: as many as the smallest fold of the trial has,
-    `fewest`, so that all folds take the same steps and can be stacked; all, where that would leave out too many.
+    `fewest`, so that all folds take the same steps, together; all, where that would leave out too many.
     """
     return fewest if own - fewest <= LEFT_OUT * own else own
 
@@ -164,7 +179,7 @@ def build_fold(
         criterion=criterion_for(loss, techniques, resident.y[index], resident.num_outputs),
         techniques=techniques,
         warmup_steps=round(techniques.warmup * recipe.epochs * steps),
-        average=averaged(network, techniques.ema) if techniques.ema else None,
+        average=MovingAverage(network, techniques.ema) if techniques.ema else None,
         seed=seed,
         batch_norm_warm_up=BatchNormWarmUp(network),
     )

@@ -14,7 +14,7 @@ def state_of(fold: Fold) -> dict[str, Any]:
     return {
         "epochs": fold.epochs,
         "network": dict(fold.network.state_dict()),
-        "average": fold.average and dict(fold.average.state_dict()),
+        "average": None if fold.average is None else dict(fold.average.module.state_dict()),
         "optimizer": fold.optimizer.state_dict(),
         "schedule": _plain(fold.schedule.state_dict()),
     }
@@ -28,7 +28,7 @@ def bring_back(fold: Fold, state: dict[str, Any]) -> None:
     fold.epochs = state["epochs"]
     fold.network.load_state_dict(state["network"])
     if fold.average is not None:
-        fold.average.load_state_dict(state["average"])
+        fold.average.module.load_state_dict(state["average"])
     fold.optimizer.load_state_dict(state["optimizer"])
     _match_layout(fold.optimizer)
     fold.schedule.load_state_dict(state["schedule"])

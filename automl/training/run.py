@@ -6,7 +6,6 @@ table of recorded curves can stand in for it.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.objective import Objective
 from automl.training import serial
 from automl.training.checkpoint import load_tree, save_tree
-from automl.training.executor import NOT_ASKED, Executor, Scores, why_not_stacked
+from automl.training.executor import Executor, Scores
 from automl.training.fold import Fold, build_fold
 from automl.training.fold_state import bring_back, state_of
 from automl.training.losses import loss_for
@@ -30,9 +29,6 @@ from automl.training.memory import peak_memory, reset_peak_memory
 from automl.training.on_meta import check_on_meta
 from automl.training.recipe import FoldSamples, Recipe
 from automl.training.seeds import derive_seed
-from automl.training.timing import Timing
-
-log = logging.getLogger("automl.executor")
 
 
 class TrialRun:
@@ -45,10 +41,7 @@ class TrialRun:
         seed: of this trial; each fold derives its own.
         precision: dtype of matrix products.
         max_params: networks above are infeasible (None: no limit).
-        stacked: whether folds that advance together are trained as one stacked model, where that can be.
-        timing: where given, only if it says that this is quicker.
-        decided: what an earlier climb of the trial found of that: why its folds are trained one after the other, "" for
-            stacked ones; None: it is found out.
+        fused: whether folds that advance together are trained as one CUDA graph, where that can be.
         tick: called before each batch; may raise to stop. What was not saved is lost then.
         objective: what is scored; its metric is measured beside the loss (None: the task's default).
         plateau_losses: what plateau schedules are told by epoch where a fold has no validation samples (the final fit).
@@ -67,9 +60,7 @@ class TrialRun:
         precision: torch.dtype = torch.float32,
         max_params: int | None = None,
         objective: Objective | None = None,
-        stacked: bool = False,
-        timing: Timing | None = None,
-        decided: str | None = None,
+        fused: bool = False,
         tick: Callable[[], None] = lambda: None,
         plateau_losses: Sequence[float] = (),
     ):
@@ -88,9 +79,7 @@ class TrialRun:
         self.folds: list[Fold] = []
         self.seconds = 0.0
         reset_peak_memory(resident.device)
-        self.executor = Executor(resident, self.loss, self.objective.metric, precision, tick, NOT_ASKED)
-        if stacked:
-            self.executor.reason = self._why_serial(timing) if decided is None else decided
+        self.executor = Executor(resident, self.loss, self.objective.metric, precision, tick, fused)
 
     def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
         """Trains the first `folds` folds up to `epochs` epochs; yields after each epoch what the trained folds showed.
@@ -134,16 +123,6 @@ class TrialRun:
                 raise
             self.release()
             raise Infeasible(f"out of memory: {str(error).partition(chr(10))[0]}") from error
-
-    def _why_serial(self, timing: Timing | None) -> str:
-        about = self.recipe, self.resident, self.loss
-        with self._out_of_memory():
-            reason = why_not_stacked(*about, self.samples, self.seed)
-            if not reason and timing is not None:
-                reason = timing.why_serial(*about, self.precision, self.samples, self.seed)
-        if reason:
-            log.info("folds are trained one after the other: %s", reason)
-        return reason
 
     def _build(self, number: int) -> Fold:
         train, validation = self.samples[number]

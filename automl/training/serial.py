@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,12 +11,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from automl.data.resident import Resident
 from automl.training.fold import Fold
-from automl.training.fold_dropout import dropout_alone
 from automl.training.losses import Loss, training_loss
 from automl.training.seeds import forked, seed_torch
 
-# Bounds the memory of a forward pass. On a CPU 512 is 1.6 times slower than 256: its maps do not fit into the cache.
-EVALUATION_BATCH, EVALUATION_BATCH_CPU = 512, 256
+EVALUATION_BATCH_CPU = 256  # 512 is 1.6 times slower: its maps do not fit into the cache
+EVALUATED_CUDA = 2**21  # pixels, or a table's values, at a time: with fewer a GPU waits for the next launch
+FEWEST, MOST = 16, 8192  # samples
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
@@ -24,7 +25,7 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
 
 
 def train_epoch(
-    fold: Fold, resident: Resident, loss: Loss, metric: str, precision: torch.dtype, tick: Callable[[], None]
+    fold: Fold, resident: Resident, loss: Loss, precision: torch.dtype, metric: str, tick: Callable[[], None]
 ) -> tuple[float, float]:
     """Trains the fold for one epoch; (train loss, train metric) are those of its batches' outputs, as trained.
 
@@ -51,39 +52,74 @@ def train_step(fold: Fold, resident: Resident, loss: Loss, precision: torch.dtyp
     fold.batch_norm_warm_up(total_step)
     # Dropout masks depend on (seed, epoch, step) only: a restored or replayed fold draws the same ones.
     seed_torch(fold.step_seed(step), resident.device)
+    output = find_gradients(fold, resident, loss, precision, index)
+    fold.update(total_step)
+    return output
+
+
+def find_gradients(fold: Fold, resident: Resident, loss: Loss, precision: torch.dtype, index: Tensor) -> Tensor:
+    """Gives the fold's parameters their gradients for the samples `index` [b]; the output [b, outputs] in float32.
+
+    Draws what is random, augmentation and dropout, from torch's generator of the device.
+    """
     x, y = resident.batch(index)
     y = loss.normalise_targets(y, fold.normalisation)
     x, y = fold.augmentation(x, y, resident.num_outputs if resident.classification else None)
-    with autocast(resident.device, precision), dropout_alone(resident.device, fold.layout):
+    with autocast(resident.device, precision):
         output = fold.forward(x)
     minimised, output = training_loss(fold.criterion, fold.network, output, y)
-    fold.optimizer.zero_grad()
-    minimised.backward()  # type: ignore[no-untyped-call]
-    fold.update(total_step)
+    parameters = [parameter for parameter in fold.network.parameters() if parameter.requires_grad]
+    # Not `backward()`, which adds gradients up on a stream of its choice.
+    gradients = torch.autograd.grad(minimised, parameters, allow_unused=True)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = _laid_out(gradient, parameter)
     return output.detach().float()
 
 
-def evaluate(fold: Fold, resident: Resident, loss: Loss, metric: str, precision: torch.dtype) -> tuple[float, float]:
+def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """The gradient in its parameter's memory layout, for fused optimizers walk both in the order of memory."""
+    if gradient is None:
+        return None
+    strides = zip(gradient.stride(), parameter.stride(), parameter.shape, strict=True)
+    if all(own == wanted for own, wanted, size in strides if size > 1):
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
+
+
+def evaluate(fold: Fold, resident: Resident, loss: Loss, precision: torch.dtype, metric: str) -> tuple[float, float]:
     """(validation loss, validation metric) of the fold as it is."""
     output = predict(fold, resident, fold.validation, precision)
     return loss.score(output, resident.y[fold.validation], fold.normalisation, metric)
 
 
-def evaluation_batch(device: torch.device) -> int:
-    """How many samples the device takes at a time when nothing is learnt."""
-    return EVALUATION_BATCH_CPU if device.type == "cpu" else EVALUATION_BATCH
-
-
 @torch.no_grad()
 def predict(fold: Fold, resident: Resident, index: Tensor, precision: torch.dtype) -> Tensor:
-    """The network's raw output [m, outputs] in float32 on the samples `index` [m]."""
+    """The network's raw output [m, outputs] in float32 on the samples `index` [m]: half as many at a time where the
+    device's memory does not suffice.
+    """
     network = fold.deployed.eval()
-    outputs = []
-    for part in torch.split(index, evaluation_batch(resident.device)):
-        x, _ = resident.batch(part)
-        with autocast(resident.device, precision):
-            outputs.append(fold.forward(x, network).float())
+    size = evaluation_batch(resident.input_shape, resident.device)
+    outputs: list[Tensor] = []
+    done = 0
+    while done < len(index):
+        try:
+            x, _ = resident.batch(index[done : done + size])
+            with autocast(resident.device, precision):
+                outputs.append(fold.forward(x, network).float())
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size //= 2
+            continue
+        done += len(outputs[-1])
     return torch.cat(outputs)
+
+
+def evaluation_batch(input_shape: Sequence[int], device: torch.device) -> int:
+    """How many samples of this shape the device takes at a time when nothing is learnt."""
+    if device.type == "cpu":
+        return EVALUATION_BATCH_CPU
+    return max(FEWEST, min(MOST, EVALUATED_CUDA // math.prod(input_shape[-2:])))
 
 
 def step_plateau(fold: Fold, validation_loss: float) -> None:

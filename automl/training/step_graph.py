@@ -1,227 +1,227 @@
-"""The gradients of a stack's step as a CUDA graph: recorded once, replayed with the samples of each later step.
-
-A small network's step is hundreds of kernels of microseconds each, and starting them takes longer than they run. A
-graph starts them all at once. Only the forward and backward pass is recorded: samples are drawn and augmented before
-it, and the folds' optimizers and schedules, whose learning rates change, step after it.
-"""
+"""The training step of several folds as one graph: recorded once, replayed with the samples of each later step."""
 
 from __future__ import annotations
 
-import logging
 import math
-import statistics
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-log = logging.getLogger("automl.executor")
+from automl.data.resident import Resident
+from automl.training.cuda_graph import OneByOne, Recorder, Turns, no_waiting
+from automl.training.fold import Fold
+from automl.training.losses import Loss
+from automl.training.serial import find_gradients
 
-WORTH = 100  # steps of an epoch; in shorter ones the recording, about ten steps, does not come back soon
-TIMED = 3
-AGREEMENT = 0.05  # relative, of all gradients: bfloat16 and atomic sums differ by 0.01, another dropout mask by 0.3
-SAFE_SINCE = (2, 13)  # an earlier torch cannot draw random numbers any more after a capture that failed
+AGREEMENT = 0.05  # relative, of gradients: bfloat16 and atomic sums differ by 0.01, another dropout mask by 0.3
 
-
-class Gradients(NamedTuple):
-    """Of one step: the outputs [folds, b, outputs], and of each parameter the stacked gradient; None: it has none."""
-
-    outputs: Tensor
-    parameters: Mapping[str, Tensor | None]
-
-
-Compute = Callable[[Tensor, Tensor], Gradients]
-"""(samples [folds * b, ...], targets [folds * b, ...]) -> their gradients; may change buffers, and draw numbers."""
-
-Recorder = Callable[[Callable[[], Gradients], Sequence[torch.Generator]], tuple[Gradients, Callable[[], None]]]
-"""Records a function that draws from these generators: (where its results lie, what replays it into them)."""
-
-Clock = Callable[[torch.device], float]
-"""Seconds, after all that the device was asked for is done."""
+RECORDED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+"""Optimizers whose step is part of the graph where they are `fused`: only then the learning rate may be a tensor, which
+a replay reads anew. Others step outside of it."""
 
 
 class StepGraph:
-    """A recorded `compute`. The gradients that it returns are overwritten by the next call.
+    """A recorded step of folds that have full batches.
+
+    What differs from step to step stands in tables on the device, a row for each step: samples, learning rates, the
+    weights of moving averages. Each replay takes the next row and writes the folds' outputs into it.
 
     Args:
-        compute: what is recorded. It must do the same in every call, but for its samples, targets and random numbers.
-        x, targets: of the step at hand; later ones have the same shapes. It is recorded with others, so that a replay
-            with these shows whether it looks at them.
-        generators: what `compute` draws from. A replay draws from where they stand. They are left anywhere.
-        record: how it is recorded; another one than CUDA's is for tests.
+        folds: each has taken a step, so that its optimizer has its state. They are afterwards as before.
+        resident, loss, precision: as in `serial.train_step`.
+        batches: the samples of the step at hand, [b] for each fold.
+        step: its number in the folds' next epoch.
+        recorder: records it.
+
+    Raises:
+        RuntimeError: the step cannot be recorded, or a replay does not compute what the step does.
+        torch.OutOfMemoryError: the activations of all folds do not fit into memory together.
     """
 
     def __init__(
-        self, compute: Compute, x: Tensor, targets: Tensor, generators: Sequence[torch.Generator], record: Recorder
+        self,
+        folds: Sequence[Fold],
+        resident: Resident,
+        loss: Loss,
+        precision: torch.dtype,
+        batches: Sequence[Tensor],
+        step: int,
+        recorder: Recorder,
     ):
-        self._x, self._targets = x.clone(), targets.clone()
-        self._x.copy_(x.flip(0))
-        self._targets.copy_(targets.flip(0))
-        for generator in generators:
-            generator.manual_seed(0)
-        self._made, self._replay = record(lambda: compute(self._x, self._targets), generators)
+        self.folds = list(folds)
+        self._about = resident, loss, precision
+        self.updates = all(_is_recorded(fold.optimizer) for fold in folds)
+        device, rows = resident.device, max(fold.steps for fold in folds)
+        groups = len(folds[0].optimizer.param_groups)
+        shape = rows, len(folds)
+        exact = torch.float32 if device.type == "cuda" else torch.float64  # fused optimizers on CUDA read float32
+        self._row = torch.zeros(1, dtype=torch.int64, device=device)
+        self._samples = torch.zeros(*shape, len(batches[0]), dtype=torch.int64, device=device)
+        self._rates = torch.zeros(*shape, groups, dtype=exact, device=device)
+        self._averaging = torch.zeros(shape, dtype=exact, device=device)
+        self._outputs = torch.zeros(*shape, len(batches[0]), resident.num_outputs, device=device)
+        self._settings = self._optimizer_settings()
+        self._gradients: list[list[Tensor | None]] = [[] for _ in folds]
+        self._replay = self._recorded(batches, step, recorder)
 
-    def fits(self, x: Tensor, targets: Tensor) -> bool:
-        """Whether a step's samples have the shape of those that were recorded; an epoch's last ones may not."""
-        return all(
-            new.shape == old.shape and new.dtype == old.dtype and new.stride() == old.stride()
-            for new, old in ((x, self._x), (targets, self._targets))
+    def run(self, batches: Sequence[Sequence[Tensor]], first: int, last: int, tick: Callable[[], None]) -> Tensor:
+        """Takes the steps from `first` to before `last` of the folds' next epoch; outputs [steps, folds, b, outputs].
+
+        They are fewer than asked for where a schedule has changed more of its optimizer than the learning rate.
+
+        Args:
+            batches: the epoch's samples by fold and step.
+            tick: called before each step.
+        """
+        self._fill([list(own[first:last]) for own in batches])
+        if self.updates:
+            last = self._plan(first, last)
+        for step in range(first, last):
+            tick()
+            self._replay([fold.step_seed(step) for fold in self.folds])
+            if not self.updates:
+                for fold, gradients in zip(self.folds, self._gradients, strict=True):
+                    for parameter, gradient in zip(_learning(fold), gradients, strict=True):
+                        parameter.grad = gradient
+                    fold.update(fold.total_step(step))
+        return self._outputs[: last - first].clone()
+
+    def _plan(self, first: int, last: int) -> int:
+        """Writes down learning rates and weights of averages for these steps; where they end."""
+        rates: list[list[list[float]]] = []
+        for step in range(first, last):
+            if self._optimizer_settings() != self._settings:
+                last = step
+                break
+            rates.append([fold.rates(fold.total_step(step)) for fold in self.folds])
+            for fold in self.folds:
+                fold.step_schedule()
+        averaging = [
+            [0.0 if fold.average is None else fold.average.weight(fold.total_step(step)) for fold in self.folds]
+            for step in range(first, last)
+        ]
+        if last > first:
+            self._rates[: last - first] = torch.tensor(rates, dtype=torch.float64)
+            self._averaging[: last - first] = torch.tensor(averaging, dtype=torch.float64)
+        return last
+
+    def _fill(self, batches: Sequence[Sequence[Tensor]]) -> None:
+        """Samples into the first rows, from which replays start then."""
+        samples = torch.stack([torch.stack(list(own)) for own in batches], 1)
+        self._samples[: len(samples)] = samples
+        self._row.zero_()
+
+    def _step(self, turns: Turns) -> None:
+        """What is recorded."""
+        samples, rates, averaging = (
+            table.index_select(0, self._row)[0] for table in (self._samples, self._rates, self._averaging)
         )
+        for number, fold in enumerate(self.folds):
+            with turns.fold(number):
+                output = find_gradients(fold, *self._about, samples[number])
+                self._outputs[:, number].index_copy_(0, self._row, output[None])
+                if self.updates:
+                    with _tensor_rates(fold.optimizer, rates[number]):
+                        fold.change_weights(averaging[number])
+                self._gradients[number] = [parameter.grad for parameter in _learning(fold)]
+        turns.join()
+        self._row += 1
 
-    def __call__(self, x: Tensor, targets: Tensor) -> Gradients:
-        """What `compute` returns for these samples."""
-        self._x.copy_(x)
-        self._targets.copy_(targets)
-        self._replay()
-        return Gradients(self._made.outputs.clone(), self._made.parameters)
+    def _recorded(self, batches: Sequence[Tensor], step: int, recorder: Recorder) -> Callable[[Sequence[int]], None]:
+        """What replays the step. A replay must have computed what the step computes."""
+        device = self._row.device
+        seeds = [fold.step_seed(step) for fold in self.folds]
+        self._rates[0] = torch.tensor([fold.rates(fold.total_step(step)) for fold in self.folds], dtype=torch.float64)
+        self._averaging[0] = 0.5  # any weight will do
+        with _undone(self.folds):
+            self._fill([[own] for own in batches])
+            with no_waiting(device):
+                self._step(OneByOne(device, seeds))
+            expected = self._made()
+        with _undone(self.folds):
+            replay = recorder.record(lambda: self._step(recorder))
+            self._fill([[own] for own in batches])
+            replay(seeds)
+            found = self._made()
+        for what, a, b in zip(("gradients", "weights"), expected, found, strict=True):
+            if (difference := _difference(a, b)) > AGREEMENT:
+                raise RuntimeError(f"replayed, its {what} differ by {difference:.1e}")
+        return replay
 
+    def _made(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The gradients, and sizes of the weights, after a step."""
+        gradients = [gradient.clone() for own in self._gradients for gradient in own if gradient is not None]
+        sizes = [torch.linalg.vector_norm(weight.detach()) for fold in self.folds for weight in _learning(fold)]
+        return gradients, sizes
 
-def record_cuda(
-    once: Callable[[], Gradients], generators: Sequence[torch.Generator]
-) -> tuple[Gradients, Callable[[], None]]:
-    """Records with CUDA's stream capture; nothing is computed by it."""
-    device = generators[0].device
-    graph = torch.cuda.CUDAGraph()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # later versions of torch find the generators by themselves, and say so
-        for generator in generators if hasattr(graph, "register_generator_state") else ():
-            graph.register_generator_state(generator)
-    # The stream of the device, which need not be the current one, and the streams as they were, also after a failure.
-    as_it_was = torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device))
-    with as_it_was[0], as_it_was[1], torch.cuda.graph(graph, stream=_capture_stream(device)):
-        made = once()
-    return made, graph.replay
-
-
-@cache
-def _capture_stream(device: torch.device) -> torch.cuda.Stream:
-    """One for each device, for a stream has workspaces of its own."""
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-
-def may_record(device: torch.device, steps: int) -> bool:
-    """Whether steps on this device, in epochs of so many, are worth a recording that is safe to try."""
-    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
-    return device.type == "cuda" and version >= SAFE_SINCE and steps >= WORTH
-
-
-def now(device: torch.device) -> float:
-    """Seconds, after all that the device was asked for is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-def recorded(
-    compute: Compute,
-    x: Tensor,
-    targets: Tensor,
-    generators: Sequence[torch.Generator],
-    buffers: Sequence[Tensor],
-    record: Recorder = record_cuda,
-    clock: Clock = now,
-) -> StepGraph | None:
-    """The graph of a step, where it computes what `compute` does and is quicker; else None, with a logged reason.
-
-    Buffers and generators are afterwards as they were before. Whatever goes wrong is no error: the step is computed as
-    before then.
-    """
-    try:
-        return _recorded(compute, x, targets, generators, buffers, record, clock)
-    except Exception as error:  # what a network may do during a capture has no end
-        log.info("the folds' step is not replayed as a CUDA graph: %s", str(error).partition("\n")[0][:200])
-    if x.device.type == "cuda":
-        torch.cuda.empty_cache()  # what the graph had for itself
-    return None
+    def _optimizer_settings(self) -> list[dict[str, Any]]:
+        """What is fixed in the recorded steps of the optimizers."""
+        return [
+            {
+                key: value
+                for key, value in group.items()
+                if key != "lr" and isinstance(value, bool | int | float | str | tuple | None)
+            }
+            for fold in self.folds
+            for group in fold.optimizer.param_groups
+        ]
 
 
-def _recorded(
-    compute: Compute,
-    x: Tensor,
-    targets: Tensor,
-    generators: Sequence[torch.Generator],
-    buffers: Sequence[Tensor],
-    record: Recorder,
-    clock: Clock,
-) -> StepGraph:
-    """The graph. Raises whatever is wrong with it."""
+def _is_recorded(optimizer: torch.optim.Optimizer) -> bool:
+    return type(optimizer) in RECORDED and all(group.get("fused") for group in optimizer.param_groups)
 
-    def run(step: Compute) -> Gradients:
-        with _undone(buffers, generators):
-            return step(x, targets)
 
-    def seconds(step: Compute) -> float:
-        times = []
-        for _ in range(TIMED):
-            started = clock(x.device)
-            run(step)
-            times.append(clock(x.device) - started)
-        return statistics.median(times)
-
-    with _no_waiting(x.device):  # a step that waits for the device cannot be recorded
-        expected = run(compute)
-    eager = seconds(compute)
-    if short := _short_of_memory(x.device):
-        raise RuntimeError(short)
-    with _undone(buffers, generators):
-        graph = StepGraph(compute, x, targets, generators, record)
-    if (difference := _difference(expected, run(graph))) > AGREEMENT:
-        raise RuntimeError(f"its gradients differ by {difference:.1e}")
-    if (replayed := seconds(graph)) >= eager:
-        raise RuntimeError(f"it takes {replayed * 1e3:.2g} ms, the step {eager * 1e3:.2g} ms")
-    return graph
+def _learning(fold: Fold) -> list[torch.nn.Parameter]:
+    return [parameter for parameter in fold.network.parameters() if parameter.requires_grad]
 
 
 @contextmanager
-def _undone(buffers: Sequence[Tensor], generators: Sequence[torch.Generator]) -> Iterator[None]:
-    """Leaves buffers and generators as they were."""
-    before = [buffer.clone() for buffer in buffers], [generator.get_state() for generator in generators]
+def _tensor_rates(optimizer: torch.optim.Optimizer, rates: Tensor) -> Iterator[None]:
+    """Within it the optimizer's learning rates are the tensors `rates` [groups]."""
+    before = [(group["lr"], group.get("capturable")) for group in optimizer.param_groups]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+        if "capturable" in group:
+            group["capturable"] = rate.is_cuda
     try:
         yield
     finally:
-        for buffer, value in zip(buffers, before[0], strict=True):
-            buffer.copy_(value)
-        for generator, state in zip(generators, before[1], strict=True):
-            generator.set_state(state)
+        for group, (lr, capturable) in zip(optimizer.param_groups, before, strict=True):
+            group["lr"] = lr
+            if "capturable" in group:
+                group["capturable"] = capturable
 
 
 @contextmanager
-def _no_waiting(device: torch.device) -> Iterator[None]:
-    """What waits for the device raises."""
-    if device.type != "cuda":
-        yield
-        return
-    mode = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
+def _undone(folds: Sequence[Fold]) -> Iterator[None]:
+    """Leaves all tensors of the folds as they were."""
+    tensors = [tensor for fold in folds for tensor in _tensors(fold)]
+    before = [tensor.clone() for tensor in tensors]
     try:
         yield
     finally:
-        torch.cuda.set_sync_debug_mode(mode)
+        with torch.no_grad():
+            for tensor, value in zip(tensors, before, strict=True):
+                tensor.copy_(value)
 
 
-def _short_of_memory(device: torch.device) -> str:
-    """Why there is no room for a graph, which keeps its activations for itself: they lie in the cache now."""
-    if device.type != "cuda":
-        return ""
-    free, cached = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_reserved(device)
-    return f"{free >> 20} MiB are free beside {cached >> 20} MiB" if free < cached else ""
+def _tensors(fold: Fold) -> Iterable[Tensor]:
+    """All that a step changes."""
+    networks = [fold.network] if fold.average is None else [fold.network, fold.average.module]
+    for network in networks:
+        yield from (tensor.detach() for tensor in (*network.parameters(), *network.buffers()))
+    for state in fold.optimizer.state.values():
+        yield from (value for value in state.values() if isinstance(value, Tensor))
 
 
-def _difference(a: Gradients, b: Gradients) -> float:
-    """|a - b| / |a| over all gradients together; infinite where one of them is no number."""
+def _difference(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
+    """|a - b| / |a| over all of them together; infinite where one of them is no number."""
 
-    def size(tensors: Iterator[Tensor]) -> float:
+    def size(tensors: Iterable[Tensor]) -> float:
         return math.hypot(*(float(torch.linalg.vector_norm(each, dtype=torch.float64)) for each in tensors))
 
-    pairs = [
-        (one, other)
-        for one, other in zip(a.parameters.values(), b.parameters.values(), strict=True)
-        if one is not None and other is not None
-    ]
-    value = size(one - other for one, other in pairs) / max(size(one for one, _ in pairs), 1e-30)
+    value = size(one - other for one, other in zip(a, b, strict=True)) / max(size(a), 1e-30)
     return value if value == value else float("inf")

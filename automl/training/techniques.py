@@ -5,14 +5,14 @@ Each is off at its default, and a config has it only where its search space name
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 
 @dataclass(frozen=True)
@@ -77,21 +77,37 @@ def warmed_up(optimizer: torch.optim.Optimizer, step: int, steps: int) -> Iterat
             group["lr"] = rate
 
 
-def averaged(network: nn.Module, decay: float) -> AveragedModel:
-    """The exponential moving average of a network's weights and buffers, by step.
+class MovingAverage:
+    """The exponential moving average of a network's weights and buffers, by step; `module` is the averaged network.
 
     In the first steps the decay is (1 + n) / (10 + n) where that is less (TensorFlow's ExponentialMovingAverage):
     otherwise the first epochs would validate the initial weights.
     """
 
-    def average(averages: Sequence[Tensor], values: Sequence[Tensor], n: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + int(n)) / (10 + int(n)))
-        if torch.is_floating_point(averages[0]):
-            torch._foreach_lerp_(list(averages), list(values), weight)
-        else:  # BatchNorm's count of batches
-            torch._foreach_copy_(list(averages), list(values))
+    def __init__(self, network: nn.Module, decay: float):
+        self.decay = decay
+        self.module = deepcopy(network).requires_grad_(False)
 
-    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    def weight(self, step: int) -> float:
+        """How much of the network goes into the average in step number `step`, from 0: all of it in the first."""
+        return 1 - min(self.decay, (1 + step) / (10 + step)) if step else 1.0
+
+    def update(self, network: nn.Module, weight: float | Tensor) -> None:
+        """Moves the average towards `network` by `weight` of the way: a number, or a tensor [] on the network's device,
+        which a CUDA graph can read anew in each replay.
+        """
+        pairs = list(zip(_state(self.module), _state(network), strict=True))
+        averages = [average for average, value in pairs if value.is_floating_point()]
+        way = torch._foreach_sub([value for _, value in pairs if value.is_floating_point()], averages)
+        torch._foreach_mul_(way, weight)
+        torch._foreach_add_(averages, way)
+        for average, value in pairs:  # BatchNorm's counts of batches
+            if not value.is_floating_point():
+                average.copy_(value)
+
+
+def _state(network: nn.Module) -> list[Tensor]:
+    return [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
 
 
 def balanced_weights(labels: Tensor, classes: int) -> Tensor:

@@ -10,7 +10,8 @@ import torch
 
 from automl.data.arrays import from_arrays
 from automl.data.dataset import Column
-from automl.data.resident import CHUNK, Resident
+from automl.data.resident import CHUNK, Resident, refuse_too_large
+from automl.errors import DataError
 
 CPU = torch.device("cpu")
 
@@ -108,3 +109,12 @@ def test_the_data_of_the_caller_are_not_changed_or_shared_when_read_only():
     resident = resident_of(x)
     assert len(resident) == 10
     assert not np.shares_memory(resident._x.numpy(), x)
+
+
+def test_data_larger_than_a_gpus_free_memory_are_refused_with_both_sizes():
+    dataset = from_arrays(np.zeros((4, 8), dtype=np.float32) + np.arange(4)[:, None], np.arange(4) % 2, name="much")
+    gpu = torch.device("cuda", 0)
+    refuse_too_large(dataset, gpu, free=2**30)
+    refuse_too_large(dataset, CPU)
+    with pytest.raises(DataError, match=r"much: the data take 0.0 GiB, and cuda:0 has 0.0 GiB free, .*--device cpu"):
+        refuse_too_large(dataset, gpu, free=100)

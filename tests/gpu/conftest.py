@@ -40,7 +40,7 @@ def photos() -> Dataset:
 
 @pytest.fixture
 def make_cuda_run(photos: Dataset) -> Callable[..., TrialRun]:
-    """`make_cuda_run(recipe, stacked=True, ...)`: a trial on five folds, on the device."""
+    """`make_cuda_run(recipe, fused=True, ...)`: a trial on five folds, on the device."""
 
     def make(recipe: Recipe, **more: Any) -> TrialRun:
         splits = make_splits(photos, folds=5, seed=0)

@@ -1,44 +1,48 @@
-"""Training on a CUDA device: stacked as alone, without waiting for the device, and when its memory is short."""
+"""Training on a CUDA device: fused as alone, without waiting for the device, and when its memory is short."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from automl import Infeasible, architecture
 from automl.racing.curves import Curves
-from automl.training import fused, step_graph
-from automl.training.timing import Timing
+from automl.training import fused
+from automl.training.techniques import Techniques
 
 
-def curves_of(run: Any, epochs: int = 2) -> Curves:
+@pytest.fixture(autouse=True)
+def short_epochs(monkeypatch):
+    """Steps are recorded as soon as they can be, for epochs here have few."""
+    monkeypatch.setattr(fused, "WORTH", 1)
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """Convolutions in float32, not in TF32."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+def curves_of(run: Any, epochs: int = 4) -> Curves:
     curves = Curves(5, run.recipe.epochs)
     for results in run.advance(epochs, 5):
         curves.add(results)
     return curves
 
 
-@pytest.mark.parametrize("name", ["mlp", "lenet", "resnet"])
-def test_stacked_folds_show_the_curves_of_folds_alone(name, make_recipe, make_cuda_run):
-    recipe = make_recipe(name, lr=0.01)
-    stacked, alone = make_cuda_run(recipe, stacked=True), make_cuda_run(recipe)
-    assert (stacked.executor.name, alone.executor.name) == ("fused", "serial")
-    np.testing.assert_allclose(curves_of(stacked).values, curves_of(alone).values, rtol=0.02, atol=0.02)
-
-
 def linear_after(treat: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     """A linear network behind what `treat` does to the samples."""
 
-    class Net(torch.nn.Module):
+    class Net(nn.Module):
         def __init__(self, num_outputs: int) -> None:
             super().__init__()
-            self.out = torch.nn.Linear(3 * 16 * 16, num_outputs)
+            self.out = nn.Linear(3 * 16 * 16, num_outputs)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.out(treat(x).flatten(1))
@@ -50,18 +54,6 @@ def linear_after(treat: Callable[[torch.Tensor], torch.Tensor]) -> Any:
 
     return treated
 
-
-def recording(monkeypatch):
-    """Lets stacks record their step although the epochs here are short, and also where it is no quicker."""
-    ticks = itertools.count()
-    shrinking = partial(step_graph.recorded, clock=lambda device: -float(next(ticks) ** 2))
-    monkeypatch.setattr(fused, "recorded", shrinking)
-    monkeypatch.setattr(step_graph, "WORTH", 1)
-
-
-needs_safe_capture = pytest.mark.skipif(
-    not step_graph.may_record(torch.device("cuda"), 10_000), reason="this torch is no good after a failed capture"
-)
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "mlp": {},
@@ -80,71 +72,87 @@ def recipe_of(name, make_recipe, host):
     )
 
 
-@needs_safe_capture
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_step_as_a_cuda_graph_shows_the_curves_of_one_that_is_not(
-    name, make_recipe, make_cuda_run, host, monkeypatch
-):
+def test_fused_folds_show_the_curves_of_folds_alone_dropout_included(name, make_recipe, make_cuda_run, host):
     recipe = recipe_of(name, make_recipe, host)
-    plain = make_cuda_run(recipe, stacked=True)
-    expected = curves_of(plain, 4)
-    assert not plain.executor.replays
-    recording(monkeypatch)
-    replayed = make_cuda_run(recipe, stacked=True)
-    np.testing.assert_allclose(curves_of(replayed, 4).values, expected.values, rtol=0.02, atol=0.02)
-    assert replayed.executor.replays
+    together, alone = make_cuda_run(recipe, fused=True), make_cuda_run(recipe)
+    np.testing.assert_allclose(curves_of(together).values, curves_of(alone).values, rtol=0.02, atol=0.02)
+    assert (together.executor.name, together.executor.reason, alone.executor.name) == ("fused", "", "serial")
+    assert together.executor.replays
 
 
-@needs_safe_capture
-def test_each_replay_draws_the_masks_of_its_step(make_recipe, make_cuda_run, monkeypatch):
-    recording(monkeypatch)
-    run = make_cuda_run(make_recipe("lenet", lr=0.01, dropout=0.5), stacked=True)
-    curves_of(run, 4)
-    (stack,) = run.executor._stacks.values()
-    x = torch.randint(0, 256, (5 * 8, 3, 16, 16), device="cuda", dtype=torch.uint8)
-    x = x.contiguous(memory_format=torch.channels_last)
-    y = torch.arange(5 * 8, device="cuda") % 3
-    graph = step_graph.StepGraph(
-        lambda x, y: stack.gradients(x, y, torch.float32), x, y, stack.generators, step_graph.record_cuda
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"]
+)
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_every_optimizer_reads_the_learning_rate_of_its_step(optimizer, schedule, make_recipe, make_cuda_run):
+    recipe = make_recipe("mlp", optimizer=optimizer, schedule=schedule, lr=0.001)
+    together, alone = make_cuda_run(recipe, fused=True), make_cuda_run(recipe)
+    np.testing.assert_allclose(curves_of(together).values, curves_of(alone).values, rtol=0.01, atol=0.01)
+    (group,) = together.executor._groups
+    assert group.graph.updates == (optimizer in ("sgd", "momentum", "nesterov", "adam", "adamw"))
+
+
+def test_every_technique_and_augmentation(make_recipe, make_cuda_run, host):
+    techniques = Techniques(
+        warmup=0.7, l1=1e-4, label_smoothing=0.1, class_weights="balanced", clip_norm=1.0, clip_value=0.1, ema=0.9
     )
-    for seed in range(3):
-        for generator in stack.generators:
-            generator.manual_seed(seed)
-        expected = stack.gradients(x, y, torch.float32)
-        for generator in stack.generators:
-            generator.manual_seed(seed)
-        found = graph(x, y)
-        torch.testing.assert_close(found.outputs, expected.outputs, rtol=1e-3, atol=1e-3)
-        for name, gradient in expected.parameters.items():
-            torch.testing.assert_close(found.parameters[name], gradient, rtol=1e-2, atol=1e-3)
+    recipe = replace(
+        make_recipe("lenet", lr=0.01, dropout=0.3), techniques=techniques, augmentation=host.augmentation("strong")
+    )
+    together, alone = make_cuda_run(recipe, fused=True), make_cuda_run(recipe)
+    np.testing.assert_allclose(curves_of(together).values, curves_of(alone).values, rtol=0.02, atol=0.02)
+    assert together.executor.replays, together.executor.reason
 
 
-@needs_safe_capture
-def test_a_step_that_cannot_be_recorded_is_taken_as_before(make_recipe, make_cuda_run, monkeypatch):
-    def waiting(x: torch.Tensor) -> torch.Tensor:
-        return x * torch.tensor([0.5], device=x.device)  # copies a number to the device in every step
+def test_restored_folds_go_on_as_fused_ones_would_have(make_recipe, make_cuda_run, tmp_path):
+    recipe = make_recipe("lenet", optimizer="adamw", lr=0.01, dropout=0.3)
+    first, second, straight = (make_cuda_run(recipe, fused=True) for _ in range(3))
+    first.save(tmp_path / "trial", curves_of(first, 3))
+    curves = second.restore(tmp_path / "trial")
+    for results in second.advance(5, 5):
+        curves.add(results)
+    np.testing.assert_allclose(curves.values, curves_of(straight, 5).values, rtol=0.01, atol=0.01)
 
-    recording(monkeypatch)
-    run = make_cuda_run(make_recipe(linear_after(waiting), lr=0.01), stacked=True)
-    curves_of(run, 3)
-    assert not run.executor.replays
+
+def unrecordable(how: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    def treat(x: torch.Tensor) -> torch.Tensor:
+        if x.device.type != "cuda":
+            return x
+        if how == "copies a number to the device":
+            return x * torch.tensor([0.5], device=x.device)
+        if how == "draws on the CPU":
+            return x * float(torch.rand(1))
+        if how == "fails in a capture" and torch.cuda.is_current_stream_capturing():
+            torch.rand(4, device=x.device)
+            torch.cuda.synchronize()
+        return x
+
+    return treat
+
+
+@pytest.mark.parametrize("how", ["copies a number to the device", "draws on the CPU", "fails in a capture"])
+def test_a_step_that_cannot_be_recorded_is_taken_as_before_and_the_next_trial_is_recorded(
+    how, make_recipe, make_cuda_run
+):
+    recipe = make_recipe(linear_after(unrecordable(how)), lr=0.01)
+    run, alone = make_cuda_run(recipe, fused=True), make_cuda_run(recipe)
+    np.testing.assert_allclose(curves_of(run).values, curves_of(alone).values, rtol=1e-3, atol=1e-3)
+    assert run.executor.name == "serial"
+    assert run.executor.reason.startswith("the step cannot be a CUDA graph: ")
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
-    other = make_cuda_run(make_recipe("lenet", lr=0.01), stacked=True)
-    curves_of(other, 3)
+    other = make_cuda_run(make_recipe("lenet", lr=0.01, dropout=0.3), fused=True)
+    curves_of(other)
     assert other.executor.replays
 
 
-@pytest.mark.parametrize(("stacked", "graph"), [(False, False), (True, False), (True, True)])
-def test_a_step_never_waits_for_the_device(stacked, graph, make_recipe, make_cuda_run, monkeypatch):
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_a_step_never_waits_for_the_device(is_fused, make_recipe, make_cuda_run):
     """From the second batch to the last one; the order of an epoch's samples comes from the CPU at its start."""
-    if graph:
-        if not step_graph.may_record(torch.device("cuda"), 10_000):
-            pytest.skip("this torch is no good after a failed capture")
-        recording(monkeypatch)
-    run = make_cuda_run(make_recipe("lenet", lr=0.01), stacked=stacked)
-    for _ in run.advance(2, 5):
+    run = make_cuda_run(make_recipe("lenet", lr=0.01, dropout=0.3), fused=is_fused)
+    for _ in run.advance(3, 5):
         pass
-    assert run.executor.replays == graph
+    assert run.executor.replays == is_fused
     ticks, watched = [], []
 
     def tick() -> None:
@@ -162,11 +170,11 @@ def test_a_step_never_waits_for_the_device(stacked, graph, make_recipe, make_cud
 
     run.loss.score = score
     try:
-        for _ in run.advance(3, 5):  # raises where the device was waited for
+        for _ in run.advance(4, 5):  # raises where the device was waited for
             pass
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert len(watched) > 10
+    assert len(watched) > 5
 
 
 def test_out_of_memory_is_infeasible_and_the_memory_comes_back(make_recipe, make_cuda_run):
@@ -183,14 +191,6 @@ def test_out_of_memory_is_infeasible_and_the_memory_comes_back(make_recipe, make
     assert torch.cuda.memory_allocated() < before + 1e8
 
 
-def test_auto_times_each_architecture_once(make_recipe, make_cuda_run):
-    timing = Timing()
-    make_cuda_run(make_recipe("lenet"), stacked=True, timing=timing)
-    alone, stacked = timing.seconds["lenet"]
-    assert stacked > 0
-    assert alone > 0
-
-
 def test_bfloat16_learns_too(make_recipe, make_cuda_run):
-    curves = curves_of(make_cuda_run(make_recipe("lenet", lr=0.02), stacked=True, precision=torch.bfloat16), 4)
+    curves = curves_of(make_cuda_run(make_recipe("lenet", lr=0.02), fused=True, precision=torch.bfloat16), 4)
     assert curves.score() < 0.9 * float(np.log(3))

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call, stack_module_state, vmap
 
 from automl import Choice, Float, Infeasible, Int, Text
 from automl.hooks.configs import corner_configs
@@ -126,29 +125,3 @@ def test_no_bias_is_trained_before_batch_norm_and_no_layer_works_in_place(host: 
     convolutions = [a for a, _ in pairs if isinstance(a, nn.Conv2d)]
     assert not [a for a in convolutions if a.bias is not None and a.bias.requires_grad]
     assert not [m for m in modules if getattr(m, "inplace", False)]
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_two_networks_stacked_into_one_program_compute_what_each_computes(host: Any, name: str) -> None:
-    """As folds are trained on a GPU: forward, backward and the running statistics of BatchNorm."""
-    torch.manual_seed(0)
-    shape = size_for(name)
-    networks = [host.architecture(name).build(shape, 3, **SMALL[name]).double() for _ in range(2)]
-    x = torch.randn(2, 6, *shape, dtype=torch.float64)
-    state, buffers = stack_module_state(networks)
-    alone = [network(each).square().mean() for network, each in zip(networks, x, strict=True)]
-    sum(alone).backward()
-    empty = [networks[0].to("meta")]
-
-    def loss(weights: Any, statistics: Any, samples: torch.Tensor) -> torch.Tensor:
-        output: torch.Tensor = functional_call(empty[0], (weights, statistics), (samples,))
-        return output.square().mean()
-
-    expected = [{n: p.grad for n, p in network.named_parameters() if p.requires_grad} for network in networks[1:]]
-    together = vmap(loss)(state, buffers, x)
-    torch.testing.assert_close(together, torch.stack(alone), rtol=1e-9, atol=1e-12)
-    together.sum().backward()
-    for key, gradient in expected[0].items():
-        torch.testing.assert_close(state[key].grad[1], gradient, rtol=1e-7, atol=1e-9)
-    for key, value in networks[1].named_buffers():
-        torch.testing.assert_close(buffers[key][1], value, rtol=1e-9, atol=1e-12)

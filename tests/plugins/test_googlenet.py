@@ -60,7 +60,7 @@ def test_a_fold_is_trained_with_them_and_scored_without(host: Any, make_recipe: 
         heads = [p.detach().clone() for p in run.folds[0].network.heads.parameters()]
         assert before is None or not all(map(torch.equal, before, heads))
         before = heads
-        scores = evaluate(run.folds[0], run.resident, loss_for("classification"), "accuracy", torch.float32)
+        scores = evaluate(run.folds[0], run.resident, loss_for("classification"), torch.float32, "accuracy")
         assert scores == (results[0].validation_loss, results[0].validation_metric)
         assert results[0].train_loss < 2 * 1.6  # of one classifier among three classes, not of three
 

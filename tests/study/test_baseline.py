@@ -26,9 +26,9 @@ def race_of(*scores: tuple[str, float]) -> Race:
 
 
 def chosen(
-    race: Race, left: float = 2 * TO_THE_TOP, workers: int = 1, stacked: bool = False, metric: str | None = None
+    race: Race, left: float = 2 * TO_THE_TOP, workers: int = 1, fused: bool = False, metric: str | None = None
 ) -> int | None:
-    forecast = Forecast(race, stacked=stacked)
+    forecast = Forecast(race, fused=fused)
     forecast.rates = dict.fromkeys(race.standings, RATE)
     objective = Objective.of("regression" if metric == "r2" else "classification", metric)
     return choose_baseline(race, len(race.standings), forecast, left, workers, objective)
@@ -74,7 +74,7 @@ def test_workers_share_out_its_folds_so_that_more_fits():
     assert chosen(race, left=0.6 * TO_THE_TOP / FITTING * 1.01, workers=2) == 0
     assert chosen(race, left=0.6 * TO_THE_TOP / FITTING * 0.99, workers=2) is None
     assert chosen(race, left=0.2 * TO_THE_TOP / FITTING * 1.01, workers=8) == 0
-    assert chosen(race, left=0.6 * TO_THE_TOP / FITTING * 1.01, workers=2, stacked=True) is None
+    assert chosen(race, left=0.6 * TO_THE_TOP / FITTING * 1.01, workers=2, fused=True) is None
 
 
 def test_the_next_architecture_has_its_turn_where_the_first_does_not_fit():

@@ -110,7 +110,7 @@ def same(ours: Crew, theirs: Crew) -> bool:
 
 
 def weights(crew: Crew) -> list[Any]:
-    run = crew.prepared.trial_run(crew.prepared.space.suggest(crew.trial), 0, crew.prepared.resident(), stacked=False)
+    run = crew.prepared.trial_run(crew.prepared.space.suggest(crew.trial), 0, crew.prepared.resident(), fused=False)
     run.restore(crew.folder.checkpoint(0))
     return [value for fold in run.folds for value in fold.network.state_dict().values()]
 
@@ -313,9 +313,9 @@ class TestWhomToHelp:
         assert self.choice(helper) is None
 
 
-@pytest.mark.parametrize(("others", "stacked", "straight"), [(0, False, True), (1, True, True), (1, False, False)])
+@pytest.mark.parametrize(("others", "fused", "straight"), [(0, False, True), (1, True, True), (1, False, False)])
 def test_folds_are_shared_only_where_others_wait_and_folds_are_not_stacked(
-    others: int, stacked: bool, straight: bool, crew: Crew, monkeypatch: pytest.MonkeyPatch
+    others: int, fused: bool, straight: bool, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = crew.worker("owner")
     crew.begin(owner)
@@ -324,6 +324,6 @@ def test_folds_are_shared_only_where_others_wait_and_folds_are_not_stacked(
     owner.turns._read()
     if not straight:
         owner.race.straight.clear()
-    monkeypatch.setattr(type(crew.prepared), "stacked", stacked)
+    monkeypatch.setattr(type(crew.prepared), "fused", fused)
     run: Any = object()
     assert owner._shared(0, TOP, run) is run

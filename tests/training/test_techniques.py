@@ -13,7 +13,7 @@ from torch import nn
 
 from automl.spaces.training import TECHNIQUES
 from automl.training.losses import criterion_for, loss_for
-from automl.training.techniques import Techniques, averaged, balanced_weights, treat_gradients, warmed_up
+from automl.training.techniques import MovingAverage, Techniques, balanced_weights, treat_gradients, warmed_up
 
 
 def small_network() -> nn.Sequential:
@@ -105,14 +105,14 @@ class TestWarmUp:
 class TestAveraging:
     def test_it_is_the_exponential_moving_average_of_weights_and_buffers(self):
         network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-        average = averaged(network, 0.5)
+        average = MovingAverage(network, 0.5)
         expected = None
         for n in range(6):
             with torch.no_grad():
                 network[0].weight.fill_(n)
                 network[1].running_mean.fill_(10 * n)
                 network[1].num_batches_tracked.fill_(n)
-            average.update_parameters(network)
+            average.update(network, average.weight(n))
             decay = min(0.5, (1 + n) / (10 + n))
             expected = n if expected is None else decay * expected + (1 - decay) * n
         torch.testing.assert_close(average.module[0].weight, torch.full((2, 2), float(expected)))

@@ -18,7 +18,7 @@ def count_workers(prepared: Prepared, storage: str | None) -> int:
     `auto` is one for each of several devices. On one it is one for each CPU thread where that pays, else one: two small
     networks are trained 1.7 times faster side by side, on a thread each, than one after the other on two threads. But
     workers take seconds to start, in which a small data set is learnt, and only a single one searches the same way each
-    time. A GPU is filled by stacked folds.
+    time. A GPU is filled by fused folds.
 
     Raises `SettingsError` for several on SQLite, which locks up when several write, and for fewer than the devices that
     were named one by one. Of those of `--devices auto` some may stay idle.
