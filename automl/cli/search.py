@@ -159,7 +159,7 @@ def search(
     precision: Annotated[str | None, _option("--precision", help="auto, fp32 or bf16 [auto].", panel=MACHINE)] = None,
     executor: Annotated[
         str | None,
-        _option("--executor", help="auto, serial or fused: folds one by one or as one CUDA graph [auto].", panel=MACHINE),
+        _option("--executor", help="auto, serial or fused: folds one by one or as a CUDA graph [auto].", panel=MACHINE),
     ] = None,
     threads: Threads = None,
     workers: Workers = None,

@@ -108,7 +108,7 @@ def restore_folds(
     path = folder.checkpoint(finalist.number)
     if not path.exists():
         return None
-    run = prepared.trial_run(full_config(finalist.trial, prepared.space), finalist.number, resident, stacked=False)
+    run = prepared.trial_run(full_config(finalist.trial, prepared.space), finalist.number, resident, fused=False)
     try:
         run.restore(path)
     except (RunError, Infeasible) as error:
