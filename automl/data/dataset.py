@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.copies import notes_on, twins_of
 from automl.data.understood import Understood
 from automl.errors import DataError
 
 Kind = Literal["image", "table"]
 Task = Literal["classification", "regression"]
 
-_CHUNK = 4096  # images summed up at a time, so that a memory-mapped array is never copied as a whole
 _SHOWN = 5  # how many culprits a note lists by name
 
 
@@ -73,14 +73,16 @@ class Dataset:
 
     @cached_property
     def twins(self) -> NDArray[np.int64]:
-        """int64 [n]: for each image the index of the first one with the same pixels. A table's rows are distinct."""
-        if self.kind != "image":
-            return np.arange(len(self), dtype=np.int64)
-        twins = np.arange(len(self), dtype=np.int64)
-        first: dict[bytes, int] = {}
-        for index in _suspects(np.asarray(self.x)):
-            twins[index] = first.setdefault(_row_hash(self.x[index]), int(index))
-        return twins
+        """int64 [n]: for each sample the index of the first one that it is a copy of, by `automl.data.copies`."""
+        return self._equal[0]
+
+    @cached_property
+    def _equal(self) -> tuple[NDArray[np.int64], int]:
+        """As `twins_of` gives it."""
+        if self.kind == "image":
+            return twins_of(np.asarray(self.x), None)
+        names = [column.name for column in self.columns]
+        return twins_of(self.x, [sum(1 for _ in of) for _, of in groupby(names)] or [1] * self.x.shape[1])
 
     @property
     def copies(self) -> int:
@@ -89,7 +91,7 @@ class Dataset:
 
 
 def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".format) -> Dataset:
-    """Checks what every source must hold, adds the notes on identical images and the fingerprint.
+    """Checks what every source must hold, adds the notes on copies and the fingerprint.
 
     `sample_name` gives a sample's name in notes from its index: a folder's file, else they are counted from 0.
     Raises `DataError`: fewer than two classes, a class without training samples, or a constant target.
@@ -115,59 +117,10 @@ def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".f
         if len(constant):
             value = float(dataset.y[training][0, constant[0]])
             raise DataError(f"{dataset.name}: output {constant[0]} is {value:g} in every sample: nothing to learn")
-    notes = dataset.notes + _twin_notes(dataset, sample_name)
+    notes = dataset.notes + notes_on(dataset, dataset._equal[1], sample_name)
     completed = replace(dataset, notes=notes, fingerprint=_fingerprint(dataset))
-    completed.__dict__["twins"] = dataset.twins  # already computed; hashing every image again takes seconds
+    completed.__dict__["twins"] = dataset.twins  # already computed; looking at every image again takes seconds
     return completed
-
-
-def _suspects(x: NDArray[Any]) -> NDArray[np.int64]:
-    """The indices, rising, of all images that may have a twin; nearly always these have one.
-
-    Equal images have equal weighted sums of their 8-byte words, modulo 2**64. That is ten times quicker than a hash.
-    """
-    rows = x.reshape(len(x), math.prod(x.shape[1:]))
-    words = rows.shape[1] // 8  # pixels are bytes
-    weights = np.random.default_rng(0).integers(2**63, size=words, dtype=np.uint64) * 2 + 1
-    sums = np.zeros(len(x), dtype=np.uint64)
-    for start in range(0, len(x), _CHUNK):
-        part = np.ascontiguousarray(rows[start : start + _CHUNK, : 8 * words])
-        sums[start : start + _CHUNK] = part.view(np.uint64) @ weights
-    _, inverse, counts = np.unique(sums, return_inverse=True, return_counts=True)
-    return np.flatnonzero(counts[inverse] > 1)
-
-
-def _row_hash(row: NDArray[Any]) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
-
-
-def _twin_notes(dataset: Dataset, sample_name: Callable[[int], str]) -> tuple[str, ...]:
-    copies = np.flatnonzero(dataset.twins != np.arange(len(dataset)))
-    if not len(copies):
-        return ()
-
-    def pairs(indices: NDArray[np.int64], with_class: bool) -> str:
-        def name(index: int) -> str:
-            text = sample_name(index)
-            return f"{text} ('{dataset.classes[dataset.y[index]]}')" if with_class else text
-
-        shown = [f"{name(int(dataset.twins[i]))} = {name(int(i))}" for i in indices[:_SHOWN]]
-        return "; ".join(shown) + ("; ..." if len(indices) > _SHOWN else "")
-
-    originals = dataset.twins[copies]
-    notes = [f"{len(copies)} of {len(dataset)} images are copies of another one; copies stay in one fold."]
-    if dataset.task == "classification":
-        torn = copies[dataset.y[copies] != dataset.y[originals]]
-        if len(torn):
-            notes.append(f"{len(torn)} images stand under two labels: {pairs(torn, True)}.")
-    if dataset.test is not None:
-        # Twins point to the first copy only, so compare the sides over whole sets of copies.
-        in_training = np.zeros(len(dataset), dtype=bool)
-        in_training[dataset.twins[~dataset.test]] = True
-        leaked = int((in_training[dataset.twins] & dataset.test).sum())
-        if leaked:
-            notes.append(f"{leaked} images of the given test set are also in the training set: its score flatters.")
-    return tuple(notes)
 
 
 def _fingerprint(dataset: Dataset) -> str:

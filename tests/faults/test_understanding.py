@@ -146,3 +146,23 @@ def test_key_spelling_of_groups_makes_no_other_group(search, refused, tmp_path):
     (tmp_path / "groups.csv").write_text("file,group\n" + "\n".join(lines))
     message = refused(photos, "--groups", tmp_path / "groups.csv")
     assert "groups.csv: 'cat/0.png' has the group 'p0' in line 2, but 'p1' in line 14" in message
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_copies_of_rows_are_said_with_their_count_and_stay_on_one_side(search, tmp_path, kind):
+    rng = np.random.default_rng(0)
+    x, y = np.arange(100), rng.integers(0, 2, 100)  # coin tosses: nothing can be learnt
+    if kind == "csv":
+        rows = [f"{i},{7 * i},{'ab'[y[i]]}" for i in x] * 6
+        (tmp_path / "t.csv").write_text("x,z,y\n" + "\n".join(rows) + "\n")
+        printed, facts, run = search(tmp_path / "t.csv", "--target", "y")
+    else:
+        np.savez(tmp_path / "t.npz", x=np.tile(np.stack([x, 7 * x], 1), (6, 1)), y=np.tile(y, 6))
+        printed, facts, run = search(tmp_path / "t.npz")
+    said = "500 of 600 rows are copies of another one in all features; copies stay in one fold."
+    assert f"note      {said}\n" in printed
+    assert said in (run / "report.html").read_text()
+    assert facts["copies"] == 500
+    fold = np.load(run / "splits.npz")["fold"].reshape(6, 100)
+    assert (fold == fold[0]).all()
+    assert set(fold[0].tolist()) == {-1, 0, 1}
