@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from automl.cli.tally import Row, Tally
 from automl.study.budget import Budget
+from automl.study.reasons import Reason
 from automl.study.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from automl.racing.curves import Curves
     from automl.racing.objective import Objective
     from automl.racing.race import Race
+
+AT_THE_END = (Reason.OUTPACED, Reason.DEADLINE)
+"""What becomes of trials that still wait when the race is over."""
 
 LONGEST = 200  # characters of a plain line: an error's text may be a page
 
@@ -100,6 +105,12 @@ class PlainProgress(_Counting):
     ):
         super().__init__(budget, trials, folds, epochs, objective)
         self.stream = stream or sys.stdout
+        self._at_the_end: Counter[str] = Counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._print_those_at_the_end()
 
     def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
         """Prints the rung that a trial has reached."""
@@ -112,6 +123,9 @@ class PlainProgress(_Counting):
         """Prints what a trial came to, and why."""
         super().ended(trial, race)
         row, known = self.tally.rows[trial.number], trial.user_attrs
+        if row.state in AT_THE_END:
+            self._at_the_end[row.state] += 1
+            return
         state = "pruned" if row.state not in ("complete", "failed") else row.state
         words = [state, known.get("reason", ""), self.scores(row)]
         if row.folds:
@@ -131,8 +145,19 @@ class PlainProgress(_Counting):
         self._print(trial, f"its config is fitted as the final model, {epochs} epochs")
 
     def _print(self, trial: int, text: str) -> None:
+        self._print_those_at_the_end()
         architecture = self.tally.rows[trial].architecture if trial in self.tally.rows else ""
-        line = printable(f"trial {trial}{f' ({architecture})' if architecture else ''}: {text}")
+        self._print_line(f"trial {trial}{f' ({architecture})' if architecture else ''}: {text}")
+
+    def _print_those_at_the_end(self) -> None:
+        """One line for the trials that waited in vain: they are told of one after the other, and say nothing new."""
+        if number := self._at_the_end.total():
+            counts = ", ".join(f"{count} {reason}" for reason, count in sorted(self._at_the_end.items()))
+            self._at_the_end.clear()
+            self._print_line(f"{number} trial{'s' * (number > 1)} pruned at the end of the race: {counts}")
+
+    def _print_line(self, text: str) -> None:
+        line = printable(text)
         print(line if len(line) <= LONGEST else line[: LONGEST - 3] + "...", file=self.stream, flush=True)
 
 
@@ -175,8 +200,8 @@ class LiveProgress(_Counting):
         best = "nothing yet"
         if leader is not None:
             number, row = leader
-            so_far = "" if row.state == "complete" else f", so far on rung {row.rung + 1}"
-            best = f"{self.scores(row)}, {row.architecture} (trial {number}{so_far})"
+            so_far = "complete" if row.state == "complete" else f"so far on rung {row.rung + 1}"
+            best = f"trial {number}, {row.architecture}, {self.scores(row)} ({so_far})"
         counts = ", ".join(f"{count} {state}" for state, count in tally.counts.items()) or "none yet"
         cost = f"{tally.spent} fold-epochs spent, {tally.saved} saved against no race"
         return [("best", best), ("states", counts), ("cost", cost), ("now", tally.now)]

@@ -61,37 +61,35 @@ def leaderboard(
 
 def print_trials(run: Run, rows: Sequence[Mapping[str, Any]], top: int, by: str | None = None) -> None:
     """The first `top` of the rows as a table; `by` is a name that is shown besides, where no column has it."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    from automl.cli.table import Column, print_table
     from automl.results.listing import value_of
 
     metric, objective = run.record["metric"], run.record["objective"]
     extra = by if by not in {None, objective, metric, *SHOWN} else None
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("trial", objective, "±", metric, "rung", "cost", "params", "s", *([extra] if extra else [])):
-        table.add_column(name, no_wrap=True, justify="right")  # a number is of no use when cut
-    table.add_column("architecture")
-    table.add_column("state")
-    for row in rows[:top]:
-        reason = row["reason"] if len(row["reason"]) <= 40 else row["reason"][:40] + "..."
-        table.add_row(
-            str(row["number"]),
-            as_text(row["score"]),
-            "" if row["score_std"] is None else f"{row['score_std']:.2g}",
-            as_text(row["metrics"].get(metric)),
-            f"{row['epochs']}x{row['folds']}",
-            str(row["fold_epochs"]),
-            _count(row["parameters"]),
-            f"{row['seconds']:.1f}",
-            *([Text(as_text(value_of(row, extra, objective)))] if extra else []),
-            str(row["architecture"]),
-            Text(reason or row["state"].lower()),
-        )
-    Console().print(table)
+    shown = rows[:top]
+    # A number is of no use when cut: where the terminal is narrow, the last in rank are left out.
+    columns = [
+        Column("trial", 0, [str(row["number"]) for row in shown]),
+        Column(objective, 1, [as_text(row["score"]) for row in shown]),
+        Column("±", 8, ["" if row["score_std"] is None else f"{row['score_std']:.2g}" for row in shown]),
+        Column(metric, 5, [as_text(row["metrics"].get(metric)) for row in shown]),
+        Column("rung", 6, [f"{row['epochs']}x{row['folds']}" for row in shown]),
+        Column("cost", 9, [str(row["fold_epochs"]) for row in shown]),
+        Column("params", 7, [_count(row["parameters"]) for row in shown]),
+        Column("s", 10, [f"{row['seconds']:.1f}" for row in shown]),
+        *([Column(extra, 3, [as_text(value_of(row, extra, objective)) for row in shown])] if extra else []),
+        Column("architecture", 2, [str(row["architecture"]) for row in shown], right=False),
+        Column("state", 4, [_state(row) for row in shown], right=False, least=8),
+    ]
+    if left_out := print_table(columns):
+        typer.echo(f"no room for {', '.join(left_out)}: --csv has all")
     if len(rows) > top:
         typer.echo(f"... and {len(rows) - top} more (--top)")
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    reason = str(row["reason"])
+    return (reason if len(reason) <= 40 else reason[:40] + "...") or str(row["state"]).lower()
 
 
 def _print_families(run: Run) -> None:
@@ -111,7 +109,7 @@ def print_answer(run: Run) -> None:
         named = f"trial {row['number']}, {row['architecture']}"
         typer.echo(f"best      {named}: {objective} {_cross_validated(row, final)}")
         choice = final.get("choice") or {}
-        for words in filter(None, (choice.get("words"), choice.get("rescoring"))):
+        for words in filter(None, (choice.get("words"), choice.get("rescoring"), _why_not_lower(summary, row))):
             typer.echo(f"          {words}")
         details = summary["test_details"] or {"intervals": {}, "gap": None}
         typer.echo("test      " + ", ".join(_tested(summary["test"], details["intervals"])))
@@ -132,6 +130,31 @@ def print_answer(run: Run) -> None:
     if final:
         typer.echo(f"model     {final['model']}")
     typer.echo(f"report    {run.folder.report}")
+
+
+def _why_not_lower(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
+    """Why trials with a better number than `best` are not the best; "" where there are none."""
+    sign = 1 if summary["direction"] == "minimize" else -1
+
+    def seen(row: Mapping[str, Any]) -> int:
+        return int(row["epochs"] * row["folds"])
+
+    better = [
+        row
+        for row in summary["trials"]
+        if row["state"] != "FAIL" and None not in (row["score"], best["score"]) and seen(row) < seen(best)
+        and sign * row["score"] < sign * best["score"]
+    ]  # fmt: skip
+    if not better:
+        return ""
+    first = min(better, key=lambda row: sign * row["score"])
+    others = f" and {len(better) - 1} more have" if len(better) > 1 else " has"
+    folds = f"{first['folds']} fold{'s' * (first['folds'] > 1)}"
+    epochs = f"{first['epochs']} epoch{'s' * (first['epochs'] > 1)}"
+    return (
+        f"trial {first['number']} ({as_text(first['score'])} on {folds}, {epochs}){others} a better number, on less: "
+        f"it cannot be compared with {best['folds']} folds and {best['epochs']} epochs"
+    )
 
 
 def _cross_validated(row: Mapping[str, Any], final: Mapping[str, Any]) -> str:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from automl.data.understood import summarise
 from automl.errors import RunError, SpaceError
+from automl.hooks.host import PluginHost
 from automl.settings import Settings, make_settings
 from automl.spaces.space import Space
 from automl.study.prepare import Prepared
 from automl.training.device import PRECISIONS
+
+log = logging.getLogger("automl.plugins")
 
 
 def versions() -> dict[str, str]:
@@ -32,6 +38,16 @@ def versions() -> dict[str, str]:
     }
 
 
+def plugin_files(host: PluginHost) -> list[dict[str, str]]:
+    """The plugins that came from a file, each with the SHA-256 of its text."""
+    files = [(found.name, Path(found.source)) for found in host.plugins if not found.version]
+    return [
+        {"name": name, "file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for name, path in files
+        if path.is_file()
+    ]
+
+
 def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str, Any]:
     """The contents of a new `run.yaml`. `storage` is the redacted URL, or None for the journal."""
     dataset = prepared.dataset
@@ -45,13 +61,26 @@ def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str
         "device": str(prepared.device),
         "precision": str(prepared.precision).removeprefix("torch."),
         "versions": versions(),
+        "plugins": plugin_files(prepared.host),
         "space_fingerprint": prepared.space.fingerprint(),
         "space": prepared.space.to_json(),
     }
 
 
 def check_unchanged(prepared: Prepared, record: Mapping[str, Any]) -> None:
-    """Whether data and search space are those that the run was begun with. Raises `RunError` with the difference."""
+    """Whether data and search space are those that the run was begun with. Raises `RunError` with the difference.
+
+    A plugin's file that was edited since is only said, for a comment may be all that is new.
+    """
+    present = plugin_files(prepared.host)
+    for was in record.get("plugins", []):
+        files = [plugin for plugin in present if plugin["name"] == was["name"]]
+        if files and was["sha256"] not in {plugin["sha256"] for plugin in files}:
+            log.warning(
+                "the plugin %s was edited since this run was begun (SHA-256 %s... then, %s... now): what is trained "
+                "from now on may not be comparable with what was trained before",
+                files[0]["file"], was["sha256"][:12], files[0]["sha256"][:12],
+            )  # fmt: skip
     data = record["data"]
     if data.get("fingerprint") != prepared.dataset.fingerprint:
         was, now = data.get("samples"), len(prepared.dataset)

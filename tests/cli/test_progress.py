@@ -125,7 +125,7 @@ def test_plain_progress_prints_a_line_per_rung_and_end_and_none_per_epoch(race):
     progress = plain()
     climb_first_rung(progress, race, 0, 0.25)
     progress.ended(ended(0, value=0.125, accuracy=0.9, epochs=20, folds=5), race)
-    progress.ended(ended(1, TrialState.PRUNED, reason="outpaced", score=0.5), race)
+    progress.ended(ended(1, TrialState.PRUNED, reason="overfitting", score=0.5), race)
     progress.ended(ended(2, TrialState.FAIL, reason="non-finite at fold 1, epoch 2 (loss)"), race)
     for fold in range(3):
         progress.rescoring(0, 2, [fold])
@@ -133,7 +133,7 @@ def test_plain_progress_prints_a_line_per_rung_and_end_and_none_per_epoch(race):
     assert progress.stream.getvalue().splitlines() == [
         "trial 0 (resnet): rung 1 of 5 (1x1), log_loss 0.25, accuracy 0.75",
         "trial 0 (resnet): complete, log_loss 0.125, accuracy 0.9, 20x5",
-        "trial 1: pruned, outpaced, log_loss 0.5",
+        "trial 1: pruned, overfitting, log_loss 0.5",
         "trial 2: failed, non-finite at fold 1, epoch 2 (loss)",
         "trial 0 (resnet): scored again on fresh folds, repeat 2",
         "trial 0 (resnet): its config is fitted as the final model, 14 epochs",
@@ -148,6 +148,21 @@ def test_a_plain_line_is_bounded_and_holds_no_control_characters(race):
     assert line.startswith("trial 0: failed,  [2J xxx")
 
 
+def test_trials_that_are_told_when_the_race_is_over_are_one_line_before_the_answer(race):
+    progress = plain()
+    with progress:
+        for number in range(50):
+            reason = "deadline" if number == 7 else "outpaced"
+            progress.ended(ended(number, TrialState.PRUNED, reason=reason, score=0.5), race)
+        progress.fitting(3, 14)
+        progress.ended(ended(50, TrialState.PRUNED, reason="outpaced", score=0.5), race)
+    assert progress.stream.getvalue().splitlines() == [
+        "50 trials pruned at the end of the race: 1 deadline, 49 outpaced",
+        "trial 3: its config is fitted as the final model, 14 epochs",
+        "1 trial pruned at the end of the race: 1 outpaced",
+    ]
+
+
 def test_the_live_display_tells_the_best_the_counts_the_cost_and_the_time(race):
     time = Clock()
     progress = live(trials=4, clock=time)
@@ -157,7 +172,7 @@ def test_the_live_display_tells_the_best_the_counts_the_cost_and_the_time(race):
     text = shown(progress)
     assert "1/4" in text
     assert "0:30, about 1:30 left" in text
-    assert "log_loss 0.25, accuracy 0.75, resnet (trial 0, so far on rung 1)" in text
+    assert "trial 0, resnet, log_loss 0.25, accuracy 0.75 (so far on rung 1)" in text
     assert "1 waiting" in text
     assert "1 fold-epochs spent, 99 saved against no race" in text
 

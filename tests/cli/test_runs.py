@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -10,11 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from automl.cli import app
+from automl.cli.runs import print_answer
 from automl.errors import SettingsError
 
 
-def call(*arguments: object) -> str:
-    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+def call(*arguments: object, columns: int = 80) -> str:
+    result = CliRunner(env={"COLUMNS": str(columns)}).invoke(app, [str(a) for a in arguments], catch_exceptions=False)
     assert result.exit_code == 0
     return result.output
 
@@ -78,3 +80,26 @@ def test_csv_has_all_rows_whatever_the_top(finished_run):
 def test_a_wrong_option_is_bad_input(options, message, finished_run):
     with pytest.raises(SettingsError, match=message):
         CliRunner().invoke(app, ["leaderboard", str(finished_run.path), *options], catch_exceptions=False)
+
+
+def test_a_narrow_terminal_keeps_trial_score_and_architecture_whole_and_names_what_it_leaves_out(finished_run):
+    row = finished_run.leaderboard()[0]
+    header, first, *_ = call("leaderboard", finished_run.path, "--top", 1, columns=40).splitlines()
+    assert header.split()[:3] == ["trial", "log_loss", "architecture"]
+    assert first.split()[:3] == [str(row["number"]), f"{row['score']:.4g}", row["architecture"]]
+    assert len(header) <= 40
+    assert "no room for ±, accuracy, rung" in call("leaderboard", finished_run.path, columns=40)
+    assert "no room" not in call("leaderboard", finished_run.path, columns=100)
+
+
+def test_a_better_number_below_the_best_is_explained(finished_run, capsys):
+    winner = next(row for row in finished_run.leaderboard() if row["number"] == finished_run.summary["winner"])
+    early = {**winner, "number": 97, "state": "PRUNED", "reason": "outpaced", "folds": 1, "epochs": 1}
+    trials = [winner, {**early, "score": winner["score"] / 2}, {**early, "number": 98, "score": winner["score"] / 4}]
+    print_answer(dataclasses.replace(finished_run, summary={**finished_run.summary, "trials": trials}))
+    said = (
+        f"trial 98 ({winner['score'] / 4:.4g} on 1 fold, 1 epoch) and 1 more have a better number, on less: it cannot"
+    )
+    assert said in capsys.readouterr().out
+    print_answer(dataclasses.replace(finished_run, summary={**finished_run.summary, "trials": [winner]}))
+    assert "better number" not in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 from pathlib import Path
@@ -168,3 +169,36 @@ def test_kill_anywhere_also_before_the_first_trial(left, automl, tmp_path):
     answer = automl("resume", run)
     assert answer.code == 0, answer.err
     assert (run / "model" / "model.safetensors").exists()
+
+
+PLUGIN = '''from automl import architecture, hookimpl
+from torch import nn
+
+
+@architecture()
+def mine(input_shape, num_outputs):
+    """A network."""
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_outputs))
+
+
+@hookimpl
+def automl_architectures():
+    return [mine]
+'''
+
+
+def test_changed_resume_a_plugin_that_was_edited_since_is_said_with_its_file(automl, tmp_path, caplog):
+    run, plugin = tmp_path / "run", tmp_path / "mine.py"
+    plugin.write_text(PLUGIN)
+    options = ["--plugin", plugin, "--set", "architecture=mine", "--epochs", 1, "--repeats", 1, "--workers", 1]
+    begun = automl("search", "digits", "--out", run, "--trials", 1, *SMALL[:2], *SMALL[4:], *options)
+    assert begun.code == 0, begun.err
+    (recorded,) = yaml.safe_load((run / "run.yaml").read_text())["plugins"]
+    assert recorded["sha256"] == hashlib.sha256(PLUGIN.encode()).hexdigest()
+    unchanged = automl("resume", run, "--trials", 1, "--quiet")
+    assert unchanged.code == 0
+    assert "edited" not in caplog.text
+    plugin.write_text(PLUGIN.replace("A network", "Another network"))
+    edited = automl("resume", run, "--trials", 1, "--quiet")
+    assert edited.code == 0
+    assert f"the plugin {plugin} was edited since this run was begun" in caplog.text
