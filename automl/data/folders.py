@@ -66,8 +66,9 @@ def find_images(folder: Path, follow_links: bool = False) -> Photos:
     parts = [_part(folder, name, side) for name, side in sides]
     labelled = [part for part in parts if part.classes]
     if not any(part.side == "train" for part in labelled):
-        _refuse_sides_without_training(folder, names, parts, labelled)
-        notes = [f"{part.name}/ is taken as a class, for no folder for training stands beside it" for part in parts]
+        _refuse_what_is_no_class(folder, names, parts, labelled)
+        others = [part.name for part in parts if part.side != "train"]
+        notes = [f"{name}/ is taken as a class, for no folder for training stands beside it" for name in others]
         return _collect(folder, [_Part("", "train", "", names)], notes, follow_links)
     unlabelled = [part for part in parts if not part.classes and part.side != "train"]
     told = {part.name for part in (*labelled, *unlabelled)}
@@ -142,15 +143,18 @@ def _check_classes(folder: Path, files: Sequence[Found], train: str, test: str) 
     return names, [f"{test} has no sample of the classes {shown}"] if untested else []
 
 
-def _refuse_sides_without_training(
-    folder: Path, names: list[str], parts: Sequence[_Part], labelled: Sequence[_Part]
-) -> None:
-    """Raises `DataError` where the sub-folders are sides, and none of them has classes to train on."""
+def _refuse_what_is_no_class(folder: Path, names: list[str], parts: Sequence[_Part], labelled: Sequence[_Part]) -> None:
+    """Raises `DataError` where sub-folders are sides without classes to train on, or the only one holds the data."""
     train = [part for part in parts if part.side == "train"]
     if train and (len(train) < len(parts) or len(train) == len(names)):
         raise DataError(
             f"{folder}: {_sides(train)} {'have' if len(train) > 1 else 'has'} no sub-folder per class to train on; "
             f"move the images into one for each class (or rename, if {_sides(parts)} {_are(parts)} to be classes)"
+        )
+    if len(names) == 1 and len(inner := _folders(folder / names[0])) > 1:
+        raise DataError(
+            f"{folder}: there is one folder in it, {names[0]}/, and one class is none; that one holds "
+            f"{', '.join(inner[:5])}{', ...' if len(inner) > 5 else ''}: give {folder / names[0]}"
         )
     known = {normal_key(name) for name in names}
     for part in labelled:
@@ -165,10 +169,15 @@ def _refuse_sides_without_training(
 
 def _refuse_shared_folders(path: Path, classes: Sequence[str]) -> None:
     """Raises `DataError` where every class has the same sub-folders: these are the classes then, or sides of them."""
-    inner = [set(_folders(path / name)) for name in classes]
-    shared = sorted(set.intersection(*inner)) if len(inner) > 1 else []
-    if len(shared) < 2:
+    everywhere: set[str] | None = None
+    for name in classes:
+        inner = set(_folders(path / name))
+        everywhere = inner if everywhere is None else everywhere & inner
+        if len(everywhere) < 2:
+            return
+    if len(classes) < 2 or everywhere is None:
         return
+    shared = sorted(everywhere)
     what = f"{path}: each of {', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''} has the sub-folders "
     what += f"{', '.join(shared[:5])}{', ...' if len(shared) > 5 else ''}"
     if len(sides_of(shared)) == len(shared):

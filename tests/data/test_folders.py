@@ -88,6 +88,7 @@ def test_a_class_that_only_the_test_set_has_is_refused_and_one_that_it_lacks_is_
          "each of cat, dog has the sub-folders test, train: put the sides first, as in train/cat/"),
         (["cat/images/0.png", "cat/masks/0.png", "dog/images/0.png", "dog/masks/0.png"],
          "each of cat, dog has the sub-folders images, masks"),
+        (both("data/train", "data/val"), r"there is one folder in it, data/, .* holds train, val: give .*data$"),
         (["run.yaml", *both("artifacts")], "this is a run, the result of a search"),
     ],
 )  # fmt: skip

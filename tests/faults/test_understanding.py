@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
+
+from automl.results.notes import study_note
 
 SMALL = [
     "--space",
@@ -82,6 +85,8 @@ def test_side_folders_for_validation_join_the_training_part_where_there_is_a_tes
     )
     assert (np.load(run / "splits.npz")["fold"] == -1).sum() == 12
     assert "those of val/ included" in (run / "report.html").read_text()
+    record = yaml.safe_load((run / "run.yaml").read_text())
+    assert "(those of val/ included); classes cat 12, dog 12" in study_note(record, run)
 
 
 def test_side_folders_without_classes_are_said_to_have_no_labels(search, refused, tmp_path):
