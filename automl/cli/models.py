@@ -67,6 +67,8 @@ def evaluate(
         typer.echo(json.dumps({"model": str(model), **found}))
         return
     skipped = f", {found['skipped']} unusable files skipped" if found["skipped"] else ""
+    for note in found["notes"]:
+        typer.echo(f"note      {note}")
     typer.echo(f"samples   {found['samples']}{skipped}")
     for name, value in found["metrics"].items():
         typer.echo(f"{name:<18}{_text(value)}")
@@ -89,11 +91,14 @@ def predict(
 
     loaded = load_model(model, plugins=plugin or [])
     skipped: dict[str, str] = {}
+    notes: list[str] = []
+    reading = {"skip_bad": skip_bad, "follow_links": follow_links}
     if out is not None:
-        skipped = write_predictions(loaded, data, out, skip_bad=skip_bad, follow_links=follow_links)
+        skipped = write_predictions(loaded, data, out, notes=notes, **reading)
     else:
-        lines = predict_lines(loaded, data, skip_bad=skip_bad, follow_links=follow_links, skipped=skipped)
-        as_data().writelines(lines)
+        as_data().writelines(predict_lines(loaded, data, skipped=skipped, notes=notes, **reading))
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
     for name, reason in skipped.items():
         typer.echo(f"skipped {name}: {reason}", err=True)
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from automl.data.dataset import Column, Dataset, Task, complete
+from automl.data.conversion import Numbers, Pixels, check_finite, merged, numbers_of, pixels_of
+from automl.data.dataset import Dataset, Kind, Task, complete
 from automl.data.keys import normal_key, number_keys
 from automl.data.understood import Understood, answers_read, extent
 from automl.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
-_CHANNELS = (1, 3, 4)
 
 
 def load_npz(path: Path, *, groups: str | None = None, task: Task | None = None) -> Dataset:
@@ -89,10 +89,11 @@ def from_arrays(
             ids = np.concatenate([ids, ids.max() + 1 + np.arange(len(x_test))])
     elif x_test is not None or y_test is not None:
         raise DataError(f"{source}: a test set needs both x_test and y_test")
-    samples, kind = samples_of(source, x)
+    samples, conversion = samples_of(source, x)
+    kind: Kind = "table" if isinstance(conversion, Numbers) else "image"
     chosen = task or ("regression" if y.dtype.kind == "f" else "classification")
     answers, names = _classes(source, y, classes) if chosen == "classification" else (_targets(source, y), ())
-    columns = tuple(Column(f"x{number}", None) for number in range(samples.shape[1])) if kind == "table" else ()
+    notes = tuple(merged(samples)) if kind == "table" else ()
     # Nobody takes the numbers of image classes for measurements.
     read = "" if (kind, chosen) == ("image", "classification") else answers_read(y, chosen, asked=task is not None)
     understood = Understood(
@@ -101,7 +102,9 @@ def from_arrays(
         answers=read,
         test_from="x_test" if test is not None else "",
     )
-    return complete(Dataset(name, kind, chosen, samples, answers, names, test, ids, columns, understood=understood))
+    return complete(
+        Dataset(name, kind, chosen, samples, answers, names, test, ids, conversion, notes, understood=understood)
+    )
 
 
 def _details(samples: Array) -> tuple[str, ...]:
@@ -199,73 +202,23 @@ def _texts(array: Array) -> list[str]:
     return [str(text) for text in decoded.tolist()]
 
 
-def samples_of(source: str, x: Array) -> tuple[Array, Literal["image", "table"]]:
-    """`x` as images uint8 [n, c, h, w] or a table float32 [n, features]. Raises `DataError` with `source` in it."""
+def samples_of(source: str, x: Array) -> tuple[Array, Pixels | Numbers]:
+    """`x` as images uint8 [n, c, h, w] or a table [n, features], and the conversion that makes them.
+
+    Raises `DataError` with `source` in it.
+    """
     if x.dtype.kind not in "biuf" or (x.ndim not in (2, 3, 4)) or 0 in x.shape:
         raise DataError(
             f"{source}: array 'x' is {x.dtype} {x.shape}; it must be images uint8 [n, h, w] or [n, h, w, c], "
             "or a table of numbers [n, features]"
         )
-    if x.ndim == 2:
-        with np.errstate(over="ignore"):
-            table = x.astype(np.float32)
-        _check_finite(source, "x", table)
-        return table, "table"
-    pixels = _pixels(source, x)
-    if pixels.ndim == 3:
-        return pixels[:, None], "image"
-    last, first = pixels.shape[3] in _CHANNELS, pixels.shape[1] in _CHANNELS
-    if not last and not first:
-        raise DataError(
-            f"{source}: array 'x' has shape {x.shape}; images need 1, 3 or 4 channels: [n, h, w, c] or [n, c, h, w]"
-        )
-    # [n, 3, h, 3] can be read both ways; the documented order, channels last, wins.
-    return (np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if last else pixels), "image"
+    return (numbers_of(source, "x", x), Numbers()) if x.ndim == 2 else pixels_of(source, x)
 
 
-def _pixels(source: str, x: Array) -> NDArray[np.uint8]:
-    """`x` as uint8 where that loses nothing: integers 0..255, booleans as 0 and 255, floats k/255 in [0, 1]."""
-    if x.dtype == np.uint8:
-        return x
-    if x.dtype.kind == "b":
-        return x.astype(np.uint8) * np.uint8(255)
-    if x.dtype.kind in "iu":
-        if x.min() < 0 or x.max() > 255:
-            raise DataError(
-                f"{source}: array 'x' holds images as {x.dtype} {x.min()}..{x.max()}; scale them to uint8 0..255"
-            )
-        return x.astype(np.uint8)
-    _check_finite(source, "x", x)
-    if x.min() < 0 or x.max() > 1:
-        raise DataError(f"{source}: array 'x' holds images as {x.dtype} {x.min():g}..{x.max():g}; give uint8 0..255")
-    scaled = x.astype(np.float32) * 255
-    pixels = np.round(scaled)
-    off = np.abs(scaled - pixels).reshape(len(x), -1).max(axis=1) > max(1e-3, 255 * float(np.finfo(x.dtype).eps))
-    if off.any():
-        row = int(np.flatnonzero(off)[0])
-        raise DataError(
-            f"{source}: array 'x', row {row}: images as {x.dtype} in [0, 1] that are no multiples of 1/255 would be "
-            "rounded; give uint8 0..255"
-        )
-    return pixels.astype(np.uint8)
-
-
-def _check_finite(source: str, name: str, array: Array) -> None:
-    finite = np.isfinite(array).reshape(len(array), -1)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
-        where = f", column {column}" if array.ndim == 2 else ""
-        value = array.reshape(len(array), -1)[row, column]
-        raise DataError(f"{source}: array '{name}', row {row}{where}: the value is {value}; fill or drop it")
-
-
-def _targets(source: str, y: Array) -> NDArray[np.float32]:
+def _targets(source: str, y: Array) -> NDArray[np.float64]:
     if y.dtype.kind not in "biuf" or y.ndim > 2 or 0 in y.shape:
         raise DataError(f"{source}: array 'y' is {y.dtype} {y.shape}; a regression needs numbers [n] or [n, outputs]")
-    with np.errstate(over="ignore"):
-        targets = y.reshape(len(y), -1).astype(np.float32)
-    _check_finite(source, "y", targets)
-    return targets
+    return numbers_of(source, "y", y.reshape(len(y), -1)).astype(np.float64)
 
 
 def _classes(source: str, y: Array, given: Sequence[str] | None) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -278,7 +231,7 @@ def _classes(source: str, y: Array, given: Sequence[str] | None) -> tuple[NDArra
             "(for one-hot labels give y.argmax(axis=1))"
         )
     if y.dtype.kind == "f":
-        _check_finite(source, "y", y)
+        check_finite(source, "y", y)
         if (y != np.round(y)).any():
             row = int(np.flatnonzero(y != np.round(y))[0])
             raise DataError(

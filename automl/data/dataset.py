@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.columns import Column
+from automl.data.conversion import Columns, Numbers, Pixels
 from automl.data.copies import notes_on, twins_of
 from automl.data.understood import Understood
 from automl.errors import DataError
@@ -22,25 +23,16 @@ Task = Literal["classification", "regression"]
 _SHOWN = 5  # how many culprits a note lists by name
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of a table's matrix, so that predict can rebuild the matrix from a csv.
-
-    `name` is the csv's column; `category` is None for a number (to be standardised), else the text whose rows are 1.
-    """
-
-    name: str
-    category: str | None
-
-
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Samples `x`, answers `y`, and what is known about them. Made by `sources.load` or `arrays.from_arrays`.
 
-    x: images uint8 [n, c, h, w] (maybe a read-only memmap), tables float32 [n, features].
-    y: classification int64 [n], an index into `classes`; regression float32 [n, outputs].
+    x: images uint8 [n, c, h, w] (maybe a read-only memmap), tables [n, features] in their own units, float32 where that
+    changes no number, else float64.
+    y: classification int64 [n], an index into `classes`; regression float64 [n, outputs].
     test: bool [n], True where the source itself sets the sample apart for testing.
     groups: int64 [n]; samples of one group never stand on two sides of a split.
+    conversion: what made `x` of the raw data; a model takes it over.
     notes: plain sentences that the user should read. understood: what the source took its data for.
     fingerprint: SHA-256 over x, y, classes, test and groups.
     """
@@ -53,13 +45,18 @@ class Dataset:
     classes: tuple[str, ...]
     test: NDArray[np.bool_] | None = None
     groups: NDArray[np.int64] | None = None
-    columns: tuple[Column, ...] = ()
+    conversion: Pixels | Numbers | Columns = field(default_factory=Numbers)
     notes: tuple[str, ...] = ()
     understood: Understood = field(default_factory=Understood)
     fingerprint: str = ""
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of a table that has names, those that are left out too; else none."""
+        return self.conversion.columns if isinstance(self.conversion, Columns) else ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -81,8 +78,7 @@ class Dataset:
         """As `twins_of` gives it."""
         if self.kind == "image":
             return twins_of(np.asarray(self.x), None)
-        names = [column.name for column in self.columns]
-        return twins_of(self.x, [sum(1 for _ in of) for _, of in groupby(names)] or [1] * self.x.shape[1])
+        return twins_of(self.x, [len(column.inputs) for column in self.columns] or [1] * self.x.shape[1])
 
     @property
     def copies(self) -> int:

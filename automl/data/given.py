@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from automl.data.arrays import from_mapping
 from automl.data.atomic import write_atomic
+from automl.data.csv_files import Table, table_of, write_csv
 from automl.data.dataset import Dataset, Task
-from automl.data.tables import Table, table_dataset, write_csv
+from automl.data.tables import table_dataset
 from automl.errors import DataError
 
 Array = NDArray[Any]
@@ -82,26 +83,6 @@ def is_frame(data: Any) -> bool:
     """Whether it is a pandas DataFrame. pandas is not imported for that."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)
-
-
-def table_of(frame: Any) -> Table:
-    """The text of a pandas DataFrame's columns, a missing value being an empty text.
-
-    Raises `DataError` for no rows and for two columns of one name.
-    """
-    names = [str(name).strip() for name in frame.columns]
-    for place, name in enumerate(names):
-        if not name or name in names[:place]:
-            raise DataError(f"DataFrame: column {place + 1} has {'the name of another' if name else 'no name'}")
-    if not len(frame):
-        raise DataError("DataFrame: there are no rows")
-    cells = {}
-    for place, name in enumerate(names):
-        column = frame.iloc[:, place]
-        # str() of a Python float has all its digits.
-        texts = zip(column.tolist(), column.isna().tolist(), strict=True)
-        cells[name] = ["" if missing else str(value) for value, missing in texts]
-    return Table(Path("DataFrame"), cells, list(range(2, len(frame) + 2)))
 
 
 def _with_answers(frame: Any, y: Any, target: str | None) -> tuple[Any, str]:

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data import cache
+from automl.data.conversion import Pixels
+from automl.data.csv_files import read_csv
 from automl.data.dataset import Dataset, complete
 from automl.data.decode import Size, bad_files, decode_all, decode_files, printable, read
 from automl.data.folders import Found, find_images
 from automl.data.keys import normal_key, number_keys
-from automl.data.tables import read_csv
 from automl.data.understood import Understood, extent
 from automl.errors import BadImage, DataError
 
@@ -72,6 +73,7 @@ def load_folder(
         classes=tuple(classes),
         test=in_test if in_test.any() else None,
         groups=None if groups is None else _groups(groups, [file.path for file in kept], folder),
+        conversion=Pixels(),
         notes=tuple(printable(note) for note in notes),
         understood=Understood(
             "photos", _sizes(facts["sizes"], pixels), test_from=photos.test_from, joined=photos.joined

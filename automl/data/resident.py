@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from automl.data.dataset import Dataset
 from automl.errors import DataError
 
+_SAMPLED = 1000  # rows that the middle of a column is taken from
 CHUNK = 4096  # samples converted to float at a time when sums are taken, so that memory stays bounded
 SHARE = 0.8  # of a GPU's free memory that the data may take
 
@@ -20,7 +22,8 @@ SHARE = 0.8  # of a GPU's free memory that the data may take
 class Normalisation:
     """`(x - mean) / std`: per channel [1, c, 1, 1] for images (in units of 0..255), per column [1, f] for tables.
 
-    For regression the targets are normalised too: `y_mean` and `y_std` are [1, outputs]; else both are None.
+    For regression the targets are normalised too: `y_mean` and `y_std` are [1, outputs] in float64, for float32 would
+    make one number of 1.7e9 and 1.7e9 + 60. Else both are None.
     """
 
     mean: Tensor
@@ -29,14 +32,14 @@ class Normalisation:
     y_std: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Raw samples -> float32, normalised."""
+        """Resident samples -> float32, normalised."""
         return (x.to(torch.float32) - self.mean) / self.std
 
 
-def _spread(mean: Tensor, square: Tensor) -> Tensor:
-    """The standard deviation from E[x] and E[x^2]; 1 for what never varies, so that nothing is divided by zero."""
-    std = (square - mean * mean).clamp_min(0).sqrt()
-    return torch.where(std > 1e-6 * mean.abs().clamp_min(1e-6), std, torch.ones_like(std))
+def _spread(mean: Tensor, variance: Tensor) -> Tensor:
+    """The standard deviation; 1 for what never varies beyond the rounding of sums, so that nothing is divided by it."""
+    std = variance.clamp_min(0).sqrt()
+    return torch.where(std > 1e-12 * mean.abs(), std, torch.ones_like(std))
 
 
 def refuse_too_large(dataset: Dataset, device: torch.device, free: int | None = None) -> None:
@@ -46,7 +49,7 @@ def refuse_too_large(dataset: Dataset, device: torch.device, free: int | None = 
     """
     if device.type != "cuda":
         return
-    needed = dataset.x.nbytes + dataset.y.nbytes
+    needed = dataset.x.size * (1 if dataset.kind == "image" else 4) + dataset.y.nbytes  # a table is kept as float32
     free = torch.cuda.mem_get_info(device)[0] if free is None else free
     if needed > SHARE * free:
         raise DataError(
@@ -57,6 +60,9 @@ def refuse_too_large(dataset: Dataset, device: torch.device, free: int | None = 
 
 class Resident:
     """A data set on a device. Images are kept as uint8 in channels-last order, which is what batches need.
+
+    A table is kept as float32 `(x - offset) / scale`, [1, f] each in float64: with the middle of each column taken off,
+    float32 tells apart what it could not in the column's own units.
 
     Args:
         dataset: the data.
@@ -70,35 +76,40 @@ class Resident:
         self.input_shape = dataset.input_shape
         self.num_outputs = dataset.num_outputs
         x = np.asarray(dataset.x)
+        flags = [standardised for column in dataset.columns for standardised in column.standardised]
+        # One-hot columns stay 0 and 1: only numeric columns are standardised.
+        self._numeric = torch.tensor(flags or [True] * x.shape[1])
         if self.image:
             x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))  # [n, h, w, c]
+        else:
+            self.offset, self.scale = _middle(x, self._numeric.numpy())
+            x = ((x - self.offset) / self.scale).astype(np.float32)
         self._x = torch.from_numpy(x if x.flags.writeable else x.copy()).to(device)
         self.y = torch.from_numpy(np.array(dataset.y)).to(device)
-        self._sums, self._squares = self._sample_sums()
-        # One-hot columns stay 0 and 1: only numeric columns are standardised.
-        self._numeric = torch.tensor([c.category is None for c in dataset.columns] or [True] * self._sums.shape[1])
+        self._means, self._variances = self._sample_moments()
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def _sample_sums(self) -> tuple[Tensor, Tensor]:
-        """Per sample: mean of values and of squares by channel or column, [n, c] in float64 on the CPU.
+    def _sample_moments(self) -> tuple[Tensor, Tensor]:
+        """Per sample: mean and variance of its values by channel or column, [n, c] in float64 on the CPU.
 
-        Kept because every fold needs the same sums over another part of the samples.
+        Kept because every fold needs them, over another part of the samples. The variance of a part is the mean of
+        its samples' variances plus the variance of their means, which cancels nothing, as E[x^2] - E[x]^2 would.
         """
-        sums, squares = [], []
+        means, variances = [], []
         for chunk in torch.split(self._x, CHUNK):
             values = chunk.to(torch.float32).flatten(1, -2) if self.image else chunk.unsqueeze(1)
             values = values.to("cpu", torch.float64)
-            sums.append(values.mean(1))
-            squares.append((values * values).mean(1))
-        return torch.cat(sums), torch.cat(squares)
+            means.append(values.mean(1))
+            variances.append((values - means[-1].unsqueeze(1)).square().mean(1))
+        return torch.cat(means), torch.cat(variances)
 
     def normalisation(self, index: NDArray[np.int64]) -> Normalisation:
         """Mean and deviation over the samples `index` [m] only: what a fold may know is its training part."""
         rows = torch.from_numpy(np.asarray(index, dtype=np.int64))
-        mean = self._sums[rows].mean(0)
-        std = _spread(mean, self._squares[rows].mean(0))
+        mean = self._means[rows].mean(0)
+        std = _spread(mean, (self._variances[rows] + (self._means[rows] - mean).square()).mean(0))
         mean = torch.where(self._numeric, mean, torch.zeros_like(mean))
         std = torch.where(self._numeric, std, torch.ones_like(std))
         shape = (1, -1, 1, 1) if self.image else (1, -1)
@@ -107,10 +118,26 @@ class Resident:
             return Normalisation(mean, std)
         y = self.y[rows.to(self.device)].to(torch.float64)
         y_mean = y.mean(0, keepdim=True)
-        y_std = _spread(y_mean, (y * y).mean(0, keepdim=True))
-        return Normalisation(mean, std, y_mean.to(torch.float32), y_std.to(torch.float32))
+        return Normalisation(mean, std, y_mean, _spread(y_mean, (y - y_mean).square().mean(0, keepdim=True)))
+
+    def in_own_units(self, norm: Normalisation) -> tuple[Tensor, Tensor]:
+        """`mean` and `std` of raw samples, as the data hold them: of a table in float64."""
+        if self.image:
+            return norm.mean, norm.std
+        offset, scale = (torch.from_numpy(each).to(norm.mean.device) for each in (self.offset, self.scale))
+        return offset + scale * norm.mean.double(), scale * norm.std.double()
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """The samples `index` [b] (on the device): x raw, [b, c, h, w] channels-last uint8 or [b, f], and y."""
+        """The samples `index` [b] (on the device): x [b, c, h, w] channels-last uint8 or float32 [b, f], and y."""
         x = self._x.index_select(0, index)
         return (x.permute(0, 3, 1, 2) if self.image else x), self.y.index_select(0, index)
+
+
+def _middle(x: NDArray[Any], numeric: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Offset and scale [1, f] of a table's columns: about the median, so that what is common is exact near 0; and the
+    largest distance from it. 0 and 1 for inputs that are 0 or 1.
+    """
+    sample = x[:: max(1, len(x) // _SAMPLED)].astype(np.float64)
+    offset = np.where(numeric, np.median(sample, axis=0), 0.0)[None]
+    scale = np.maximum(x.max(0) - offset, offset - x.min(0))
+    return offset, np.where(numeric & (scale > 0), scale, 1.0)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from automl.data.atomic import write_atomic
-from automl.data.dataset import Column, Dataset
+from automl.data.conversion import conversion_of
+from automl.data.dataset import Dataset
 
 ARRAYS = ("y", "test", "groups", "twins")
 
@@ -25,7 +25,7 @@ def share(dataset: Dataset, folder: Path) -> None:
     facts: dict[str, Any] = {
         name: getattr(dataset, name) for name in ("name", "kind", "task", "classes", "notes", "fingerprint")
     }
-    facts["columns"] = [asdict(column) for column in dataset.columns]
+    facts["conversion"] = dataset.conversion.model_dump()
     text = json.dumps(facts)
     write_atomic(folder / "facts.json", lambda file: file.write(text.encode()))
 
@@ -46,7 +46,7 @@ def attach(folder: Path) -> Dataset:
         classes=tuple(facts["classes"]),
         test=arrays.get("test"),
         groups=arrays.get("groups"),
-        columns=tuple(Column(**column) for column in facts["columns"]),
+        conversion=conversion_of(facts["conversion"]),
         notes=tuple(facts["notes"]),
         fingerprint=facts["fingerprint"],
     )

@@ -1,49 +1,31 @@
-"""A csv file as a `Dataset`: numbers as they are, text columns one-hot, one column the target.
+"""A table, read from a csv or a DataFrame, as a `Dataset`: one column the target, the others the network's inputs.
 
-Numbers are standardised later, fold by fold, where the training part is known. A column is numeric when all its values
-are finite numbers, else categorical. Missing values are refused: only the user knows whether to fill or to drop.
+What each column is taken for stands in `columns`. Numbers are standardised later, fold by fold, where the training part
+is known.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import math
+import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.atomic import write_atomic
-from automl.data.dataset import Column, Dataset, Task, complete
+from automl.data.columns import FEW, Column, Declared, Unreadable, remarks, understand
+from automl.data.conversion import Columns, merged
+from automl.data.csv_files import Table, read_csv
+from automl.data.dataset import Dataset, Task, complete
 from automl.data.keys import number_keys
+from automl.data.numbers import is_empty
 from automl.data.understood import ColumnUse, Understood, answers_read
 from automl.errors import DataError, did_you_mean
 
-MAX_CATEGORIES = 1000
-"""A text column with more distinct values is an identifier or free text, not a category."""
-
 MAX_INTEGER_CLASSES = 20
 """An integer target with at most this many distinct values, each twice on average, is taken as classes."""
-
-_MISSING = ("", "nan")
-_ALSO_MISSING = ("na", "n/a", "null", "none", "?", "-", "inf", "-inf", "+inf", "infinity", "-infinity")
-
-
-@dataclass(frozen=True)
-class Table:
-    """The text of a csv: `cells` by column, and the line of the file on which each row ends."""
-
-    path: Path
-    cells: dict[str, list[str]]
-    lines: list[int]
-
-    def place(self, column: str, row: int) -> str:
-        """Where a cell stands, for messages; rows count from 1 without the header."""
-        return f"{self.path}: column '{column}', row {row + 1} (line {self.lines[row]})"
 
 
 def load_csv(path: Path, *, target: str | None, groups: str | None = None, task: Task | None = None) -> Dataset:
@@ -59,199 +41,125 @@ def table_dataset(
     table: Table, *, name: str, target: str | None, groups: str | None = None, task: Task | None = None
 ) -> Dataset:
     """The data set `name` that a table holds; the rest as in `load_csv`."""
-    path, names = table.path, list(table.cells)
+    path, names = table.path, table.names
     if target is None:
         raise DataError(f"{path}: which column is to be predicted? Pass --target with one of: {', '.join(names[:20])}")
     for option, column in (("target", target), ("groups", groups)):
-        if column is not None and column not in table.cells:
+        if column is not None and column not in names:
             raise DataError(f"{path}: there is no {option} column '{column}'{did_you_mean(column, names)}")
     if target == groups:
         raise DataError(f"{path}: column '{target}' cannot be both the target and the groups")
     features = [column for column in names if column not in (target, groups)]
     if not features:
         raise DataError(f"{path}: there is no column beside the target '{target}' to predict it from")
-    for column in names:
-        _refuse_missing(table, column)
-    columns = tuple(part for column in features for part in _columns(table, column))
-    y, classes, answers = _target(table, target, task)
+    for needed in (target, groups):
+        if needed is not None:
+            _refuse_missing(table, needed)
+    answer, y, classes, answers = _target(table, target, task)
+    columns = tuple(_understood(table, column) for column in features)
+    conversion = Columns(columns=columns, target=answer, groups=groups)
+    if all(column.kind == "left out" for column in columns):
+        out = ", ".join(f"{column.name} ({column.reason})" for column in columns[:20])
+        raise DataError(f"{path}: there is no column to predict '{target}' from; left out: {out}")
+    x, _ = conversion.matrix(table)
+    notes = [note for column in columns for note in remarks(column, table[column.name])]
+    inputs = [name for column in columns for name in column.inputs]
+    notes += merged(x, inputs)
+    notes += remarks(answer, table[target]) if answer.kind == "number" else []
     return complete(
         Dataset(
             name=name,
             kind="table",
             task="classification" if classes else "regression",
-            x=encode(table, columns),
+            x=x,
             y=y,
             classes=classes,
-            groups=None if groups is None else number_keys(table.cells[groups])[1],
-            columns=columns,
-            understood=Understood("rows", columns=_uses(columns), target=target, answers=answers),
+            groups=None if groups is None else number_keys(table.texts(groups))[1],
+            conversion=conversion,
+            notes=tuple(notes),
+            understood=Understood("rows", columns=tuple(map(_use, columns)), target=target, answers=answers),
         )
     )
 
 
-def encode(table: Table, columns: Sequence[Column]) -> NDArray[np.float32]:
-    """The matrix [rows, columns] of `table`; further columns of the csv are ignored.
-
-    A category that was not there in training gives zeros in all columns of its feature. Raises `DataError` for a
-    missing column, a missing value, or text where a number is needed.
-    """
-    matrix = np.zeros((len(table.lines), len(columns)), dtype=np.float32)
-    places: dict[str, dict[str, int]] = {}
-    for place, column in enumerate(columns):
-        if column.name not in table.cells:
-            raise DataError(f"{table.path}: there is no column '{column.name}'{did_you_mean(column.name, table.cells)}")
-        if column.category is None:
-            matrix[:, place] = _numbers(table, column.name)
-        else:
-            places.setdefault(column.name, {})[column.category] = place
-    for name, place_of in places.items():
-        _refuse_missing(table, name)
-        at = np.array([place_of.get(value.strip(), -1) for value in table.cells[name]], dtype=np.int64)
-        known = np.flatnonzero(at >= 0)
-        matrix[known, at[known]] = 1.0
-    return matrix
-
-
-def read_csv(path: Path) -> Table:
-    """Reads a csv with a header: UTF-8, separated by commas (or semicolons or tabs, when the header has no comma).
-
-    Raises `DataError`: unreadable, empty, no rows, an empty or duplicate name in the header, a ragged row.
-    """
+def answers_of(table: Table, column: Column) -> NDArray[np.float64]:
+    """The numbers [n, 1] of a regression's target, read as in training. Raises `DataError` with the row."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
-            separator = next((mark for mark in ",;\t" if mark in head), ",")
-            file.seek(0)
-            rows = csv.reader(file, delimiter=separator, strict=True)
-            return _read_rows(path, rows)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 text ({error.reason}, byte 0x{error.object[error.start]:02x}); save it as UTF-8"
-        ) from error
+        return column.values(table[column.name])[0][:, None]
+    except Unreadable as error:
+        raise DataError(f"{table.place(column.name, error.row)}: {error.problem}") from None
 
 
-def write_csv(table: Table, path: Path) -> Path:
-    """Writes a table as a csv that `read_csv` reads back with the same cells; returns the path. Raises OSError."""
-    text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(table.cells)
-    rows.writerows(zip(*table.cells.values(), strict=True))
-    write_atomic(path, lambda file: file.write(text.getvalue().encode("utf-8")))
-    return path
-
-
-def _read_rows(path: Path, rows: Any) -> Table:
+def _understood(table: Table, name: str) -> Column:
     try:
-        header = [name.strip() for name in next(rows, [])]
-        if not any(header):
-            raise DataError(f"{path}: the file is empty; it needs a header and rows")
-        for place, name in enumerate(header):
-            if not name:
-                raise DataError(f"{path}: column {place + 1} has no name in the header")
-            if name in header[:place]:
-                raise DataError(f"{path}: the header has column '{name}' twice; rename one")
-        columns: list[list[str]] = [[] for _ in header]
-        lines: list[int] = []
-        for row in rows:
-            if not row:  # an empty line
-                continue
-            if len(row) != len(header):
-                raise DataError(f"{path}: line {rows.line_num} has {len(row)} values, but the header {len(header)}")
-            lines.append(rows.line_num)
-            for column, value in zip(columns, row, strict=True):
-                column.append(value)
-    except csv.Error as error:
-        raise DataError(f"{path}: line {rows.line_num}: {error}") from error
-    if not lines:
-        raise DataError(f"{path}: there is a header but no rows")
-    return Table(path, dict(zip(header, columns, strict=True)), lines)
+        return understand(name, table[name], table.decimal_comma)
+    except Unreadable as error:
+        raise DataError(f"{table.place(name, error.row)}: {error.problem}") from None
 
 
-def _number(text: str) -> float:
-    """The finite number that `text` is, else NaN. Python's `1_000` is text here."""
+def _refuse_missing(table: Table, name: str, among_numbers: bool = False) -> None:
+    rows = [row for row, text in enumerate(table.texts(name)) if is_empty(text, among_numbers)]
+    if rows:
+        others = f" (and in {len(rows) - 1} other rows)" if len(rows) > 1 else ""
+        raise DataError(f"{table.place(name, rows[0])}: the value is missing{others}; fill it, or drop the row")
+
+
+def _use(column: Column) -> ColumnUse:
+    count = len(column.categories)
+    detail = f"{count:,} values" if column.kind == "category" else column.reason
+    return ColumnUse(column.name, column.kind, detail)
+
+
+Answers = tuple[Column, NDArray[Any], tuple[str, ...], str]
+"""The target's column, the answers, the class names (none for a regression), and how they were read."""
+
+
+def _target(table: Table, name: str, task: Task | None) -> Answers:
+    column, asked = _number_column(table, name, task), task is not None
+    if column is None:
+        classes, labels = number_keys(table.texts(name))
+        read = answers_read(np.array(classes), "classification", asked=asked)
+        return Column(name=name, kind="category", categories=classes), labels, classes, read
+    _refuse_missing(table, name, among_numbers=True)
     try:
-        value = math.nan if "_" in text else float(text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
+        values, _ = column.values(table[name])
+    except Unreadable as error:
+        raise DataError(f"{table.place(name, error.row)}: {error.problem}; fill or drop the row") from None
+    distinct, y = np.unique(values, return_inverse=True)
+    whole = bool((distinct == np.round(distinct)).all())
+    few = len(distinct) <= MAX_INTEGER_CLASSES and 2 * len(distinct) <= len(values)
+    chosen = task or ("classification" if whole and few else "regression")
+    read = answers_read(values, chosen, asked=asked)
+    if chosen == "regression":
+        return column, values[:, None], (), read
+    classes = tuple(f"{value:.15g}" for value in distinct)  # '1' and '1.0' are the same class, and 10 comes after 9
+    return Column(name=name, kind="category", categories=classes), y.astype(np.int64), classes, read
 
 
-def _numbers(table: Table, name: str) -> NDArray[np.float64]:
-    values = np.array([_number(text) for text in table.cells[name]], dtype=np.float64)
-    with np.errstate(over="ignore"):
-        usable = np.isfinite(values.astype(np.float32))
-    if not usable.all():
-        row = int(np.flatnonzero(~usable)[0])
-        text = table.cells[name][row].strip()
-        if text.lower() in _MISSING:
-            raise _missing(table, name, row)
-        problem = "is not a finite number" if math.isnan(values[row]) else "is too large for 32 bits"
-        raise DataError(f"{table.place(name, row)}: {text!r} {problem}; fill or drop the row")
-    return values
+def _number_column(table: Table, name: str, task: Task | None) -> Column | None:
+    """How the target's numbers are read; None where it has classes that are no numbers."""
+    cells = table[name]
+    if isinstance(cells, Declared):
+        if cells.kind == "number" or task == "regression":
+            return Column(name=name, kind="number" if cells.kind in ("number", "category") else cells.kind)
+        return None
+    texts = Counter(cells)
+    if task != "regression" and any(re.fullmatch(r"\s*0[0-9]+\s*", text) for text in texts):
+        return None  # 001 is no number
+    try:
+        column = understand(name, cells, table.decimal_comma)
+    except Unreadable as error:
+        if task == "classification":
+            return None
+        raise DataError(f"{table.place(name, error.row)}: {error.problem}") from None
+    if column.kind == "number":
+        if column.fill is not None and len(texts) <= FEW and task != "regression":
+            return None  # a handful of classes, one of which is no number
+        return column.model_copy(update={"fill": None, "binary": False})
+    return Column(name=name, kind="number") if task == "regression" else _constant_number(name, cells)
 
 
-def _refuse_missing(table: Table, name: str) -> None:
-    for row, text in enumerate(table.cells[name]):
-        if text.strip().lower() in _MISSING:
-            raise _missing(table, name, row)
-
-
-def _missing(table: Table, name: str, row: int) -> DataError:
-    return DataError(f"{table.place(name, row)}: the value is missing; fill it, or drop the row or the column")
-
-
-def _is_numeric(table: Table, name: str) -> bool:
-    """Whether all values are numbers. A column of numbers and marks for 'missing' is an error, not a category."""
-    texts = [text for text in table.cells[name] if math.isnan(_number(text))]
-    if texts and len(texts) < len(table.lines) and all(text.strip().lower() in _ALSO_MISSING for text in texts):
-        _numbers(table, name)  # raises, naming the row
-    return not texts
-
-
-def _columns(table: Table, name: str) -> list[Column]:
-    if _is_numeric(table, name):
-        _numbers(table, name)
-        return [Column(name, None)]
-    categories = sorted({text.strip() for text in table.cells[name]})
-    if len(categories) > MAX_CATEGORIES:
-        raise DataError(
-            f"{table.path}: column '{name}' has {len(categories)} distinct texts, more than the {MAX_CATEGORIES} "
-            "allowed for a category; it looks like an identifier or free text: drop it"
-        )
-    return [Column(name, category) for category in categories]
-
-
-def _uses(columns: Sequence[Column]) -> tuple[ColumnUse, ...]:
-    """How each column of the table is used, in its order."""
-    values: dict[str, int] = {}
-    for column in columns:
-        values[column.name] = values.get(column.name, 0) + (column.category is not None)
-    return tuple(
-        ColumnUse(name, "category", f"{count:,} value{'s' if count > 1 else ''}")
-        if count
-        else ColumnUse(name, "number")
-        for name, count in values.items()
-    )
-
-
-def _target(table: Table, name: str, task: Task | None) -> tuple[NDArray[Any], tuple[str, ...], str]:
-    """The answers, the class names (none for a regression), and how they were read."""
-    texts = table.cells[name]
-    numeric = _is_numeric(table, name)
-    values = _numbers(table, name) if numeric or task == "regression" else None
-    asked = task is not None
-    if task is None and values is not None:
-        distinct = np.unique(values)
-        whole = bool((distinct == np.round(distinct)).all())
-        few = len(distinct) <= MAX_INTEGER_CLASSES and 2 * len(distinct) <= len(values)
-        task = "classification" if whole and few else "regression"
-    if task == "regression" and values is not None:
-        return values.astype(np.float32)[:, None], (), answers_read(values, task, asked=asked)
-    if values is not None:  # '1' and '1.0' are the same class, and 10 comes after 9
-        distinct, y = np.unique(values, return_inverse=True)
-        read = answers_read(values, "classification", asked=asked)
-        return y.astype(np.int64), tuple(f"{value:.15g}" for value in distinct), read
-    classes, labels = number_keys(texts)
-    return labels, classes, answers_read(np.array(classes), "classification", asked=asked)
+def _constant_number(name: str, cells: Sequence[str]) -> Column | None:
+    """Of a target that never varies: a number, if it is one, so that the message can say so."""
+    column = Column(name=name, kind="number")
+    return column if len(set(cells)) == 1 and not np.isnan(column._parse(cells[:1])).any() else None

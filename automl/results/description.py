@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-FORMAT = 1
+from automl.data.conversion import Columns, Conversion, Pixels
+
+FORMAT = 2
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -17,10 +19,10 @@ class _Description(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    format: Literal[1]
+    format: Literal[2]
     sha256: str
     classes: list[str]
-    columns: list[Annotated[list[str | None], Field(min_length=2, max_length=2)]] = []
+    conversion: Conversion
     input_shape: Annotated[list[Positive], Field(min_length=1)]
     num_outputs: Positive
     architecture: str
@@ -32,8 +34,12 @@ class _Description(BaseModel):
     def _belongs_together(self) -> _Description:
         if self.classes and len(self.classes) != self.num_outputs:
             raise ValueError(f"{len(self.classes)} classes do not belong to {self.num_outputs} outputs")
-        if any(name is None for name, _ in self.columns):
-            raise ValueError("a column has no name")
+        if isinstance(self.conversion, Pixels) != (len(self.input_shape) == 3):
+            raise ValueError(f"a conversion to {self.conversion.kind} does not make samples of {self.input_shape}")
+        if isinstance(self.conversion, Columns):
+            inputs = sum(len(column.inputs) for column in self.conversion.columns)
+            if [inputs] != self.input_shape:
+                raise ValueError(f"the columns make {inputs} inputs, but the network takes {self.input_shape}")
         return self
 
 

@@ -23,26 +23,29 @@ def evaluate(
     skip_bad: bool = False,
     follow_links: bool = False,
 ) -> dict[str, Any]:
-    """`{"data", "task", "samples", "skipped", "metrics": {NAME: VALUE}, "classes": [{"class", "n", "recall",
-    "precision"}, ...]}`; what is not defined on these data is None, a regression has no classes.
+    """`{"data", "task", "samples", "skipped", "notes", "metrics": {NAME: VALUE}, "classes": [{"class", "n", "recall",
+    "precision"}, ...]}`; what is not defined on these data is None, a regression has no classes. `notes` are sentences
+    on what was read, as categories that training had not.
 
     Classes are matched by name. Raises `DataError`, also for classes that the model does not know.
     """
     answers, outputs, skipped = [], [], 0
+    notes: list[str] = []
     batches = read_batches(
         data, model.about, labelled=True, target=target, skip_bad=skip_bad, follow_links=follow_links
     )
     index = {name: number for number, name in enumerate(model.classes)}
     for batch in batches:
         skipped += len(batch.skipped)
+        notes += batch.notes
         if not batch.names or batch.answers is None:
             continue
         if model.classes:
             answers.append(np.array([index[str(name)] for name in batch.answers]))
-            outputs.append(model.predict_proba(batch.x))
+            outputs.append(model.probabilities(batch.x))
         else:
             answers.append(np.asarray(batch.answers))
-            outputs.append(model.predict(batch.x).reshape(len(batch.names), -1))
+            outputs.append(model.answers(batch.x).reshape(len(batch.names), -1))
     if not answers:
         raise DataError(f"{data}: there is no usable sample ({skipped} files are unusable)")
     y, predicted = np.concatenate(answers), np.concatenate(outputs)
@@ -52,6 +55,7 @@ def evaluate(
         "task": task,
         "samples": len(y),
         "skipped": skipped,
+        "notes": notes,
         "metrics": {name: finite_or_none(measure(name, y, predicted)) for name in METRICS[task]},
         "classes": _by_class(model, y, predicted.argmax(1)) if model.classes else [],
     }

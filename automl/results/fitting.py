@@ -148,7 +148,7 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
 
 
 def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> Model:
-    members = [_standardised(fold) for fold in run.folds]
+    members = [_standardised(fold, run.resident) for fold in run.folds]
     classification = prepared.dataset.task == "classification"
     module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
@@ -156,9 +156,9 @@ def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
     return Model(module, _about(prepared, finalist, run, cut_short, kind))
 
 
-def _standardised(fold: Fold) -> Standardised:
+def _standardised(fold: Fold, resident: Resident) -> Standardised:
     norm = fold.normalisation
-    return Standardised(fold.deployed, norm.mean, norm.std, norm.y_mean, norm.y_std)
+    return Standardised(fold.deployed, *resident.in_own_units(norm), norm.y_mean, norm.y_std)
 
 
 def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "task": dataset.task,
         "kind": dataset.kind,
         "classes": list(dataset.classes),
-        "columns": [[column.name, column.category] for column in dataset.columns],
+        "conversion": dataset.conversion.model_dump(mode="json"),
         "input_shape": list(dataset.input_shape),
         "num_outputs": dataset.num_outputs,
         "architecture": run.recipe.architecture.name,

@@ -120,11 +120,11 @@ def _thumbnails(x: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _row_text(dataset: Dataset, index: int) -> str:
     """A row of a table: its first columns with their values, a category by its name."""
-    names = [(column.name, column.category) for column in dataset.columns]
-    names = names or [(f"x{i}", None) for i in range(dataset.x.shape[1])]
+    names = [each for column in dataset.columns for each in zip(column.inputs, column.standardised, strict=True)]
+    names = names or [(f"x{i}", True) for i in range(dataset.x.shape[1])]
     cells = [
-        f"{name}={value:.4g}" if category is None else f"{name}={category}"
-        for (name, category), value in zip(names, dataset.x[index].tolist(), strict=True)
-        if category is None or value == 1
+        f"{name}={value:.4g}" if number else name
+        for (name, number), value in zip(names, dataset.x[index].tolist(), strict=True)
+        if number or value == 1
     ]
     return ", ".join(cells[:CELLS]) + (", …" if len(cells) > CELLS else "")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,13 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from automl.data.atomic import write_together
-from automl.data.dataset import Column
-from automl.data.given import is_frame, table_of
-from automl.data.tables import encode
+from automl.data.conversion import Columns, Numbers, Pixels, conversion_of
+from automl.data.csv_files import table_of
+from automl.data.given import is_frame
 from automl.errors import AutomlError, BadInput, DataError, RunError
 from automl.hooks.host import load_plugins
 from automl.results.description import FORMAT, check_description
@@ -46,53 +48,79 @@ class Model:
         """The class names in the order of `predict_proba`'s columns; empty for a regression."""
         return list(self.about["classes"])
 
-    def predict(self, x: ArrayLike | Tensor) -> NDArray[Any]:
-        """Class names [n], or predicted numbers [n] ([n, outputs] for several), for raw samples as in the data.
+    @cached_property
+    def conversion(self) -> Pixels | Numbers | Columns:
+        """What leads from raw data to the samples that the network takes, as it was in the search."""
+        return conversion_of(self.about["conversion"])
 
-        A model of a table takes a pandas DataFrame with its columns, too.
+    def predict(self, x: Any) -> NDArray[Any]:
+        """Class names [n], or predicted numbers [n] ([n, outputs] for several), for raw data as the search was given.
+
+        x: an array, tensor or nested list [n, ...]; a pandas DataFrame where the search had named columns, which are
+        found by their names. What is not as it was there is refused with `DataError`; what can be read all the same,
+        as a category that is new, is a `UserWarning`.
         """
-        output = self._outputs(x)
+        return self.answers(self.samples(x))
+
+    def predict_proba(self, x: Any) -> NDArray[Any]:
+        """Class probabilities [n, classes] for raw data, as `predict`. Raises `BadInput` for a regression model."""
+        return self.probabilities(self.samples(x))
+
+    def samples(self, x: Any) -> NDArray[Any]:
+        """Raw data as the samples [n, ...] that the network takes, see `predict`."""
+        if is_frame(x):
+            if not isinstance(self.conversion, Columns):
+                raise DataError(
+                    "the model was trained on an array without names of columns; give one: frame.to_numpy()"
+                )
+            samples, notes = self.conversion.matrix(table_of(x))
+        elif isinstance(self.conversion, Columns):
+            names = [column.name for column in self.conversion.columns if column.kind != "left out"]
+            raise DataError(
+                f"the model finds its columns by name: give a DataFrame with {', '.join(map(repr, names[:20]))}"
+                + (", ..." if len(names) > 20 else "")
+            )
+        else:
+            samples, notes = self.conversion.samples("the samples", _as_array(x), tuple(self.about["input_shape"]))
+        for note in notes:
+            warnings.warn(note, stacklevel=3)
+        return samples
+
+    def answers(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """What `predict` says of samples that are converted."""
+        output = self._outputs(samples)
         if self.classes:
             names: NDArray[Any] = np.array(self.classes)[output.argmax(1)]
             return names
         return output[:, 0] if output.shape[1] == 1 else output
 
-    def predict_proba(self, x: ArrayLike | Tensor) -> NDArray[Any]:
-        """Class probabilities [n, classes]. Raises `BadInput` for a regression model."""
+    def probabilities(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """What `predict_proba` says of samples that are converted."""
         if not self.classes:
             raise BadInput("this is a regression model: it has no class probabilities; use predict()")
-        probabilities: NDArray[Any] = torch.from_numpy(self._outputs(x)).softmax(1).numpy()
+        probabilities: NDArray[Any] = torch.from_numpy(self._outputs(samples)).softmax(1).numpy()
         return probabilities
 
     @torch.inference_mode()
-    def _outputs(self, x: ArrayLike | Tensor) -> NDArray[Any]:
-        if is_frame(x) and self.about["columns"] and self.about["columns"][0][0] != "x0":  # trained on named columns
-            x = encode(table_of(x), [Column(name, category) for name, category in self.about["columns"]])
-        samples = _as_samples(x, tuple(self.about["input_shape"]))
+    def _outputs(self, samples: NDArray[Any]) -> NDArray[Any]:
         device = self.module.mean.device
         self.module.eval()
         # One layout whatever the caller's array had: sums in another order differ in the last bits.
-        parts = (part.clone(memory_format=torch.contiguous_format) for part in torch.split(samples, BATCH))
-        return np.concatenate([self.module(part.to(device)).cpu().numpy() for part in parts])
+        parts = (np.array(samples[start : start + BATCH], order="C") for start in range(0, len(samples), BATCH))
+        return np.concatenate([self.module(torch.from_numpy(part).to(device)).cpu().numpy() for part in parts])
 
 
-def _as_samples(x: ArrayLike | Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Raw samples as [n, *shape]; images may come as [n, h, w] or [n, h, w, c]. Raises `DataError` for others."""
+def _as_array(x: Any) -> NDArray[Any]:
+    """Numbers in numpy's own byte order, whatever held them. Raises `DataError`."""
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
     try:
-        samples = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
-    except (TypeError, ValueError) as error:
+        array = np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"the model takes samples as an array of numbers: {error}") from error
-    if len(shape) == 3:
-        channels, height, width = shape
-        if samples.shape[1:] == (height, width) and channels == 1:
-            samples = samples.unsqueeze(1)
-        elif samples.shape[1:] == (height, width, channels) and samples.shape[1:] != shape:
-            samples = samples.permute(0, 3, 1, 2)
-    if tuple(samples.shape[1:]) != shape or not len(samples):
-        raise DataError(
-            f"the model takes samples of shape [n, {', '.join(map(str, shape))}], not {list(samples.shape)}"
-        )
-    return samples
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"the model takes samples as an array of numbers, not {array.dtype} {array.shape}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def save_model(model: Model, folder: Path) -> Path:

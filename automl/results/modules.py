@@ -16,7 +16,9 @@ TENSORS = ("mean", "std", "y_mean", "y_std")
 class Standardised(nn.Module):
     """A network with its preprocessing: raw samples in, logits or predictions in the targets' units out.
 
-    Images are [b, c, h, w] with values 0..255, tables [b, features].
+    Images are [b, c, h, w] with values 0..255, tables [b, features] in their own units. A table's `mean` and `std`, and
+    a regression's `y_mean` and `y_std`, are float64, and so are its predictions: what is large and hardly varies
+    (times, identifiers) is centred before it is made float32.
     """
 
     mean: Tensor
@@ -33,8 +35,8 @@ class Standardised(nn.Module):
         self.register_buffer("y_std", torch.ones(()) if y_std is None else y_std)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[b, outputs] in float32."""
-        output: Tensor = self.network((x.to(torch.float32) - self.mean) / self.std)
+        """[b, outputs]: logits in float32, or predictions in the dtype of `y_mean`."""
+        output: Tensor = self.network(((x.to(self.mean.dtype) - self.mean) / self.std).float())
         return output.float() * self.y_std + self.y_mean
 
 
@@ -51,7 +53,7 @@ class Ensemble(nn.Module):
         self.classification = classification
 
     def forward(self, x: Tensor) -> Tensor:
-        """[b, outputs] in float32."""
+        """[b, outputs], as of one member."""
         outputs = torch.stack([member(x) for member in self.members])
         if not self.classification:
             return outputs.mean(0)

@@ -20,11 +20,15 @@ def predict_lines(
     skip_bad: bool = False,
     follow_links: bool = False,
     skipped: dict[str, str] | None = None,
+    notes: list[str] | None = None,
 ) -> Iterator[str]:
-    """The csv's lines: a header, then one a sample, each with its newline. Unusable files are added to `skipped`.
+    """The csv's lines: a header, then one a sample, each with its newline.
+
+    Unusable files are added to `skipped`, sentences on what was read to `notes`.
 
     Columns: `file` or `row` (from 0); `label` and `p_CLASS` for every class, or `prediction` (`prediction_0`, ...
-    for several outputs). Numbers have the nine digits that tell every float32. Raises `DataError`, see `read_batches`.
+    for several outputs). Probabilities have the nine digits that tell every float32, predictions fifteen.
+    Raises `DataError`, see `read_batches`.
     """
     batches = read_batches(data, model.about, skip_bad=skip_bad, follow_links=follow_links)
     kind = "row" if Path(data).suffix.lower() in (".npz", ".csv") and not Path(data).is_dir() else "file"
@@ -33,12 +37,20 @@ def predict_lines(
             yield _line([kind, *_header(model)])
         if skipped is not None:
             skipped.update(batch.skipped)
+        if notes is not None:
+            notes.extend(batch.notes)
         if batch.names:
             yield from _rows(model, batch)
 
 
 def write_predictions(
-    model: Model, data: str | Path, out: Path, *, skip_bad: bool = False, follow_links: bool = False
+    model: Model,
+    data: str | Path,
+    out: Path,
+    *,
+    skip_bad: bool = False,
+    follow_links: bool = False,
+    notes: list[str] | None = None,
 ) -> dict[str, str]:
     """Writes `predict_lines` to `out`, whole or not at all; returns the files that were skipped, with the reason.
 
@@ -48,7 +60,7 @@ def write_predictions(
     if out.exists() and Path(data).exists() and out.samefile(data):
         raise BadInput(f"-o {out}: this is DATA itself; name another file")
     skipped: dict[str, str] = {}
-    lines = predict_lines(model, data, skip_bad=skip_bad, follow_links=follow_links, skipped=skipped)
+    lines = predict_lines(model, data, skip_bad=skip_bad, follow_links=follow_links, skipped=skipped, notes=notes)
     try:
         write_atomic(out, lambda file: file.writelines(line.encode("utf-8") for line in lines))
     except OSError as error:
@@ -73,11 +85,11 @@ def _header(model: Model) -> list[str]:
 
 def _rows(model: Model, batch: Batch) -> Iterator[str]:
     if model.classes:
-        for name, row in zip(batch.names, model.predict_proba(batch.x), strict=True):
+        for name, row in zip(batch.names, model.probabilities(batch.x), strict=True):
             yield _line([name, model.classes[int(row.argmax())], *(f"{value:.9g}" for value in row)])
         return
-    for name, row in zip(batch.names, model.predict(batch.x).reshape(len(batch.names), -1), strict=True):
-        yield _line([name, *(f"{value:.9g}" for value in row)])
+    for name, row in zip(batch.names, model.answers(batch.x).reshape(len(batch.names), -1), strict=True):
+        yield _line([name, *(f"{value:.15g}" for value in row)])
 
 
 def _line(cells: list[str]) -> str:

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.arrays import read_npz, samples_of
-from automl.data.dataset import Column
+from automl.data.arrays import read_npz
+from automl.data.conversion import Columns, Pixels, conversion_of
+from automl.data.csv_files import read_csv
 from automl.data.decode import bad_files, decode_all, printable
 from automl.data.folders import find_files, find_images
-from automl.data.tables import encode, read_csv
+from automl.data.keys import normal_key
+from automl.data.tables import answers_of
 from automl.errors import DataError, did_you_mean
 
 SIZE = 256
@@ -25,13 +27,15 @@ Array = NDArray[Any]
 class Batch(NamedTuple):
     """Some samples: what each is called (a file, or a row from 0), their values, and the answers where asked for.
 
-    x: [n, *input_shape]. answers: class names, or numbers [n, outputs]; None without labels. skipped: unusable files.
+    x: [n, *input_shape], converted. answers: class names, or numbers [n, outputs]; None without labels. skipped:
+    unusable files. notes: sentences on what was read.
     """
 
     names: list[str]
     x: Array
     answers: list[str] | Array | None
     skipped: dict[str, str]
+    notes: Sequence[str] = ()
 
 
 def read_batches(
@@ -46,7 +50,8 @@ def read_batches(
     """The samples of DATA for the model that `about` describes: a folder, an image file, an .npz or a .csv.
 
     labelled: with answers; of a folder with train/ and test/, and of an .npz with x_test, only the test part is read.
-    target: the csv's column with the answers. Images are resized and turned grey or coloured as the model needs them.
+    target: the csv's column with the answers, by default that of the search. Images are resized and turned grey or
+    coloured as the model needs them.
     Raises `DataError` that names the file, array or column, at the latest with the batch that has the culprit.
     """
     path = Path(data).expanduser()
@@ -110,39 +115,43 @@ def _arrays(path: Path, about: Mapping[str, Any], labelled: bool) -> Iterator[Ba
     answers = _answers(path, arrays[y_name], arrays.get("classes"), about) if labelled else None
     if answers is not None and len(answers) != len(x):
         raise DataError(f"{path}: '{x_name}' has {len(x)} samples, but '{y_name}' has {len(answers)}")
-    samples, _ = samples_of(str(path), x)
-    if list(samples.shape[1:]) != list(about["input_shape"]):
-        raise DataError(
-            f"{path}: array '{x_name}' has samples of shape {list(samples.shape[1:])}, "
-            f"but the model takes {list(about['input_shape'])}"
-        )
-    yield from _split(samples, answers)
+    conversion = conversion_of(about["conversion"])
+    if isinstance(conversion, Columns):
+        raise DataError(f"{path}: the model finds its columns by name, and an array has none; give a .csv")
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"{path}: array '{x_name}' is {x.dtype} {x.shape}; it must be numbers, one row a sample")
+    samples, notes = conversion.samples(f"{path}: '{x_name}'", x, tuple(about["input_shape"]))
+    yield from _split(samples, answers, notes)
 
 
 def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: str | None) -> Iterator[Batch]:
-    if about["kind"] != "table":
+    conversion = conversion_of(about["conversion"])
+    if isinstance(conversion, Pixels):
         raise DataError(f"{path}: the model takes images; give a folder, an image file or an .npz")
+    if not isinstance(conversion, Columns):
+        raise DataError(f"{path}: the model was trained on an array without names of columns; give an .npz")
     table = read_csv(path)
     answers: list[str] | Array | None = None
     if labelled:
-        if target is None or target not in table.cells:
+        searched = conversion.target
+        target = target or (searched.name if searched is not None else None)
+        if target is None or target not in table.names:
             wrong = "" if target is None else f"there is no column '{target}'; "
-            raise DataError(f"{path}: {wrong}name the column with the answers: --target {' | '.join(table.cells)}")
-        texts = [text.strip() for text in table.cells[target]]
-        if about["task"] == "regression":
-            answers = encode(table, [Column(target, None)])
+            raise DataError(f"{path}: {wrong}name the column with the answers: --target {' | '.join(table.names)}")
+        if about["task"] == "regression" and searched is not None:
+            answers = answers_of(table, searched.model_copy(update={"name": target}))
         else:
-            answers = [_class_name(text, about["classes"]) for text in texts]
+            answers = [_class_name(normal_key(text), about["classes"]) for text in table.texts(target)]
             _refuse_unknown(path, answers, about)
-    x = encode(table, [Column(name, category) for name, category in about["columns"]])
-    yield from _split(x, answers)
+    x, notes = conversion.matrix(table, apart=target)
+    yield from _split(x, answers, notes)
 
 
-def _split(x: Array, answers: list[str] | Array | None) -> Iterator[Batch]:
+def _split(x: Array, answers: list[str] | Array | None, notes: Sequence[str]) -> Iterator[Batch]:
     for start in range(0, len(x), SIZE):
         end = min(start + SIZE, len(x))
         part = None if answers is None else answers[start:end]
-        yield Batch([str(row) for row in range(start, end)], x[start:end], part, {})
+        yield Batch([str(row) for row in range(start, end)], x[start:end], part, {}, notes if start == 0 else ())
 
 
 def _answers(path: Path, y: Array, names: Array | None, about: Mapping[str, Any]) -> list[str] | Array:
@@ -171,9 +180,12 @@ def _answers(path: Path, y: Array, names: Array | None, about: Mapping[str, Any]
 
 
 def _class_name(text: str, classes: Sequence[str]) -> str:
-    """`text` as the model names it: in a column of numbers `1.0` is the class `1`."""
+    """`text` as the model names it: in a column of numbers `1.0` is the class `1`, and `TRUE` is `True`."""
     if text in classes:
         return text
+    alike = [name for name in classes if name.casefold() == text.casefold()]
+    if len(alike) == 1:
+        return alike[0]
     try:
         short = f"{float(text):.15g}"
     except ValueError:

@@ -48,8 +48,8 @@ def predict_test(model: Model, dataset: Dataset, index: NDArray[np.int64]) -> Pr
     """What `model` predicts for the samples `index` [t] of the data."""
     x, y = np.asarray(dataset.x[index]), np.asarray(dataset.y[index])
     if dataset.task == "classification":
-        return Predictions(index, y, model.predict_proba(x))
-    return Predictions(index, y, model.predict(x).reshape(len(y), -1))
+        return Predictions(index, y, model.probabilities(x))
+    return Predictions(index, y, model.answers(x).reshape(len(y), -1))
 
 
 def save_tested(folder: RunFolder, tested: Predictions) -> None:

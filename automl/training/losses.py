@@ -48,7 +48,7 @@ class RegressionLoss:
         """Targets [b, outputs] in units of the training part's standard deviation."""
         assert norm.y_mean is not None
         assert norm.y_std is not None
-        return (y - norm.y_mean) / norm.y_std
+        return ((y - norm.y_mean) / norm.y_std).to(torch.float32)
 
     def __call__(self, output: Tensor, y: Tensor) -> Tensor:
         """The mean loss of a batch: predictions and normalised targets, both [b, outputs]."""

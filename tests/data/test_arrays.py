@@ -45,12 +45,13 @@ def test_floats_and_integers_are_converted_only_where_that_is_exact() -> None:
     want = from_arrays(COLOUR, LABELS).fingerprint
     for dtype in (np.float32, np.float64):
         assert from_arrays(COLOUR.astype(dtype) / 255, LABELS).fingerprint == want
+        assert from_arrays(COLOUR.astype(dtype), LABELS).fingerprint == want
     assert from_arrays(COLOUR.astype(np.int64), LABELS).fingerprint == want
     rounded = COLOUR.astype(np.float32) / 255
     rounded[2, 0, 0, 0] = 0.3
     with pytest.raises(DataError, match=r"array 'x', row 2: .*multiples of 1/255"):
         from_arrays(rounded, LABELS)
-    for wrong in (COLOUR.astype(np.float32), COLOUR.astype(np.int16) - 1, COLOUR.astype(np.uint16) * 257):
+    for wrong in (COLOUR.astype(np.float32) * 2, COLOUR.astype(np.int16) - 1, COLOUR.astype(np.uint16) * 257):
         with pytest.raises(DataError, match=r"array 'x' holds images as .*uint8 0\.\.255"):
             from_arrays(wrong, LABELS)
     assert from_arrays(GREY > 127, LABELS).x.max() == 255
@@ -59,10 +60,11 @@ def test_floats_and_integers_are_converted_only_where_that_is_exact() -> None:
 def test_a_matrix_is_a_table() -> None:
     dataset = from_arrays(TABLE, TABLE[:, 0])
     assert (dataset.kind, dataset.task) == ("table", "regression")
-    assert dataset.x.dtype == np.float32
+    assert dataset.x.dtype == TABLE.dtype
+    assert from_arrays(np.round(TABLE), LABELS).x.dtype == np.float32
     assert dataset.y.shape == (6, 1)
     assert dataset.num_outputs == 1
-    assert len(dataset.columns) == 4
+    assert dataset.columns == ()
     assert from_arrays(TABLE, TABLE[:, :2]).num_outputs == 2
 
 
@@ -85,7 +87,7 @@ def test_class_names_are_indexed_by_the_labels(tmp_path: Path) -> None:
 
 
 def test_the_task_can_be_set_by_hand() -> None:
-    assert from_arrays(TABLE, LABELS, task="regression").y.dtype == np.float32
+    assert from_arrays(TABLE, LABELS, task="regression").y.dtype == np.float64
     assert from_arrays(TABLE, LABELS.astype(float), task="classification").classes == ("0", "1", "2")
     with pytest.raises(DataError, match=r"row 1: 0\.5 is no class"):
         from_arrays(TABLE, np.array([0, 0.5, 1, 1, 1, 1]), task="classification")

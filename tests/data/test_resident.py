@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from automl.data.arrays import from_arrays
-from automl.data.dataset import Column
+from automl.data.columns import Column
+from automl.data.conversion import Columns
 from automl.data.resident import CHUNK, Resident, refuse_too_large
 from automl.errors import DataError
 
@@ -19,6 +20,10 @@ CPU = torch.device("cpu")
 def resident_of(x, y=None, **changes):
     labels = np.arange(len(x)) % 2 if y is None else y
     return Resident(dataclasses.replace(from_arrays(x, labels), **changes), CPU)
+
+
+def in_own_units(resident, train):
+    return resident.in_own_units(resident.normalisation(train))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -41,23 +46,23 @@ def test_tables_are_normalised_by_the_training_parts_mean_and_deviation_per_colu
     rng = np.random.default_rng(0)
     x = (rng.normal(0, 1, (50, 3)) * [1, 1000, 1e-3] + [0, 1e4, 5]).astype(np.float32)
     train = np.arange(0, 50, 2)
-    norm = resident_of(x).normalisation(train)
-    np.testing.assert_allclose(norm.mean[0], x[train].astype(float).mean(0), rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(norm.std[0], x[train].astype(float).std(0), rtol=1e-4)
+    mean, std = in_own_units(resident_of(x), train)
+    np.testing.assert_allclose(mean[0], x[train].astype(float).mean(0), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(std[0], x[train].astype(float).std(0), rtol=1e-4)
 
 
 def test_data_larger_than_a_chunk_are_summed_whole():
     x = np.random.default_rng(0).normal(3, 2, (CHUNK + 7, 2)).astype(np.float32)
-    norm = resident_of(x).normalisation(np.arange(len(x)))
-    np.testing.assert_allclose(norm.mean[0], x.astype(float).mean(0), rtol=1e-6)
-    np.testing.assert_allclose(norm.std[0], x.astype(float).std(0), rtol=1e-6)
+    mean, std = in_own_units(resident_of(x), np.arange(len(x)))
+    np.testing.assert_allclose(mean[0], x.astype(float).mean(0), rtol=1e-6)
+    np.testing.assert_allclose(std[0], x.astype(float).std(0), rtol=1e-6)
 
 
 def test_one_hot_columns_stay_0_and_1():
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.normal(50, 9, 40), rng.integers(0, 2, 40), np.zeros(40)]).astype(np.float32)
-    columns = (Column("age", None), Column("sex", "m"), Column("town", "Ur"))
-    resident = resident_of(x, columns=columns)
+    columns = (Column(name="age", kind="number"), Column(name="town", kind="category", categories=("Bo", "Ur")))
+    resident = resident_of(x, conversion=Columns(columns=columns))
     norm = resident.normalisation(np.arange(30))
     normal = norm(resident.batch(torch.arange(40))[0]).numpy()
     np.testing.assert_array_equal(normal[:, 1:], x[:, 1:])

@@ -1,0 +1,249 @@
+"""The one conversion from raw data to what a network is given. It is recorded in the model.
+
+A `Conversion` is made from the data of a search and written to `model.json`. Search, `predict`, `evaluate`, `export`,
+scikit-learn and `load_model` use the same record; what does not fit it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from automl.data.columns import Column, Unreadable
+from automl.data.csv_files import Table
+from automl.errors import DataError, did_you_mean
+
+Array = NDArray[Any]
+Layout = Literal["channels last", "channels first", "one channel"]
+
+_CHANNELS = (1, 3, 4)
+_LOOKED_AT = 20_000
+_DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "float"}
+
+
+class Pixels(BaseModel):
+    """Images: arrays [n, h, w], [n, h, w, c] or [n, c, h, w]; the network is given uint8 [n, c, h, w].
+
+    dtype: what kind of numbers the pixels were. scale: the factor that makes 0..255 of them. highest: the largest pixel
+    of the data, after scaling. layout: where the channels were.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["pixels"] = "pixels"
+    dtype: Literal["integer", "float", "boolean"] = "integer"
+    scale: Literal[1, 255] = 1
+    highest: Annotated[int, Field(ge=0, le=255)] = 255
+    layout: Layout = "channels last"
+
+    def samples(self, source: str, x: Array, shape: tuple[int, ...]) -> tuple[Array, list[str]]:
+        """`x` as uint8 [n, *shape], with nothing to be said. Raises `DataError` for what is not as in training."""
+        if x.ndim not in (3, 4) or not len(x):
+            raise wrong_shape(source, x, shape)
+        self._check_dtype(source, x)
+        pixels = scaled_to_255(source, x, self.scale)
+        if x.dtype.kind == "f" and self.scale == 1 and self.highest > 1 and pixels.max(initial=0) <= 1:
+            raise DataError(
+                f"{source}: images as {x.dtype} {x.min():g}..{x.max():g}, but the model was trained on pixels 0..255; "
+                f"multiply by 255, or give integers"
+            )
+        return self._channels_first(source, pixels, shape), []
+
+    def _check_dtype(self, source: str, x: Array) -> None:
+        given = _DTYPES.get(x.dtype.kind, "")
+        # Whole numbers 0..255 are the same pixels as integers and as floats; what 1 means differs otherwise.
+        if given == self.dtype or ({given, self.dtype} == {"integer", "float"} and self.scale == 1):
+            return
+        trained = {"boolean": "booleans", "float": "floats in 0..1", "integer": "integers 0..255"}[self.dtype]
+        raise DataError(
+            f"{source}: images as {x.dtype}, but the model was trained on {trained}; give pixels as they were there"
+        )
+
+    def _channels_first(self, source: str, pixels: Array, shape: tuple[int, ...]) -> Array:
+        channels, height, width = shape
+        given = pixels.shape[1:]
+        fitting: dict[Layout, tuple[int, ...]] = {
+            "channels last": (height, width, channels),
+            "channels first": (channels, height, width),
+        }
+        layouts = [layout for layout, expected in fitting.items() if given == expected]
+        if given == (height, width) and channels == 1:
+            return pixels[:, None]
+        if not layouts:
+            raise wrong_shape(source, pixels, shape)
+        layout = self.layout if self.layout in layouts else layouts[0]
+        return pixels if layout == "channels first" else np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+class Numbers(BaseModel):
+    """A table without names: an array [n, features] of numbers, as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["numbers"] = "numbers"
+
+    def samples(self, source: str, x: Array, shape: tuple[int, ...]) -> tuple[Array, list[str]]:
+        """`x` as float [n, features], with nothing to be said. Raises `DataError`."""
+        if x.ndim != 2 or x.shape[1:] != shape or not len(x):
+            raise wrong_shape(source, x, shape)
+        return numbers_of(source, "x", x), []
+
+
+class Columns(BaseModel):
+    """A table with names, a csv or a DataFrame: columns are found by name. `target` was predicted, `groups` split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["columns"] = "columns"
+    columns: tuple[Column, ...]
+    target: Column | None = None
+    groups: str | None = None
+
+    def matrix(self, table: Table, apart: str | None = None) -> tuple[Array, list[str]]:
+        """The inputs [n, inputs] of the table's rows, and what has to be said. `apart`: a column that is no input.
+
+        Raises `DataError` that names the column and the row.
+        """
+        notes = []
+        used = [column for column in self.columns if column.kind != "left out"]
+        parts = []
+        for column in used:
+            if column.name not in table.names:
+                raise DataError(
+                    f"{table.path}: there is no column '{column.name}'{did_you_mean(column.name, table.names)}"
+                )
+            try:
+                part, said = column.matrix(table[column.name])
+            except Unreadable as error:
+                raise DataError(f"{table.place(column.name, error.row)}: {error.problem}") from None
+            parts.append(part)
+            notes += said
+        known = {column.name for column in self.columns} | {apart, self.groups}
+        known |= {self.target.name} if self.target is not None else set()
+        extra = [name for name in table.names if name not in known]
+        if extra:
+            shown = ", ".join(f"'{name}'" for name in extra[:5]) + (", ..." if len(extra) > 5 else "")
+            what = "1 column that training had not is" if len(extra) == 1 else f"{len(extra)} that training had not are"
+            notes.append(f"{what} ignored: {shown}")
+        return narrow(np.column_stack(parts)), notes
+
+
+Conversion = Annotated[Pixels | Numbers | Columns, Field(discriminator="kind")]
+
+_ADAPTER: TypeAdapter[Pixels | Numbers | Columns] = TypeAdapter(Conversion)
+
+
+def conversion_of(record: Any) -> Pixels | Numbers | Columns:
+    """The conversion that `model_dump` recorded. Raises pydantic's `ValidationError`."""
+    return _ADAPTER.validate_python(record)
+
+
+def wrong_shape(source: str, x: Array, shape: tuple[int, ...]) -> DataError:
+    """The error for samples that have not the `shape` of those in training."""
+    return DataError(
+        f"{source}: the model takes samples of shape [n, {', '.join(map(str, shape))}], not {list(x.shape)}"
+    )
+
+
+def pixels_of(source: str, x: Array) -> tuple[Array, Pixels]:
+    """Images as uint8 [n, c, h, w], and the conversion that makes them. Raises `DataError`."""
+    scale: Literal[1, 255] = 1
+    if x.dtype.kind == "b" or (x.dtype.kind == "f" and np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
+        scale = 255
+    pixels = scaled_to_255(source, x, scale)
+    layout: Layout = "one channel"
+    if pixels.ndim == 3:
+        pixels = pixels[:, None]
+    else:
+        last, first = pixels.shape[3] in _CHANNELS, pixels.shape[1] in _CHANNELS
+        if not last and not first:
+            raise DataError(
+                f"{source}: array 'x' has shape {x.shape}; images need 1, 3 or 4 channels: [n, h, w, c] or [n, c, h, w]"
+            )
+        # [n, 3, h, 3] can be read both ways; the documented order, channels last, wins.
+        layout = "channels last" if last else "channels first"
+        pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if last else pixels
+    dtype = _DTYPES[x.dtype.kind]
+    return pixels, Pixels.model_validate(
+        {"dtype": dtype, "scale": scale, "highest": int(pixels.max()), "layout": layout}
+    )
+
+
+def scaled_to_255(source: str, x: Array, scale: int) -> NDArray[np.uint8]:
+    """`x` times `scale` as uint8, where that loses nothing. Raises `DataError` that names the row."""
+    if x.dtype == np.uint8 and scale == 1:
+        return x
+    if x.dtype.kind == "b":
+        return x.astype(np.uint8) * np.uint8(scale)
+    if x.dtype.kind in "iu":
+        if x.min() < 0 or x.max() > 255:
+            raise DataError(
+                f"{source}: array 'x' holds images as {x.dtype} {x.min()}..{x.max()}; scale them to uint8 0..255"
+            )
+        return x.astype(np.uint8)
+    check_finite(source, "x", x)
+    if x.min() < 0 or x.max() * scale > 255:
+        law = "floats in 0..1, as in training" if scale == 255 else "uint8 0..255"
+        raise DataError(f"{source}: array 'x' holds images as {x.dtype} {x.min():g}..{x.max():g}; give {law}")
+    values = x.astype(np.float32) * np.float32(scale)
+    pixels = np.round(values)
+    tolerance = max(1e-3, 255 * float(np.finfo(x.dtype).eps)) if scale == 255 else 0.0
+    off = np.abs(values - pixels).reshape(len(x), -1).max(axis=1) > tolerance
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        law = "in [0, 1] that are no multiples of 1/255" if scale == 255 else "that are no whole numbers"
+        raise DataError(
+            f"{source}: array 'x', row {row}: images as {x.dtype} {law} would be rounded; give uint8 0..255"
+        )
+    return pixels.astype(np.uint8)
+
+
+def numbers_of(source: str, name: str, x: Array) -> Array:
+    """Numbers of any dtype as float32 where that changes none, else as float64. Raises `DataError` for NaN, infinity
+    and what is too large for 32 bits.
+    """
+    if x.dtype == np.float32 or x.dtype == np.float16:
+        check_finite(source, name, x)
+        return x.astype(np.float32)
+    wide = x.astype(np.float64)
+    with np.errstate(over="ignore"):
+        check_finite(source, name, wide.astype(np.float32))
+    return narrow(wide)
+
+
+def narrow(wide: NDArray[np.float64]) -> Array:
+    """The same numbers as float32 where that changes none of them."""
+    small = wide.astype(np.float32)
+    return small if np.array_equal(small, wide) else wide
+
+
+def merged(x: Array, names: Sequence[str] = ()) -> list[str]:
+    """A sentence for each column of `x` [n, columns] in which more than 1 % of the distinct values are one in float32.
+
+    Looked for with the middle of the column taken off, as the network gets it, in the first `_LOOKED_AT` rows.
+    """
+    if x.dtype == np.float32:
+        return []
+    head = x[:_LOOKED_AT]
+    centred = (head - np.median(head, axis=0)).astype(np.float32)
+    said = []
+    for place in range(x.shape[1]):
+        wide, small = len(np.unique(head[:, place])), len(np.unique(centred[:, place]))
+        if small < 0.99 * wide:
+            name = f"column '{names[place]}'" if names else f"column {place}"
+            said.append(f"In 32 bits {wide} distinct values of {name} are {small}: nearby ones cannot be told apart.")
+    return said[:5]
+
+
+def check_finite(source: str, name: str, array: Array) -> None:
+    """Raises `DataError` that names the row of the first NaN or infinity in `array`."""
+    finite = np.isfinite(array).reshape(len(array), -1)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        where = f", column {column}" if array.ndim == 2 else ""
+        value = array.reshape(len(array), -1)[row, column]
+        raise DataError(f"{source}: array '{name}', row {row}{where}: the value is {value}; fill or drop it")

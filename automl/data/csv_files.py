@@ -1,0 +1,200 @@
+"""A table as it was read, a csv or a DataFrame: cells by column, and the place of each for messages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.data.atomic import write_atomic
+from automl.data.columns import Cells, Column, Declared
+from automl.errors import DataError
+
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?(?:[0-9]+,[0-9]{1,2}|[0-9]+,[0-9]{4,}|0,[0-9]+)\s*")
+_DECIMAL_POINT = re.compile(r"\s*[-+]?(?:[0-9]+\.[0-9]{1,2}|[0-9]+\.[0-9]{4,}|0\.[0-9]+)\s*")
+
+
+@dataclass(frozen=True)
+class Table:
+    """`cells` are texts by column, of a csv all of them; `declared` the columns of a DataFrame whose dtype says what
+    they are; `lines` the line of the file on which each row ends.
+    """
+
+    path: Path
+    cells: dict[str, list[str]]
+    lines: Sequence[int]
+    declared: dict[str, Declared] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its columns, in their order."""
+        return list(self.order) or list(self.cells)
+
+    def __getitem__(self, name: str) -> Cells:
+        return self.declared[name] if name in self.declared else self.cells[name]
+
+    def texts(self, name: str) -> list[str]:
+        """The cells of a column as texts."""
+        return self.declared[name].texts() if name in self.declared else self.cells[name]
+
+    def place(self, column: str, row: int) -> str:
+        """Where a cell stands, for messages; rows count from 1 without the header."""
+        line = "" if self.path.suffix == "" else f" (line {self.lines[row]})"
+        return f"{self.path}: column '{column}', row {row + 1}{line}"
+
+    @cached_property
+    def decimal_comma(self) -> bool:
+        """Whether its numbers have a decimal comma: some can only be read so, and none only the other way."""
+        texts = [text for cells in self.cells.values() for text in dict.fromkeys(cells)]
+        comma = any(_DECIMAL_COMMA.fullmatch(text) for text in texts)
+        return comma and not any(_DECIMAL_POINT.fullmatch(text) for text in texts)
+
+
+def read_csv(path: Path) -> Table:
+    """Reads a csv with a header: UTF-8, separated by commas, semicolons or tabs, whichever the header has most of.
+
+    Raises `DataError`: unreadable, empty, no rows, an empty or duplicate name in the header, a ragged row.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            head = file.readline()
+            separator = max(",;\t", key=head.count)
+            file.seek(0)
+            table = _read_rows(path, csv.reader(file, delimiter=separator, strict=True))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: not UTF-8 text ({error.reason}, byte 0x{error.object[error.start]:02x}); save it as UTF-8"
+        ) from error
+    return _with_kinds(table)
+
+
+def write_csv(table: Table, path: Path) -> Path:
+    """Writes a table as a csv that `read_csv` reads back with the same cells; returns the path. Raises OSError.
+
+    What a csv cannot say, the declared kinds of columns, goes into a file beside it.
+    """
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(table.names)
+    rows.writerows(zip(*(table.texts(name) for name in table.names), strict=True))
+    write_atomic(path, lambda file: file.write(text.getvalue().encode("utf-8")))
+    if table.declared:
+        kinds = json.dumps({name: declared.kind for name, declared in table.declared.items()}).encode()
+        write_atomic(_kinds_of(path), lambda file: file.write(kinds))
+    return path
+
+
+def table_of(frame: Any) -> Table:
+    """A pandas DataFrame. Its dtypes say what the columns are: numbers, truth values, dates, categories; of texts and
+    Python objects that has to be found out, as in a csv.
+
+    Raises `DataError` for no rows and for two columns of one name.
+    """
+    names = [str(name).strip() for name in frame.columns]
+    for place, name in enumerate(names):
+        if not name or name in names[:place]:
+            raise DataError(f"DataFrame: column {place + 1} has {'the name of another' if name else 'no name'}")
+    if not len(frame):
+        raise DataError("DataFrame: there are no rows")
+    cells: dict[str, list[str]] = {}
+    declared: dict[str, Declared] = {}
+    for place, name in enumerate(names):
+        found = _declared(name, frame.iloc[:, place])
+        if isinstance(found, Declared):
+            declared[name] = found
+        else:
+            cells[name] = found
+    return Table(Path("DataFrame"), cells, range(2, len(frame) + 2), declared, tuple(names))
+
+
+def _declared(name: str, series: Any) -> Declared | list[str]:
+    from pandas.api import types
+
+    from automl.data.dates import seconds
+
+    dtype = series.dtype
+    if types.is_bool_dtype(dtype):
+        return Declared("boolean", series.to_numpy(np.float64, na_value=np.nan))
+    if isinstance(dtype, types.CategoricalDtype):
+        texts = {category: _text(category) for category in dtype.categories}
+        missing = series.isna().tolist()
+        values = [("" if empty else texts[value]) for value, empty in zip(series.tolist(), missing, strict=True)]
+        return Declared("category", values)
+    if types.is_datetime64_any_dtype(dtype):
+        if getattr(dtype, "tz", None) is not None:
+            series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+        return Declared("date", seconds(series.to_numpy()))
+    if types.is_timedelta64_dtype(dtype):
+        return Declared("number", series.dt.total_seconds().to_numpy(np.float64))
+    if types.is_complex_dtype(dtype):
+        raise DataError(f"DataFrame: column '{name}' is {dtype}; give its real and imaginary part as two columns")
+    if types.is_numeric_dtype(dtype):
+        return Declared("number", series.to_numpy(np.float64, na_value=np.nan))
+    missing = series.isna().tolist()
+    return ["" if empty else _text(value) for value, empty in zip(series.tolist(), missing, strict=True)]
+
+
+def _text(value: Any) -> str:
+    """A Python object as a csv would hold it; str() of a float has all its digits."""
+    return str(value)
+
+
+def _read_rows(path: Path, rows: Any) -> Table:
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        if not any(header):
+            raise DataError(f"{path}: the file is empty; it needs a header and rows")
+        for place, name in enumerate(header):
+            if not name:
+                raise DataError(f"{path}: column {place + 1} has no name in the header")
+            if name in header[:place]:
+                raise DataError(f"{path}: the header has column '{name}' twice; rename one")
+        columns: list[list[str]] = [[] for _ in header]
+        lines: list[int] = []
+        for row in rows:
+            if not row:  # an empty line
+                continue
+            if len(row) != len(header):
+                raise DataError(f"{path}: line {rows.line_num} has {len(row)} values, but the header {len(header)}")
+            lines.append(rows.line_num)
+            for column, value in zip(columns, row, strict=True):
+                column.append(value)
+    except csv.Error as error:
+        raise DataError(f"{path}: line {rows.line_num}: {error}") from error
+    if not lines:
+        raise DataError(f"{path}: there is a header but no rows")
+    return Table(path, dict(zip(header, columns, strict=True)), lines)
+
+
+def _kinds_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.kinds.json")
+
+
+def _with_kinds(table: Table) -> Table:
+    """The table with the kinds that `write_csv` has left beside it, if it has."""
+    try:
+        kinds = json.loads(_kinds_of(table.path).read_text("utf-8"))
+    except FileNotFoundError:
+        return table
+    except (OSError, ValueError) as error:
+        raise DataError(f"{_kinds_of(table.path)}: cannot be read: {error}") from error
+    if not isinstance(kinds, dict) or not set(kinds) <= set(table.cells):
+        raise DataError(f"{_kinds_of(table.path)}: does not belong to {table.path.name}")
+    declared = {}
+    for name, kind in kinds.items():
+        texts = table.cells[name]
+        values = texts if kind == "category" else Column(name=name, kind=kind, fill=0.0).values(texts)[0]
+        declared[name] = Declared(kind, values)
+    cells = {name: texts for name, texts in table.cells.items() if name not in declared}
+    return Table(table.path, cells, table.lines, declared, tuple(table.names))

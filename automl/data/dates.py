@@ -1,0 +1,44 @@
+"""Dates as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DAYS = (
+    *("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y"),
+    *("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%a, %d %b %Y"),
+)
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+FORMATS = ("ISO8601", *(day + time for day in _DAYS for time in _TIMES))
+"""As `strftime` writes them; ISO 8601 with or without a time and a zone."""
+
+_PROBED = 100  # texts that decide which formats are worth a look at all of them
+
+
+def guess_dates(texts: Sequence[str]) -> list[tuple[str, int]]:
+    """The formats that read the most of the texts, and how many: none, one, or two where day and month are unclear."""
+    if not any(any(c.isdigit() for c in text) for text in texts[:_PROBED]):
+        return []
+    probe = texts[:: max(1, len(texts) // _PROBED)]
+    likely = [form for form in FORMATS if 2 * np.isfinite(read_dates(probe, form)).sum() > len(probe)]
+    counts = [(form, int(np.isfinite(read_dates(texts, form)).sum())) for form in likely]
+    most = max((count for _, count in counts), default=0)
+    return [(form, count) for form, count in counts if count == most and most]
+
+
+def read_dates(texts: Sequence[str], form: str) -> NDArray[np.float64]:
+    """Seconds since 1970 (UTC) of each text in this format; NaN for what is no date."""
+    import pandas as pd
+
+    dates: Any = pd.to_datetime(pd.Series([text.strip() for text in texts]), format=form, errors="coerce", utc=True)
+    return seconds(dates.dt.tz_localize(None).to_numpy())
+
+
+def seconds(dates: NDArray[Any]) -> NDArray[np.float64]:
+    """Seconds since 1970 of a datetime64 array, with microseconds; NaN for NaT."""
+    whole = dates.astype("datetime64[us]")
+    return np.where(np.isnat(whole), np.nan, whole.astype(np.int64) / 1e6)
