@@ -31,6 +31,7 @@ from automl.data.splits import make_splits
 from automl.errors import Infeasible, TrialFailed
 from automl.hooks.host import load_plugins
 from automl.racing.curves import Curves
+from automl.racing.objective import Objective
 from automl.spaces.library import find_space
 from automl.spaces.merge import merge
 from automl.spaces.yaml_file import read
@@ -44,10 +45,12 @@ def train(dataset: Dataset, config: dict[str, Any], number: int, args: argparse.
     torch.set_num_threads(1)
     splits = make_splits(dataset, folds=args.folds, seed=args.seed)
     samples = [(splits.train(fold), splits.validation(fold)) for fold in range(args.folds)]
-    curves = Curves(args.folds, args.epochs)
+    objective = Objective.of(dataset.task, args.metric)
+    curves = Curves(args.folds, args.epochs, objective)
     try:
         recipe = Recipe.from_config(config, load_plugins(), args.epochs)
-        run = TrialRun(recipe, Resident(dataset, torch.device("cpu")), samples, seed=derive_seed(args.seed, number))
+        resident = Resident(dataset, torch.device("cpu"))
+        run = TrialRun(recipe, resident, samples, seed=derive_seed(args.seed, number), objective=objective)
         for results in run.advance(args.epochs, args.folds):
             curves.add(results)
     except (Infeasible, TrialFailed) as error:
@@ -63,6 +66,8 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--samples", type=int, help="use a random subset of this size")
+    parser.add_argument("--plugin", type=Path, action="append", default=[], help="a plugin file that knows the data")
+    parser.add_argument("--metric", help="the metric beside the loss [accuracy or r2]")
     parser.add_argument("--space", default="images")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--seed", type=int, default=0)
@@ -70,7 +75,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
 
-    dataset = load(args.data)
+    dataset = load(args.data, plugin_datasets={name: d.build for name, d in load_plugins(files=args.plugin).datasets.items()})
     if args.samples:
         keep = np.random.default_rng(args.seed).permutation(len(dataset))[: args.samples]
         subset = {"x": dataset.x[keep], "y": dataset.y[keep], "test": None, "groups": None, "fingerprint": "subset"}
@@ -82,7 +87,7 @@ def main() -> None:
         joblib.delayed(train)(dataset, config, number, args) for number, config in enumerate(drawn)
     )
     about = {"data": args.data, "samples": len(dataset), "space": args.space, "overrides": args.overrides,
-             "seed": args.seed, "torch": str(torch.__version__)}  # fmt: skip
+             "metric": Objective.of(dataset.task, args.metric).metric, "seed": args.seed, "torch": str(torch.__version__)}  # fmt: skip
     curves: list[np.ndarray] = []
     configs: list[str] = []
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,14 @@
 """Replays a table of recorded curves: what does it cost, in fold-epochs, to find and fully score a very good config?
 
-    python benchmarks/replay.py TABLE.npz [--orders 100] [--ladder 1x1,3x1,9x2,20x5] [--json]
+    python benchmarks/replay.py TABLE.npz [--orders 100] [--ladder 1x1,3x1,9x2,20x5] [--metric accuracy] [--json]
 
 TABLE.npz holds `curves` [config, fold, epoch, 4] (train loss, train metric, validation loss, validation metric), as
 benchmarks/record_curves.py writes it. The configs come in random order, as a random sampler would draw them. The target
-is a config of the best 2 % by its score on all folds (the lowest fold-mean validation loss). Schedules:
+is a config of the best 2 % by its score on all folds (`Curves.summary`), in the loss or in `--metric`. Schedules:
 
     none               every config, all folds, all epochs
     single_split       every config on the first fold only, all epochs, as other tools do
+    one_split_halving  asynchronous halving with promotion on the first fold only, then the other folds for the target
     lockstep_median    all folds epoch by epoch, pruned when the best so far is worse than the median of the
                        complete trials at this epoch (Optuna's MedianPruner with its defaults: 5 start-up trials)
     stop_only_halving  all folds epoch by epoch, stopped at epochs 1, 4, 16, ... unless among the best quarter of those
@@ -34,7 +35,8 @@ from numpy.typing import NDArray
 
 from automl.racing.climb import climb
 from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
-from automl.racing.ladder import Ladder, make_ladder, parse_ladder
+from automl.racing.ladder import Ladder, Rung, make_ladder, parse_ladder
+from automl.racing.objective import Objective
 from automl.racing.overfitting import OverfittingRule, default_patience, verdict_at
 from automl.racing.race import ETA, Race
 
@@ -42,6 +44,7 @@ TARGET_SHARE = 0.02
 TITLES = {
     "none": "none: every config, all folds",
     "single_split": "single split: every config, one fold",
+    "one_split_halving": "single split, halving with promotion; then the other folds",
     "lockstep_median": "all folds in lockstep, median pruner",
     "stop_only_halving": "all folds in lockstep, stop-only halving",
     "race": "**the race**",
@@ -67,10 +70,10 @@ class TableRun:
                 yield [FoldEpoch(fold, epoch, *map(float, self.curves[fold, epoch - 1])) for fold in behind]
 
 
-def scores(table: Array) -> Array:
-    """[config]: the lowest fold-mean validation loss; infinite where a curve is not finite."""
-    means = table[..., VALIDATION_LOSS].mean(axis=1).min(axis=1)
-    return np.where(np.isfinite(table).all(axis=(1, 2, 3)), means, np.inf)
+def scores(table: Array, objective: Objective = Objective()) -> Array:  # noqa: B008 (immutable)
+    """[config]: the score on all folds as a cost; infinite where a curve is not finite."""
+    found = np.array([Curves.of(config, objective).score() for config in table])
+    return np.where(np.isfinite(table).all(axis=(1, 2, 3)), found, np.inf)
 
 
 def no_pruning(table: Array, order: list[int], targets: set[int], folds: int) -> Result:
@@ -122,8 +125,23 @@ def stop_only_halving(table: Array, order: list[int], targets: set[int], eta: in
     return _lockstep(table, order, targets, keep)
 
 
+def one_split_halving(
+    table: Array, order: list[int], targets: set[int], ladder: Ladder, eta: float, objective: Objective
+) -> Result:
+    """The race's promotions on the first fold; what it costs until a target is at the top, and its other folds."""
+    lower = tuple(dict.fromkeys(Rung(rung.epochs, 1) for rung in ladder))
+    spent, missed, *_ = race(table[:, :1], order, targets, lower, eta, None, objective)
+    return spent + (table.shape[1] - 1) * table.shape[2], missed
+
+
 def race(
-    table: Array, order: list[int], targets: set[int], ladder: Ladder, eta: float, rule: OverfittingRule | None
+    table: Array,
+    order: list[int],
+    targets: set[int],
+    ladder: Ladder,
+    eta: float,
+    rule: OverfittingRule | None,
+    objective: Objective = Objective(),  # noqa: B008 (immutable)
 ) -> tuple[float, bool, float, float]:
     """The race: (fold-epochs to the target, missed, best score among the complete trials, fold-epochs of it all)."""
     contest = Race(ladder, eta=eta)
@@ -139,7 +157,7 @@ def race(
         if step is None:
             break
         config, rung = step
-        run, curves = runs.setdefault(config, (TableRun(table[config]), Curves(*table.shape[1:3])))
+        run, curves = runs.setdefault(config, (TableRun(table[config]), Curves(*table.shape[1:3], objective)))
         before = curves.fold_epochs
         climbing = climb(contest, config, rung, run, curves, rule)
         try:
@@ -161,32 +179,42 @@ def race(
     return (spent if reached is None else reached), reached is None, best, spent
 
 
-def regret(table: Array, ladder: Ladder, rule: OverfittingRule) -> float:
+def regret(table: Array, ladder: Ladder, rule: OverfittingRule, objective: Objective) -> tuple[float, int]:
     """How much worse the table's best score gets when the rule watches each config on its way up the whole ladder.
 
-    Where a verdict falls, the config keeps the score on all folds that it has up to its best epoch.
+    Where a verdict falls, the config keeps the score on all folds that it has up to its score's epoch. Also how many
+    verdicts fall.
     """
-    kept = []
+    kept, verdicts = [], 0
+    looks = [(rung.folds, epoch) for rung in ladder for epoch in range(1, rung.epochs + 1)][:-1]
     for config in table:
-        curves = Curves.of(config)
-        looks = ((rung.folds, epoch) for rung in ladder for epoch in range(1, rung.epochs + 1))
-        verdicts = (verdict_at(curves, rule, folds, epoch) for folds, epoch in looks)
-        verdict = next((v for v in verdicts if v), None)
-        kept.append(curves.score(len(config), verdict.best_epoch if verdict else config.shape[1]))
-    return float(np.nanmin(kept) - scores(table).min())
+        curves, epochs = Curves.of(config, objective), config.shape[1]
+        for folds, epoch in looks:
+            if verdict_at(curves, rule, folds, epoch):
+                verdicts += 1
+                epochs = curves.best_epoch(folds, epoch)
+                break
+        kept.append(curves.score(len(config), epochs))
+    return float(np.nanmin(kept) - scores(table, objective).min()), verdicts
 
 
 def replay(
-    table: Array, ladder: Ladder, orders: int, eta: float = ETA, seed: int = 0
+    table: Array,
+    ladder: Ladder,
+    orders: int,
+    eta: float = ETA,
+    seed: int = 0,
+    objective: Objective = Objective(),  # noqa: B008 (immutable)
 ) -> dict[str, dict[str, float] | float]:
     """All schedules on `orders` random orders of the table's configs."""
     count = max(1, round(TARGET_SHARE * len(table)))
-    targets = set(np.argsort(scores(table), kind="stable")[:count].tolist())
+    targets = set(np.argsort(scores(table, objective), kind="stable")[:count].tolist())
     rng = np.random.default_rng(seed)
     rule = OverfittingRule(default_patience(table.shape[2]))
     schedules: dict[str, Callable[[list[int]], Result]] = {
         "none": lambda order: no_pruning(table, order, targets, table.shape[1]),
         "single_split": lambda order: no_pruning(table, order, targets, 1),
+        "one_split_halving": lambda order: one_split_halving(table, order, targets, ladder, eta, objective),
         "lockstep_median": lambda order: lockstep_median(table, order, targets),
         "stop_only_halving": lambda order: stop_only_halving(table, order, targets),
     }
@@ -196,10 +224,10 @@ def replay(
         order = rng.permutation(len(table)).tolist()
         for name, schedule in schedules.items():
             results[name].append(schedule(order))
-        cost, missed, best, total = race(table, order, targets, ladder, eta, rule)
+        cost, missed, best, total = race(table, order, targets, ladder, eta, rule, objective)
         results["race"].append((cost, missed))
         totals.append(total)
-        shortfalls.append(best - race(table, order, targets, ladder, eta, None)[2])
+        shortfalls.append(best - race(table, order, targets, ladder, eta, None, objective)[2])
     report: dict[str, dict[str, float] | float] = {
         name: {
             "fold_epochs": float(np.mean([cost for cost, _ in rows])),
@@ -207,7 +235,7 @@ def replay(
         }
         for name, rows in results.items()
     }
-    report["overfitting_regret"] = regret(table, ladder, rule)
+    report["overfitting_regret"], report["overfitting_verdicts"] = regret(table, ladder, rule, objective)
     report["overfitting_regret_in_the_race"] = float(np.mean(shortfalls))
     report["race_whole_search"] = float(np.mean(totals))
     return report
@@ -218,21 +246,26 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--orders", type=int, default=100)
     parser.add_argument("--ladder")
+    parser.add_argument("--metric", help="what is optimised, the loss or the table's metric [log_loss]")
     parser.add_argument("--eta", type=float, default=ETA)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     with np.load(args.table, allow_pickle=False) as file:
         table = file["curves"].astype(np.float64)
+        about = json.loads(str(file["about"]))
+    objective = Objective.of("classification", args.metric)
+    if args.metric and objective.metric != about.get("metric", "accuracy"):
+        parser.error(f"--metric {args.metric}: {args.table.name} has log_loss and {about.get('metric', 'accuracy')}")
     _, folds, epochs, _ = table.shape
     ladder = parse_ladder(args.ladder, epochs, folds) if args.ladder else make_ladder(epochs, folds)
-    report = replay(table, ladder, args.orders, args.eta, args.seed)
+    report = replay(table, ladder, args.orders, args.eta, args.seed, objective)
     if args.json:
         print(json.dumps(report))
         return
     print(heading(seeds=[args.seed]) + "\n")
     print(f"`{args.table.name}`: {len(table)} configs x {folds} folds x {epochs} epochs, {args.orders} random orders;")
-    print(f"ladder {', '.join(map(str, ladder))} (epochs x folds), eta {args.eta:g}.\n")
+    print(f"ladder {', '.join(map(str, ladder))} (epochs x folds), eta {args.eta:g}; {objective.name}.\n")
     single = report["single_split"]
     assert isinstance(single, dict)
     rows = [
@@ -246,7 +279,8 @@ def main() -> None:
         if isinstance(row, dict)
     ]
     print(markdown(["schedule", "fold-epochs", "missed", "of a single split"], rows))
-    print(f"\nRegret of the overfitting rule: {report['overfitting_regret']:.6g} on the table, ", end="")
+    print(f"\nVerdicts of the overfitting rule: {report['overfitting_verdicts']}; ", end="")
+    print(f"regret: {report['overfitting_regret']:.6g} on the table, ", end="")
     print(f"{report['overfitting_regret_in_the_race']:.6g} in the race (mean; negative: it helped).")
     print(f"The whole race, to its last finalist: {report['race_whole_search']:.0f} fold-epochs.")
 

@@ -39,7 +39,8 @@ def climb(
         curves.add(results)
         yield results
         epoch = results[0].epoch
-        verdict = verdict_at(curves, rule, budget.folds, epoch) if rule else None
+        over = rung == race.top and epoch == budget.epochs  # nothing is left to be saved
+        verdict = verdict_at(curves, rule, budget.folds, epoch) if rule and not over else None
         if verdict:
             return (yield from _stop(race, trial, rung, run, curves, verdict))
     _pass_rungs(race, trial, rung, curves, budget.epochs)
@@ -51,14 +52,14 @@ def climb(
 def _stop(
     race: Race, trial: int, rung: int, run: Advanceable, curves: Curves, verdict: Verdict
 ) -> Generator[list[FoldEpoch], None, Outcome]:
-    """Ends an overfitting trial: on all folds at its best epoch when it is good enough to climb, else at once."""
+    """Ends an overfitting trial: on all folds at its score's epoch when it is good enough to climb, else at once."""
     _pass_rungs(race, trial, rung, curves, verdict.epoch)
     score = curves.score(race.ladder[rung].folds, verdict.epoch)
     if not race.would_promote(trial, rung, score):
         race.leave(trial, rung=rung, score=score)
         return Outcome(score, verdict)
     folds = race.ladder[race.top].folds
-    for results in run.advance(verdict.best_epoch, folds):
+    for results in run.advance(curves.best_epoch(race.ladder[rung].folds, verdict.epoch), folds):
         curves.add(results)
         yield results
     race.leave(trial, complete=True, rung=rung, score=score)

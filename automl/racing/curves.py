@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from automl.racing.objective import TRAIN_LOSS, TRAIN_METRIC, VALIDATION_LOSS, VALIDATION_METRIC, Objective
 
-__all__ = ["TRAIN_LOSS", "TRAIN_METRIC", "VALIDATION_LOSS", "VALIDATION_METRIC", "Curves", "FoldEpoch"]
+from automl.racing.worsening import epoch_that_counts
+
+__all__ = ["TRAIN_LOSS", "TRAIN_METRIC", "VALIDATION_LOSS", "VALIDATION_METRIC", "Curves", "FoldEpoch", "Summary"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,48 @@ class FoldEpoch:
     train_metric: float
     validation_loss: float
     validation_metric: float
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What curves come to: the score, and all that is said beside it.
+
+    No epoch is chosen on the fold that it is reported on. The epoch of fold k is the one that counts (the last, unless
+    the curve has clearly worsened by then: see `worsening.py`) on the mean of the other folds.
+
+    `by_fold` [fold, 4] are the values of each fold at its epoch. `best_epoch` is the epoch that counts on the mean of
+    all folds: for so many a network is to be trained with this config. A single fold has no others: there, and only
+    there, the epoch is chosen on the fold itself.
+    """
+
+    objective: Objective
+    by_fold: NDArray[np.float64]
+    best_epoch: int
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """[fold]: the score of each fold, as a value."""
+        return self.by_fold[:, self.objective.column]
+
+    @property
+    def score(self) -> float:
+        """The mean of the folds' scores, as a value."""
+        return float(self.scores.mean())
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the folds' scores; None for a single fold."""
+        return float(self.scores.std(ddof=1)) if len(self.scores) > 1 else None
+
+    @property
+    def beside(self) -> float:
+        """The mean of what stands beside the score, at the same epochs."""
+        return float(self.by_fold[:, self.objective.beside_column].mean())
+
+    @property
+    def gap(self) -> float:
+        """The generalisation gap: validation loss minus train loss, at the same epochs."""
+        return float((self.by_fold[:, VALIDATION_LOSS] - self.by_fold[:, TRAIN_LOSS]).mean())
 
 
 class Curves:
@@ -81,18 +125,27 @@ class Curves:
         mean: NDArray[np.float64] = self.values[:count, :length, which].mean(axis=0)
         return mean
 
+    def summary(self, folds: int | None = None, epochs: int | None = None) -> Summary | None:
+        """What the first `folds` folds come to in their first `epochs` epochs; None where nothing was trained.
+
+        It is the only place where a score is computed.
+        """
+        count = self.folds if folds is None else folds
+        length = self.epochs(count) if epochs is None else epochs
+        if not count or not length:
+            return None
+        values = self.values[:count, :length]
+        errors = self.objective.error(self.objective.cost(1.0) * values[:, :, self.objective.column])
+        others = (np.delete(errors, fold, axis=0) if count > 1 else errors for fold in range(count))
+        chosen = [epoch_that_counts(folds.mean(axis=0)) - 1 for folds in others]
+        return Summary(self.objective, values[np.arange(count), chosen], epoch_that_counts(errors.mean(axis=0)))
+
     def best_epoch(self, folds: int | None = None, epochs: int | None = None) -> int:
-        """The epoch (from 1) with the best fold-mean score: one epoch for all folds. 0: nothing trained."""
-        costs = self._costs(folds, epochs)
-        return int(costs.argmin()) + 1 if costs.size else 0
+        """The `summary`'s: the epoch (from 1) for which a network is to be trained. 0: nothing was trained."""
+        summary = self.summary(folds, epochs)
+        return summary.best_epoch if summary else 0
 
     def score(self, folds: int | None = None, epochs: int | None = None) -> float:
-        """The cost of the best epoch's fold mean, over the first `folds` folds and `epochs` epochs; infinite for none.
-
-        A cost: where greater is better, it is minus the metric.
-        """
-        costs = self._costs(folds, epochs)
-        return float(costs.min()) if costs.size else float("inf")
-
-    def _costs(self, folds: int | None, epochs: int | None) -> NDArray[np.float64]:
-        return self.objective.cost(1.0) * self.mean(self.objective.column, folds, epochs)
+        """The `summary`'s score as a cost, minus the metric where greater is better; infinite: nothing was trained."""
+        summary = self.summary(folds, epochs)
+        return self.objective.cost(summary.score) if summary else float("inf")

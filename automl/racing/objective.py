@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from automl.errors import SettingsError, did_you_mean
 
@@ -14,6 +18,8 @@ METRICS = {
 GREATER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "auroc", "r2"})
 
 TRAIN_LOSS, TRAIN_METRIC, VALIDATION_LOSS, VALIDATION_METRIC = range(4)
+
+Cost = TypeVar("Cost", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,6 @@ class Objective:
 
     value = cost  # its own inverse
 
-    def error(self, cost: float) -> float:
+    def error(self, cost: Cost) -> Cost:
         """How far a cost lies from perfect, 0: a loss itself; 1 - accuracy, 1 - AUROC, 1 - R2 and the like."""
         return 1 + cost if self.name in GREATER_IS_BETTER else cost

@@ -7,19 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
+from automl.racing.worsening import TOLERANCE, averages, best_average, worsened_for
 
 
 @dataclass(frozen=True)
 class OverfittingRule:
     """When a trial counts as overfitting, on its fold-mean curves.
 
-    With T the train loss, V the validation loss and b the epoch of the lowest V so far, the verdict falls at epoch e
-    when e - b >= `patience` and, in each of the last `patience` epochs, V > (1 + `tolerance`) * V_b and T < T_b. One
-    bad epoch is noise; a flat or rising T is diverging or being stuck, not overfitting. Both are left to the ladder.
+    With T the train loss, V the validation loss and b the epoch of the lowest V (an average of three epochs), the
+    verdict falls at epoch e when
+
+    1. V has been clearly above V_b for `patience` epochs: by more than the `tolerance` and than its noise explains,
+       see `worsening.py`;
+    2. so has the error of what is optimised been above its own best, where that is not the loss;
+    3. T < T_b in each of these epochs.
+
+    One bad epoch is noise; a flat or rising T is diverging or being stuck, not overfitting. Both are left to the ladder.
     """
 
     patience: int
-    tolerance: float = 0.05
+    tolerance: float = TOLERANCE
 
 
 def default_patience(epochs: int) -> int:
@@ -34,10 +41,11 @@ def default_patience(epochs: int) -> int:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Overfitting at `epoch`; `best_epoch` had the lowest validation loss. `gap` is V_e / V_b - 1 - tolerance, above 0.
+    """Overfitting at `epoch`; around `best_epoch` the validation loss was lowest. `gap` is V_e / V_b - 1 - tolerance,
+    above 0.
 
-    `train_loss` and `validation_loss` are the fold means at `epoch`, `best_train_loss` and `best_validation_loss` those
-    at `best_epoch`.
+    The validation losses are averages of three epochs: the three up to `epoch`, and those around `best_epoch`. The
+    train losses are those at `epoch` and at `best_epoch`. All are fold means.
     """
 
     epoch: int
@@ -62,19 +70,21 @@ def verdict_at(curves: Curves, rule: OverfittingRule, folds: int, epoch: int) ->
     validation = curves.mean(VALIDATION_LOSS, folds, epoch)
     if validation.size < epoch or not np.isfinite(validation).all():
         return None
-    best, last = int(validation.argmin()), epoch - 1
-    recent = slice(max(0, epoch - rule.patience), epoch)
-    # A perfect fit (V_b = 0) has no relative gap; any rise above it counts.
-    risen = (validation[recent] > (1 + rule.tolerance) * validation[best]).all()
-    if last - best < rule.patience or not risen or not (train[recent] < train[best]).all():
+    errors = curves.errors(folds, epoch)
+    if any(worsened_for(curve, rule.tolerance) < rule.patience for curve in (validation, errors)):
         return None
-    floor = max(float(validation[best]), np.finfo(np.float64).tiny)
+    best = best_average(validation) - 1
+    if not (train[-rule.patience :] < train[best]).all():
+        return None
+    risen, lowest = float(averages(validation)[-1]), float(averages(validation).min())
+    # A perfect fit (V_b = 0) has no relative gap; any rise above it counts.
+    gap = risen / max(lowest, np.finfo(np.float64).tiny) - 1 - rule.tolerance
     return Verdict(
         epoch=epoch,
         best_epoch=best + 1,
-        gap=min(float(validation[last]) / floor - 1 - rule.tolerance, 1e6),
-        train_loss=float(train[last]),
-        validation_loss=float(validation[last]),
+        gap=min(gap, 1e6),
+        train_loss=float(train[-1]),
+        validation_loss=risen,
         best_train_loss=float(train[best]),
-        best_validation_loss=float(validation[best]),
+        best_validation_loss=lowest,
     )
