@@ -75,7 +75,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
 
-    dataset = load(args.data, plugin_datasets={name: d.build for name, d in load_plugins(files=args.plugin).datasets.items()})
+    dataset = load(
+        args.data, plugin_datasets={name: d.build for name, d in load_plugins(files=args.plugin).datasets.items()}
+    )
     if args.samples:
         keep = np.random.default_rng(args.seed).permutation(len(dataset))[: args.samples]
         subset = {"x": dataset.x[keep], "y": dataset.y[keep], "test": None, "groups": None, "fingerprint": "subset"}
@@ -86,8 +88,9 @@ def main() -> None:
     results = joblib.Parallel(n_jobs=args.workers, return_as="generator", pre_dispatch=args.workers)(
         joblib.delayed(train)(dataset, config, number, args) for number, config in enumerate(drawn)
     )
+    metric = Objective.of(dataset.task, args.metric).metric
     about = {"data": args.data, "samples": len(dataset), "space": args.space, "overrides": args.overrides,
-             "metric": Objective.of(dataset.task, args.metric).metric, "seed": args.seed, "torch": str(torch.__version__)}  # fmt: skip
+             "metric": metric, "seed": args.seed, "torch": str(torch.__version__)}  # fmt: skip
     curves: list[np.ndarray] = []
     configs: list[str] = []
     args.out.parent.mkdir(parents=True, exist_ok=True)

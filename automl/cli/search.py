@@ -146,7 +146,7 @@ def search(
     patience: Annotated[
         int | None,
         _option(
-            "--patience", help="Epochs without progress before a verdict [20 % of --epochs, at least 4].", panel=RACE
+            "--patience", help="Epochs of overfitting before a verdict [20 % of --epochs, at least 4].", panel=RACE
         ),
     ] = None,
     tolerance: Annotated[

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.racing.objective import TRAIN_LOSS, TRAIN_METRIC, VALIDATION_LOSS, VALIDATION_METRIC, Objective
-
 from automl.racing.worsening import epoch_that_counts
 
 __all__ = ["TRAIN_LOSS", "TRAIN_METRIC", "VALIDATION_LOSS", "VALIDATION_METRIC", "Curves", "FoldEpoch", "Summary"]
@@ -135,10 +134,13 @@ class Curves:
         if not count or not length:
             return None
         values = self.values[:count, :length]
-        errors = self.objective.error(self.objective.cost(1.0) * values[:, :, self.objective.column])
-        others = (np.delete(errors, fold, axis=0) if count > 1 else errors for fold in range(count))
-        chosen = [epoch_that_counts(folds.mean(axis=0)) - 1 for folds in others]
-        return Summary(self.objective, values[np.arange(count), chosen], epoch_that_counts(errors.mean(axis=0)))
+        others = [np.delete(values, fold, axis=0) if count > 1 else values for fold in range(count)]
+        chosen = [epoch_that_counts(self._errors(rest)) - 1 for rest in others]
+        return Summary(self.objective, values[np.arange(count), chosen], epoch_that_counts(self._errors(values)))
+
+    def errors(self, folds: int, epochs: int) -> NDArray[np.float64]:
+        """[epoch]: how far the fold-mean of what is optimised is from perfect."""
+        return self._errors(self.values[:folds, :epochs])
 
     def best_epoch(self, folds: int | None = None, epochs: int | None = None) -> int:
         """The `summary`'s: the epoch (from 1) for which a network is to be trained. 0: nothing was trained."""
@@ -149,3 +151,7 @@ class Curves:
         """The `summary`'s score as a cost, minus the metric where greater is better; infinite: nothing was trained."""
         summary = self.summary(folds, epochs)
         return self.objective.cost(summary.score) if summary else float("inf")
+
+    def _errors(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        mean: NDArray[np.float64] = values[:, :, self.objective.column].mean(axis=0)
+        return self.objective.error(self.objective.cost(1.0) * mean)

@@ -22,11 +22,16 @@ class OverfittingRule:
     2. so has the error of what is optimised been above its own best, where that is not the loss;
     3. T < T_b in each of these epochs.
 
-    One bad epoch is noise; a flat or rising T is diverging or being stuck, not overfitting. Both are left to the ladder.
+    One bad epoch is noise; with a flat or rising T a trial diverges or is stuck, which is left to the ladder.
     """
 
     patience: int
     tolerance: float = TOLERANCE
+
+    @classmethod
+    def of(cls, epochs: int, patience: int | None = None, tolerance: float = TOLERANCE) -> OverfittingRule:
+        """The rule of a search whose trainings are laid out for so many `epochs`; patience None: the default one."""
+        return cls(patience or default_patience(epochs), tolerance)
 
 
 def default_patience(epochs: int) -> int:

@@ -44,6 +44,8 @@ def worsened_for(errors: Array, tolerance: float = TOLERANCE) -> int:
     if not found.size:
         return 0
     lowest = float(found.min())
+    if found[-1] <= (1 + tolerance) * lowest:
+        return 0  # mostly, and soon said
     above = found > lowest + max(tolerance * lowest, NOISE * noise(errors))
     return int(above[::-1].cumprod().sum())
 

@@ -6,8 +6,7 @@ these rules that holds gives the word:
 1. `diverged`: the last T is above 2 G; or it is more than 10 % above the lowest T and has lost more than half of what T
    had won since the first epoch; or a loss was no number.
 2. `stuck`: neither T nor V ever fell more than 5 % below G.
-3. `overfitting`: in each of the last two epochs V was more than 5 % above V_b while T was below T_b; or at b, V is more
-   than twice T and the gap V - T is more than a fifth of G.
+3. `overfitting`: the overfitting rule of the search (`racing.overfitting`) holds at the last epoch.
 4. `underfitting`: at b, T and V are both above half of G.
 5. `healthy`: none of these. A trial without curves is `untrained`.
 
@@ -26,14 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, VALIDATION_METRIC, Curves
+from automl.racing.overfitting import OverfittingRule, verdict_at
 
 Word = Literal["untrained", "diverged", "stuck", "overfitting", "underfitting", "healthy"]
 Losses = NDArray[np.float64]
 
 FAR, REBOUND, LOST = 2.0, 0.10, 0.5
 LITTLE = 0.05
-RISE, LASTING = 0.05, 2
-RATIO, GAP = 2.0, 0.2
 HIGH = 0.5
 
 
@@ -48,7 +46,9 @@ class Diagnosis:
         return f"{self.word}: {self.sentence}"
 
 
-def diagnose(curves: Curves | None, guessing: float | None = None, *, reason: str = "") -> Diagnosis:
+def diagnose(
+    curves: Curves | None, guessing: float | None = None, *, reason: str = "", rule: OverfittingRule | None = None
+) -> Diagnosis:
     """The diagnosis of a trial.
 
     Args:
@@ -56,6 +56,7 @@ def diagnose(curves: Curves | None, guessing: float | None = None, *, reason: st
         guessing: G, the loss of the best answer that ignores the input, as `guessing_loss` finds it. None: not known;
             the larger loss of the first epoch stands in for it.
         reason: why the trial ended, as the leaderboard says.
+        rule: the overfitting rule of the search. None: the default one.
     """
     if curves is None or not curves.fold_epochs:
         if reason.startswith("non-finite"):
@@ -66,7 +67,7 @@ def diagnose(curves: Curves | None, guessing: float | None = None, *, reason: st
     return (
         _diverged(train, level, name, reason)
         or _stuck(train, valid, level, name)
-        or _overfitting(train, valid, level, name)
+        or _overfitting(curves, rule)
         or _underfitting(train, valid, level, name)
         or _healthy(train, valid)
     )
@@ -124,24 +125,18 @@ def _stuck(train: Losses, valid: Losses, level: float, name: str) -> Diagnosis |
     return None
 
 
-def _overfitting(train: Losses, valid: Losses, level: float, name: str) -> Diagnosis | None:
-    best = int(valid.argmin())
-    recent = slice(-LASTING, None)
-    risen = (valid[recent] > (1 + RISE) * valid[best]).all() and (train[recent] < train[best]).all()
-    if valid.size - 1 - best >= LASTING and risen:
-        return Diagnosis(
-            "overfitting",
-            f"from epoch {best + 1} to {valid.size} the train loss fell {train[best]:.4g} -> {train[-1]:.4g} while the "
-            f"validation loss rose {valid[best]:.4g} -> {valid[-1]:.4g}.",
-        )
-    gap = float(valid[best] - train[best])
-    if valid[best] > RATIO * train[best] and gap > GAP * level:
-        return Diagnosis(
-            "overfitting",
-            f"at its best epoch, {best + 1}, the validation loss is {valid[best]:.4g} and the train loss "
-            f"{train[best]:.4g}: a gap of {gap:.4g}, where {name} has a loss of {level:.4g}.",
-        )
-    return None
+def _overfitting(curves: Curves, rule: OverfittingRule | None) -> Diagnosis | None:
+    longest = curves.longest
+    rule = rule or OverfittingRule.of(curves.values.shape[1])
+    verdict = verdict_at(longest, rule, longest.folds, longest.epochs())
+    if verdict is None:
+        return None
+    return Diagnosis(
+        "overfitting",
+        f"from epoch {verdict.best_epoch} to {verdict.epoch} the train loss fell {verdict.best_train_loss:.4g} -> "
+        f"{verdict.train_loss:.4g} while the validation loss rose {verdict.best_validation_loss:.4g} -> "
+        f"{verdict.validation_loss:.4g}.",
+    )
 
 
 def _underfitting(train: Losses, valid: Losses, level: float, name: str) -> Diagnosis | None:

@@ -13,6 +13,7 @@ from automl.racing.objective import Objective
 from automl.spaces.space import Space
 from automl.study.folder import RunFolder
 from automl.study.reasons import BROKEN
+from automl.study.trial_records import recall_standing
 
 Row = dict[str, Any]
 
@@ -68,8 +69,10 @@ def make_row(trial: FrozenTrial, objective: Objective, space: Space, rescored: M
     """
     known = trial.user_attrs
     score = trial.value if trial.state == TrialState.COMPLETE else known.get("score")
+    if score is None and (reached := recall_standing(trial).scores):
+        score = objective.value(reached[max(reached)])
     if score is None and trial.intermediate_values:
-        score = min(trial.intermediate_values.values(), key=objective.cost)
+        score = trial.intermediate_values[max(trial.intermediate_values)]  # on its way to its first rung
     reason = known.get("reason", "") if trial.state.is_finished() else "waiting"
     config = full_config(trial, space)
     return {

@@ -44,7 +44,7 @@ class Finalist:
 
     @property
     def epochs(self) -> int:
-        """The score's epoch: for so many epochs it is scored again, and the final model is trained."""
+        """For so many epochs it is scored again, and the final model is trained."""
         return self.curves.best_epoch()
 
     @property
@@ -60,11 +60,11 @@ class Finalist:
     def scores(self, folds: int | None = None) -> NDArray[np.float64]:
         """[fold, 2]: the score and what stands beside it, first of its own folds, then of the fresh ones.
 
-        `folds`: only so many, from the first.
+        The epoch of an own fold is the one that its other folds choose, see `racing.curves.Summary`. `folds`: only so
+        many, from the first.
         """
-        objective = self.curves.objective
-        columns = [objective.column, objective.beside_column]
-        own = self.curves.values[: self.curves.folds, self.epochs - 1][:, columns]
+        summary, objective = self.curves.summary(), self.curves.objective
+        own = summary.by_fold[:, [objective.column, objective.beside_column]] if summary else np.empty((0, 2))
         together: NDArray[np.float64] = np.concatenate([own, np.array(self.fresh).reshape(-1, 2)])
         return together[:folds]
 

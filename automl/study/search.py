@@ -17,7 +17,7 @@ from automl.errors import Infeasible, LeaseLost, MachineFailed, NonFinite, OutOf
 from automl.failpoints import passing
 from automl.racing.climb import Advanceable, Outcome, climb
 from automl.racing.curves import Curves, FoldEpoch
-from automl.racing.overfitting import OverfittingRule, default_patience
+from automl.racing.overfitting import OverfittingRule
 from automl.racing.race import Race
 from automl.study.budget import Budget
 from automl.study.failures import too_long
@@ -71,7 +71,7 @@ class Search:
         self.watcher = watcher
         self.race = race
         settings = prepared.settings
-        self.rule = OverfittingRule(settings.patience or default_patience(settings.epochs), settings.tolerance)
+        self.rule = OverfittingRule.of(settings.epochs, settings.patience, settings.tolerance)
         self.resident: Resident = prepared.resident()
         self.forecast = Forecast(race, settings.repeats, settings.final, prepared.fused)
         self.leases = leases or Alone()

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.atomic import write_atomic
 from automl.errors import RunError
-from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
+from automl.racing.curves import VALIDATION_LOSS, Curves
 from automl.racing.objective import Objective
 from automl.racing.race import Race, Standing
 from automl.study.folder import RunFolder
@@ -160,27 +160,24 @@ def collect_curves(trials: list[FrozenTrial], folder: RunFolder, objective: Obje
 
 
 def describe(curves: Curves) -> dict[str, Any]:
-    """Epochs, folds, fold-epochs, and at the score's epoch: score and its spread over the folds, what stands beside it
-    (by its name), and the generalisation gap.
+    """Epochs, folds, fold-epochs, and what `Curves.summary` says: the score and its spread over the folds, what stands
+    beside it (by its name), the generalisation gap, and the epoch for which a model is to be trained.
 
-    The gap is the validation loss minus the train loss, fold means. Empty curves give zeros.
+    Empty curves give zeros.
     """
     objective = curves.objective
     facts: dict[str, Any] = {"epochs": 0, "folds": 0, "fold_epochs": 0}
-    best = curves.best_epoch()
-    if best:
-        # A fold that joined late may be shorter; the first folds carry the score then.
-        at_best = curves.values[: curves.folds, best - 1]
-        scores, beside = at_best[:, objective.column], at_best[:, objective.beside_column]
+    if summary := curves.summary():
         facts |= {
+            # A fold that joined late may be shorter.
             "epochs": int(np.isfinite(curves.values[0, :, VALIDATION_LOSS]).sum()),
             "folds": curves.folds,
             "fold_epochs": curves.fold_epochs,
-            "best_epoch": best,
-            "score": float(scores.mean()),
-            "score_std": float(scores.std(ddof=1)) if len(scores) > 1 else None,
-            objective.beside: float(beside.mean()),
-            "generalisation_gap": float(at_best[:, VALIDATION_LOSS].mean() - at_best[:, TRAIN_LOSS].mean()),
+            "best_epoch": summary.best_epoch,
+            "score": summary.score,
+            "score_std": summary.spread,
+            objective.beside: summary.beside,
+            "generalisation_gap": summary.gap,
         }
     return facts
 

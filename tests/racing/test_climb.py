@@ -6,12 +6,12 @@ import pytest
 from automl.racing.climb import climb
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.ladder import make_ladder
-from automl.racing.overfitting import OverfittingRule
+from automl.racing.overfitting import OverfittingRule, verdict_at
 from automl.racing.race import Race
 
 LADDER = make_ladder(20, 5)
 HEALTHY = np.linspace(1.0, 0.1, 20)
-TURNING = np.concatenate([np.linspace(1.0, 0.5, 4), np.linspace(0.55, 1.5, 16)])  # best at epoch 4
+TURNING = np.concatenate([np.linspace(1.0, 0.5, 4), np.linspace(0.55, 1.5, 16)])  # lowest around epoch 5
 
 
 class Table:
@@ -75,9 +75,9 @@ def test_an_overfitting_trial_that_would_not_climb_is_pruned_at_the_verdict():
     for rung in range(3):
         assert finish(race, 0, rung, run, curves).verdict is None
     outcome = finish(race, 0, 3, run, curves)
-    assert (outcome.verdict.epoch, outcome.verdict.best_epoch) == (7, 4)
-    assert curves.fold_epochs == 2 * 7  # two folds until the verdict, no epoch more
-    assert race.standings[0].scores[3] == pytest.approx(0.5)
+    assert (outcome.verdict.epoch, outcome.verdict.best_epoch) == (9, 5)
+    assert curves.fold_epochs == 2 * 9  # two folds until the verdict, no epoch more
+    assert race.standings[0].scores[3] == pytest.approx(0.55)
     assert not race.standings[0].complete
 
 
@@ -86,11 +86,24 @@ def test_an_overfitting_trial_that_would_climb_completes_on_all_folds_at_its_bes
     for rung in range(3):
         finish(race, 0, rung, run, curves)
     outcome = finish(race, 0, 3, run, curves)
-    assert outcome.verdict.best_epoch == 4
-    assert outcome.score == pytest.approx(0.5)
-    assert run.done == [7, 7, 4, 4, 4]
-    assert curves.best_epoch() == 4
+    assert outcome.verdict.best_epoch == 5
+    assert outcome.score == pytest.approx(0.55)
+    assert run.done == [9, 9, 5, 5, 5]
+    assert curves.best_epoch() == 5
     assert race.standings[0].complete
+
+
+def test_in_the_last_epoch_of_all_nothing_is_left_to_be_saved_and_the_trial_is_complete():
+    late = np.concatenate([np.linspace(1.0, 0.5, 15), np.linspace(0.52, 0.84, 5)])
+    race, run, curves = start(late, others=[0.1, 0.2, 0.3, 0.4])
+    for rung in range(4):
+        finish(race, 0, rung, run, curves)
+    outcome = finish(race, 0, 4, run, curves)
+    assert verdict_at(curves, OverfittingRule(3), 5, 19) is None
+    assert verdict_at(curves, OverfittingRule(3), 5, 20) is not None
+    assert outcome.verdict is None
+    assert race.standings[0].complete
+    assert (outcome.score, curves.best_epoch()) == (pytest.approx(late[14]), 15)
 
 
 def test_without_the_rule_a_trial_is_trained_to_its_rung():
@@ -125,5 +138,5 @@ def test_who_is_stopped_on_the_way_straight_up_leaves_its_score_at_the_rungs_tha
     race.straight.add(0)
     finish(race, 0, 4, run, curves)
     assert {rung: score for rung, score in race.standings[0].scores.items() if rung < 4} == pytest.approx(
-        {rung: TURNING[LADDER[rung].epochs - 1] for rung in range(3)}
+        {0: TURNING[0], 1: TURNING[1], 2: TURNING[3], 3: TURNING[4]}
     )

@@ -33,7 +33,8 @@ def test_a_metric_of_the_other_task_or_a_misspelt_one_is_refused_with_the_neares
 
 
 def test_curves_are_scored_by_it():
-    values = np.array([[[1, 0.1, 1.0, 0.5], [1, 0.1, 0.7, 0.6], [1, 0.1, 0.9, 0.8]]])
+    accuracy = [0.3, 0.6, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]
+    values = np.array([[[1, 0.1, 1 / epoch, value] for epoch, value in enumerate(accuracy, 1)]])
     by_loss, by_accuracy = Curves.of(values), Curves.of(values, Objective.of("classification", "accuracy"))
-    assert (by_loss.best_epoch(), by_loss.score()) == (2, 0.7)
-    assert (by_accuracy.best_epoch(), by_accuracy.score()) == (3, -0.8)
+    assert (by_loss.best_epoch(), by_loss.score()) == (8, 1 / 8)
+    assert (by_accuracy.best_epoch(), by_accuracy.score()) == (3, -0.7)

@@ -9,9 +9,12 @@ import pytest
 
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
+from automl.racing.overfitting import OverfittingRule
 from automl.results.diagnosis import diagnose, guessing_loss, longest_means
 
 GUESSING = math.log(10)
+FALLING = [1.0, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.08, 0.06]
+TURNING = [1.0, 0.8, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]  # around epoch 3 its averages of three are lowest
 
 
 def curves_of(train, validation, folds=2):
@@ -29,13 +32,14 @@ def curves_of(train, validation, folds=2):
         ("diverged", [50.0], [60.0]),
         ("stuck", [2.31, 2.30, 2.32], [2.30, 2.31, 2.30]),
         ("stuck", [2.30], [2.29]),
-        ("overfitting", [1.0, 0.5, 0.4, 0.3], [1.0, 0.8, 0.9, 1.0]),  # rises while the train loss falls
-        ("overfitting", [1.0, 0.3, 0.05], [1.2, 0.9, 0.8]),  # the gap alone
+        ("overfitting", FALLING, TURNING),  # rises while the train loss falls
         ("underfitting", [2.0, 1.6, 1.4], [2.1, 1.7, 1.5]),
         ("underfitting", [1.5], [1.6]),
         ("healthy", [1.0, 0.5, 0.3], [1.0, 0.6, 0.4]),
         ("healthy", [2.0, 1.6, 1.4], [1.5, 1.0, 0.8]),  # augmentation: only the train loss is high
         ("healthy", [0.3, 0.01, 0.001], [0.3, 0.1, 0.09]),  # a ratio of 90, but no gap to speak of
+        ("healthy", [1.0, 0.3, 0.05], [1.2, 0.9, 0.8]),  # a gap, but nothing has got worse
+        ("healthy", FALLING[:6], TURNING[:6]),  # a search would not have stopped it yet
         ("healthy", [1.0, 0.5, 0.3, 0.29], [1.0, 0.6, 0.4, 0.5]),  # one bad epoch is noise
         ("healthy", [0.5, 0.01, 0.02], [0.5, 0.1, 0.1]),  # noise of a loss that is near 0
     ],
@@ -45,10 +49,17 @@ def test_each_word_has_its_curves(word, train, validation):
 
 
 def test_a_rising_validation_loss_is_told_with_its_figures():
-    found = diagnose(curves_of([1.0, 0.5, 0.4, 0.3], [1.0, 0.8, 0.9, 1.0]), GUESSING)
-    assert str(found) == (
-        "overfitting: from epoch 2 to 4 the train loss fell 0.5 -> 0.3 while the validation loss rose 0.8 -> 1."
+    assert str(diagnose(curves_of(FALLING, TURNING), GUESSING)) == (
+        "overfitting: from epoch 3 to 9 the train loss fell 0.4 -> 0.06 while the validation loss rose 0.7667 -> 1.2."
     )
+
+
+def test_overfitting_is_what_the_search_takes_for_it():
+    curves = curves_of(FALLING[:6], TURNING[:6])
+    assert diagnose(curves, GUESSING, rule=OverfittingRule(patience=1)).word == "overfitting"
+    # The accuracy, which is optimised here, has not got worse.
+    by_accuracy = Curves.of(curves_of(FALLING, TURNING).values, Objective.of("classification", "accuracy"))
+    assert diagnose(by_accuracy, GUESSING).word == "healthy"
 
 
 def test_underfitting_names_the_loss_of_guessing_and_whether_it_still_improves():
@@ -74,11 +85,11 @@ def test_a_loss_that_is_no_number_is_diverged_and_no_curve_is_untrained():
 
 
 def test_the_folds_that_were_trained_longest_are_looked_at():
-    curves = curves_of([1.0, 0.5, 0.4, 0.3], [1.0, 0.8, 0.9, 1.0])
-    curves.values[1, 2:] = np.nan  # joined late and was trained to the best epoch only
+    curves = curves_of(FALLING, TURNING)
+    curves.values[1, 3:] = np.nan  # joined late and was trained to the score's epoch only
     train, validation = longest_means(curves)
-    assert train.tolist() == [1.0, 0.5, 0.4, 0.3]
-    assert validation.tolist() == [1.0, 0.8, 0.9, 1.0]
+    assert train.tolist() == FALLING
+    assert validation.tolist() == TURNING
     assert diagnose(curves, GUESSING).word == "overfitting"
 
 

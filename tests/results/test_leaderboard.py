@@ -10,11 +10,12 @@ from optuna.trial import TrialState
 
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
+from automl.racing.race import Standing
 from automl.results.leaderboard import full_config, make_row, summarise
 from automl.settings import make_settings
 from automl.study.folder import RunFolder
 from automl.study.prepare import merge_space
-from automl.study.trial_records import load_curves
+from automl.study.trial_records import load_curves, standing_attribute, write_attributes
 
 ROW = {
     "number", "state", "reason", "architecture", "config", "score", "score_std", "metrics", "epochs", "folds",
@@ -136,13 +137,17 @@ def test_totals_count_reasons_and_what_could_not_run_costs_nothing_without_the_r
 
 
 class TestRows:
-    def test_a_trial_that_still_races_waits_with_the_best_of_its_reports(self, study, space):
+    def test_a_trial_that_waits_has_the_score_of_its_rung_and_one_on_its_way_to_the_first_its_last_report(
+        self, study, space
+    ):
         trial = study.ask()
         space.suggest(trial)
         for epoch, value in enumerate([0.9, 0.4, 0.6], start=1):
             trial.report(value, epoch)
         row = make_row(study.trials[0], Objective(), space)
-        assert (row["state"], row["reason"], row["score"]) == ("RUNNING", "waiting", 0.4)
+        assert (row["state"], row["reason"], row["score"]) == ("RUNNING", "waiting", 0.6)
+        write_attributes(trial, standing_attribute(Standing(scores={0: 0.9, 1: 0.5}, waiting=True)))
+        assert make_row(study.trials[0], Objective(), space)["score"] == 0.5
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_a_score_that_is_no_number_is_none(self, value, study, space):

@@ -112,8 +112,8 @@ class TestFinalists:
         values[2, 1:] = np.nan  # the deadline passed in its second epoch
         np.savez(RunFolder(tmp_path).curves(3), curves=values)
         (found,) = find_finalists(study, RunFolder(tmp_path), LOSS, 2)
-        assert (found.epochs, found.curves.folds) == (3, 2)
-        assert as_finalist(study, RunFolder(tmp_path), LOSS, 3).epochs == 3
+        assert (found.epochs, found.curves.folds) == (4, 2)
+        assert as_finalist(study, RunFolder(tmp_path), LOSS, 3).epochs == 4
 
     def test_any_trained_trial_can_be_asked_for(self, study, tmp_path):
         assert as_finalist(study, RunFolder(tmp_path), LOSS, 0).epochs == 1

@@ -122,12 +122,12 @@ class TestDescribing:
     def test_nothing_trained(self):
         assert describe(Curves(2, 3)) == {"epochs": 0, "folds": 0, "fold_epochs": 0}
 
-    def test_everything_is_told_at_the_best_epoch_of_the_fold_mean(self):
-        facts = describe(curves_of([0.9, 0.4, 0.8], [0.9, 0.6, 0.4]))  # means: 0.9 0.5 0.6
-        assert facts["best_epoch"] == 2
-        assert facts["score"] == pytest.approx(0.5)
-        assert facts["score_std"] == pytest.approx(np.std([0.4, 0.6], ddof=1))
-        assert facts["accuracy"] == pytest.approx(0.5)
+    def test_everything_is_told_at_the_epochs_of_the_score(self):
+        facts = describe(curves_of([0.9, 0.4, 0.5], [0.9, 0.6, 0.7]))
+        assert facts["best_epoch"] == 3
+        assert facts["score"] == pytest.approx(0.6)
+        assert facts["score_std"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
+        assert facts["accuracy"] == pytest.approx(0.4)
         assert facts["generalisation_gap"] == pytest.approx(0.1)
         assert (facts["epochs"], facts["folds"], facts["fold_epochs"]) == (3, 2, 6)
 
