@@ -125,6 +125,10 @@ class TestStandIn:
         stand_in = with_losses(winner, 1.0, 0.7, state=TrialState.PRUNED)
         assert self.planned(prepared, copied, stand_in, seconds) == (epochs, epochs)
 
+    def test_it_is_refitted_for_twice_as_many_epochs_as_it_was_scored_with_at_most(self, prepared, copied, winner):
+        stand_in = with_losses(winner, 1.0, state=TrialState.PRUNED)
+        assert self.planned(prepared, copied, stand_in, 60) == (2, 2)
+
     def test_one_that_was_getting_worse_is_not_refitted_for_longer(self, prepared, copied, winner):
         stand_in = with_losses(winner, 0.5, 0.7, state=TrialState.PRUNED)
         assert self.planned(prepared, copied, stand_in, 60) == (1, 1)
