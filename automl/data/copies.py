@@ -95,7 +95,7 @@ def notes_on(dataset: Dataset, repeats: int, sample_name: Callable[[int], str]) 
     kind = "images" if dataset.kind == "image" else "rows"
     if repeats:
         notes.append(
-            f"{repeats:,} of {len(dataset):,} rows are equal to an earlier one in all features, as columns of few "
+            f"{repeats:,} of {len(dataset):,} rows are equal to an earlier one in all features, as few or rounded "
             "values make them: they count as observations of their own. If they are copies, remove them."
         )
     copies = np.flatnonzero(dataset.twins != np.arange(len(dataset)))

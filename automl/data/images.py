@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from automl.errors import BadImage, DataError
 
 __all__ = ["decode_files", "load_folder"]
 
-_CACHE_FORMAT = 2  # raise it when decoding gives other pixels or facts than before
+_CACHE_FORMAT = 3  # raise it when decoding gives other pixels or facts than before
 _PROBES = 32  # files looked at to guess the common size and the channels
 
 
@@ -76,15 +77,15 @@ def load_folder(
         conversion=Pixels(),
         notes=tuple(printable(note) for note in notes),
         understood=Understood(
-            "photos", _sizes(facts["sizes"], pixels), test_from=photos.test_from, joined=photos.joined
+            "photos", _sizes(facts["training_sizes"], pixels), test_from=photos.test_from, joined=photos.joined
         ),
     )
     return complete(dataset, lambda index: printable(kept[index].path))
 
 
 def _decoded(folder: Path, files: list[Found], image_size: int | None) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Pixels of the usable files, uint8 [n, c, h, w], and facts: bad [[index, reason]], sizes [[height, width, count]],
-    the commonest first, framed (a count)."""
+    """Pixels of the usable files, uint8 [n, c, h, w], and facts: bad [[index, reason]], framed (a count), sizes and,
+    without the test set, training_sizes [[height, width, count]], the commonest first."""
     key = _key(folder, files, image_size)
     stored = cache.load(key)
     if stored is not None:
@@ -101,12 +102,12 @@ def _decoded(folder: Path, files: list[Found], image_size: int | None) -> tuple[
     for index, file in enumerate(files):
         if not file.regular:
             decoded.bad[index] = "not a regular file"
-    sizes = Counter(decoded.sizes.values())
-    sizes[size] = len(files) - len(decoded.bad) - len(decoded.sizes)
+    usable = [index for index in range(len(files)) if index not in decoded.bad]
     facts: dict[str, Any] = {
         "bad": sorted([index, reason] for index, reason in decoded.bad.items()),
         "framed": len(decoded.framed),
-        "sizes": [[*size, count] for size, count in sizes.most_common() if count],
+        "sizes": _counted(decoded.sizes.get(index, size) for index in usable),
+        "training_sizes": _counted(decoded.sizes.get(index, size) for index in usable if not files[index].test),
     }
     if image_size is None and len(facts["sizes"]) > 1:
         return decoded.pixels, facts
@@ -147,8 +148,14 @@ def _guess(paths: list[str]) -> tuple[Size, int]:
     return (sizes.most_common(1)[0][0] if sizes else (1, 1)), channels
 
 
+def _counted(sizes: Iterable[Size]) -> list[list[int]]:
+    return [[*size, count] for size, count in Counter(sizes).most_common()]
+
+
 def _sizes(sizes: list[list[int]], pixels: NDArray[Any]) -> tuple[str, ...]:
     """`114 sizes`, `resized to 224 x 224`, `grey`, as far as they apply."""
+    if not sizes:
+        return ()
     now = list(pixels.shape[2:])
     found = f"{len(sizes):,} sizes" if len(sizes) > 1 else extent(sizes[0][:2])
     resized = [] if [size[:2] for size in sizes] == [now] else [f"resized to {extent(now)}"]

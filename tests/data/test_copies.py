@@ -59,9 +59,7 @@ def test_rows_that_few_values_make_equal_are_observations_of_their_own() -> None
     x = rng.integers(0, 5, (100_000, 3))
     dataset = from_arrays(x, rng.integers(0, 2, 100_000))
     assert dataset.copies == 0
-    assert dataset.notes[0].startswith(
-        "99,875 of 100,000 rows are equal to an earlier one in all features, as columns of"
-    )
+    assert dataset.notes[0].startswith("99,875 of 100,000 rows are equal to an earlier one in all features, as few or")
     splits = make_splits(dataset, folds=5, seed=0)
     assert np.bincount(splits.fold + 1).tolist() == [20_000, 16_000, 16_000, 16_000, 16_000, 16_000]
 

@@ -26,13 +26,13 @@ def photos_of(folder: Path, seed: int = 0, **counts: int) -> Path:
 
 def test_photos_are_counted_with_their_sizes_and_classes(tmp_path: Path) -> None:
     photos_of(tmp_path / "photos" / "train", ants=4, bees=3)
-    photos_of(tmp_path / "photos" / "test", seed=50, ants=2, bees=1)
+    photos_of(tmp_path / "photos" / "test", seed=50, ants=5, bees=1)  # one of them has a size that no other one has
     made = load_folder(tmp_path / "photos", image_size=8)
-    assert sentences(made, 3)[0] == (
-        "7 photos, 4 sizes, resized to 8 x 8; classes ants 4, bees 3; 3 test photos from test/"
+    assert sentences(made, 6)[0] == (
+        "7 photos, 4 sizes, resized to 8 x 8; classes ants 4, bees 3; 6 test photos from test/"
     )
     again = load_folder(tmp_path / "photos", image_size=8)  # out of the cache
-    assert sentences(again, 3) == sentences(made, 3)
+    assert sentences(again, 6) == sentences(made, 6)
 
 
 def test_photos_of_one_size_are_said_to_be_of_that_one(tmp_path: Path) -> None:
