@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor, nn
@@ -128,6 +129,17 @@ def is_downloaded(name: str, weights: str) -> bool:
     if weights not in known:
         raise BadInput(f"{weights}: no such file, and no weights of {name}, which are {', '.join(known)}")
     return True
+
+
+def download_url(name: str, weights: str) -> str:
+    """Where torchvision would download the weights from; "" when they are here, or are not torchvision's."""
+    if not is_downloaded(name, weights):
+        return ""
+    from torchvision import models
+
+    url = str(models.get_model_weights(name)[weights].url)
+    kept = Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(url).path).name)
+    return "" if kept.is_file() else url
 
 
 def read_weights(name: str, weights: str, backbone: nn.Module, head: tuple[str, ...]) -> dict[str, Tensor]:

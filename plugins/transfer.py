@@ -15,6 +15,7 @@ from .backbones import (
     TORCHVISION,
     build_backbone,
     describe_saved,
+    download_url,
     expected_pixels,
     find_parts,
     is_downloaded,
@@ -74,6 +75,10 @@ class Transfer(nn.Module):
         """The backbone's weights. Raises `BadInput` when they cannot be read or do not fit."""
         state: dict[str, Tensor] = read_weights(self.name, self.weights, self.backbone, self.end)
         return state
+
+    def weights_url(self) -> str:
+        """Where `load_weights` would download the weights from; "" when they are on this machine."""
+        return download_url(self.name, self.weights) if self.weights != RANDOM else ""
 
     def load_weights(self) -> None:
         """Fills the backbone and takes over the preprocessing of its weights. Raises `BadInput` as `read_weights`."""

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -26,8 +26,9 @@ def standard_streams() -> Iterator[None]:
     _Reader.needed = True
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
-            setattr(sys, name, _wrapped(stream))
+        with suppress(io.UnsupportedOperation):  # a notebook's, or a test's, which is no file
+            if isinstance(stream, io.TextIOWrapper):
+                setattr(sys, name, _wrapped(stream))
     try:
         yield
     finally:

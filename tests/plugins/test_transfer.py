@@ -288,6 +288,25 @@ class TestSearch:
         assert said in printed.err
         assert not Path("run").exists()
 
+    def test_weights_that_cannot_be_had_are_told_once_before_the_first_trial(self, images, tmp_path, monkeypatch):
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+        with pytest.raises(BadInput) as refused:
+            prepare(make_settings(space="transfer"), images)
+        said = str(refused.value)
+        assert "the weights of resnet18, mobilenet_v3_small are not on this machine and cannot be downloaded" in said
+        assert "fetch https://download.pytorch.org/models/resnet18" in said
+        assert "--weights FILE" in said
+        assert prepare(make_settings(space="transfer", overrides=("transfer.weights=random",)), images)
+
+        checkpoints = tmp_path / "hub" / "checkpoints"
+        checkpoints.mkdir(parents=True)
+        for url in [word for word in said.split() if word.startswith("https://")]:
+            (checkpoints / url.rpartition("/")[2]).touch()
+        with pytest.raises(BadInput, match=r"mobilenet_v3_small are not .* --set transfer.backbone=resnet18"):
+            prepare(make_settings(space="transfer"), images)
+        assert prepare(make_settings(space="transfer", overrides=("transfer.backbone=resnet18",)), images)
+
     def test_weights_need_a_space_that_lists_transfer(self, file, npz, monkeypatch, capsys):
         assert command(monkeypatch, "search", npz, "--weights", file, "--space", "smoke") == 2
         assert "architecture 'transfer' is not in the search space, which has lenet, mlp" in capsys.readouterr().err
