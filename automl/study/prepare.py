@@ -33,6 +33,9 @@ from automl.training.seeds import derive_seed
 
 log = logging.getLogger("automl.plugins")
 
+# From which on `images-gpu` is worth its large batches: with fewer images an epoch would have few steps.
+MANY_IMAGES, LEAST_SIDE = 4_000, 16
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -127,12 +130,20 @@ def load_dataset(settings: Settings, host: PluginHost) -> Dataset:
     )
 
 
-def merge_space(settings: Settings, host: PluginHost, kind: str | None = None) -> Space:
-    """The search space of the settings; without one, the built-in space for this kind of data (`image` or `table`).
+def default_space(dataset: Dataset, device: torch.device) -> str:
+    """The built-in space for these data on this device."""
+    if dataset.kind == "table":
+        return "tabular"
+    many = len(dataset) >= MANY_IMAGES and min(dataset.input_shape[1:]) >= LEAST_SIDE
+    return "images-gpu" if device.type == "cuda" and many else "images"
+
+
+def merge_space(settings: Settings, host: PluginHost, default: str = "images") -> Space:
+    """The search space of the settings; without one, the built-in space `default`.
 
     With `weights`, which only `transfer` takes, that is the built-in space `transfer`. Raises `SpaceError`.
     """
-    name = settings.space or ("transfer" if settings.weights else "tabular" if kind == "table" else "images")
+    name = settings.space or ("transfer" if settings.weights else default)
     document = parse(name, "space") if is_written_out(name) else read(find_space(name))
     overrides = (*settings.overrides, *weights_override(settings))
     try:
@@ -184,7 +195,7 @@ def prepare(
     for each in devices:
         refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)
-    space = keep_fitting(space or merge_space(settings, host, dataset.kind), host, dataset)
+    space = keep_fitting(space or merge_space(settings, host, default_space(dataset, device)), host, dataset)
     check_task(space, dataset.task)
     return Prepared(
         settings=settings,

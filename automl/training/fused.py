@@ -7,6 +7,7 @@ are not like the others are taken fold by fold: the first ones, while BatchNorm 
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Sequence
 
 import torch
@@ -81,7 +82,18 @@ class FoldGroup:
         """The step, fold by fold."""
         for fold, own, output in zip(self.folds, batches, outputs, strict=True):
             if step < len(own):
-                output.append(train_step(fold, *self.about, own[step], step))
+                output.append(self._take_alone(fold, own[step], step))
+
+    def _take_alone(self, fold: Fold, index: Tensor, step: int) -> Tensor:
+        """The fold's step; where there is no room for it beside the graph, that goes."""
+        try:
+            return train_step(fold, *self.about, index, step)
+        except torch.OutOfMemoryError as error:
+            if self.graph is None:
+                raise
+            traceback.clear_frames(error.__traceback__)
+        self._give_up(f"there is no room for another step beside the graph of {len(self.folds)} folds", full=True)
+        return train_step(fold, *self.about, index, step)
 
     def _replay(self, batches: Sequence[Sequence[Tensor]], step: int, tick: Callable[[], None]) -> Tensor:
         """Takes the steps from `step` on that can be replayed; outputs [steps, folds, b, outputs], of none maybe."""
@@ -99,7 +111,7 @@ class FoldGroup:
         assert self.graph is not None
         made = self.graph.run(batches, first, last, tick)
         if len(made) < last - first:
-            self.graph, self.reason = None, "the schedule changes more than the learning rate"
+            self._give_up("the schedule changes more than the learning rate")
         return made
 
     def _last(self, batches: Sequence[Sequence[Tensor]], step: int) -> int:
@@ -113,16 +125,23 @@ class FoldGroup:
 
     def _record(self, batches: Sequence[Tensor], step: int) -> None:
         """Makes the graph, or says why there is none. Whatever goes wrong is no error: folds are trained one by one."""
-        device = self.about[0].device
+        recorder = self._make_recorder(self.about[0].device, len(self.folds))
         try:
-            recorder = self._make_recorder(device, len(self.folds))
             self.graph = StepGraph(self.folds, *self.about, batches, step, recorder)
-        except torch.OutOfMemoryError:
-            self.out_of_memory = True
-            self.reason = f"the activations of {len(self.folds)} folds do not fit into memory together"
+            return
+        except torch.OutOfMemoryError as error:
+            traceback.clear_frames(error.__traceback__)  # they hold the activations that did fit
+            reason, full = f"the activations of {len(self.folds)} folds do not fit into memory together", True
         except Exception as error:  # what a network may do during a recording has no end
-            self.reason = f"the step cannot be a CUDA graph: {str(error).strip().partition(chr(10))[0][:200]}"
-        if self.reason:
-            log.info("folds are trained one after the other: %s", self.reason)
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+            traceback.clear_frames(error.__traceback__)
+            reason, full = f"the step cannot be a CUDA graph: {str(error).strip().partition(chr(10))[0][:200]}", False
+        self._give_up(reason, full=full)
+
+    def _give_up(self, reason: str, *, full: bool = False) -> None:
+        """There is no graph any more, and what it had of the memory is free; `full`: for that was too little."""
+        self.graph, self.reason, self.out_of_memory = None, reason, full
+        log.info("folds are trained one after the other: %s", reason)
+        for fold in self.folds:
+            fold.optimizer.zero_grad()  # gradients may lie in the graph's memory
+        if self.about[0].device.type == "cuda":
+            torch.cuda.empty_cache()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,6 +122,7 @@ class TrialRun:
             known = isinstance(error, torch.OutOfMemoryError | MemoryError)
             if not known and "DefaultCPUAllocator" not in str(error):
                 raise
+            traceback.clear_frames(error.__traceback__)  # they hold the tensors that did fit
             self.release()
             raise Infeasible(f"out of memory: {str(error).partition(chr(10))[0]}") from error
 
@@ -165,6 +167,9 @@ class TrialRun:
 
     def release(self) -> None:
         """Gives back the memory of all folds."""
+        for fold in self.folds:  # optimizers and schedules refer to each other, and would be freed at some later time
+            fold.optimizer.zero_grad()
+            fold.optimizer.state.clear()
         self.folds.clear()
         self.executor.release()
 

@@ -60,16 +60,13 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "lenet": {"dropout": 0.3},
     "resnet": {"dropout": 0.3},
     "densenet": {"variant": "cifar", "depth": 1, "growth_rate": 4, "kernel_size": 3, "dropout": 0.0},
-    "googlenet": {"width": 0.0625, "kernel_size": 3, "auxiliary": False, "dropout": 0.0},
+    "resnet9": {"width": 16, "dropout": 0.1},
 }
 
 
 def recipe_of(name, make_recipe, host):
     known = name in ("mlp", "lenet", "resnet")
-    # GoogLeNet's BatchNorm over maps of one pixel amplifies rounding where the steps are large.
-    return make_recipe(
-        name if known else host.architecture(name), lr=1e-3 if name == "googlenet" else 0.01, **NETWORKS[name]
-    )
+    return make_recipe(name if known else host.architecture(name), lr=0.01, **NETWORKS[name])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -117,7 +114,7 @@ def test_restored_folds_go_on_as_fused_ones_would_have(make_recipe, make_cuda_ru
 
 def unrecordable(how: str) -> Callable[[torch.Tensor], torch.Tensor]:
     def treat(x: torch.Tensor) -> torch.Tensor:
-        if x.device.type != "cuda":
+        if x.device.type != "cuda" or not torch.is_grad_enabled():
             return x
         if how == "copies a number to the device":
             return x * torch.tensor([0.5], device=x.device)

@@ -12,7 +12,7 @@ import yaml
 from automl.data.arrays import from_arrays
 from automl.errors import BadInput, RunError, SettingsError, SpaceError
 from automl.settings import make_settings
-from automl.study.prepare import merge_space, prepare
+from automl.study.prepare import default_space, merge_space, prepare
 from automl.study.record import check_unchanged, make_record, settings_of
 
 
@@ -105,8 +105,15 @@ class TestUnchanged:
             check_unchanged(prepare(settings(), images), damaged)
 
 
-def test_the_built_in_space_follows_the_kind_of_data(host):
-    assert {"lenet", "resnet"} <= merge_space(make_settings(), host, "image").architectures.keys()
+def test_the_built_in_space_follows_the_data_and_the_device(host, images):
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    photos = from_arrays(
+        np.zeros((4000, 16, 16), dtype=np.uint8) + (np.arange(4000) % 9)[:, None, None], np.arange(4000) % 2
+    )
+    table = from_arrays(np.random.default_rng(0).normal(size=(9, 2)), np.arange(9) % 2)
+    assert [default_space(data, gpu) for data in (images, photos, table)] == ["images", "images-gpu", "tabular"]
+    assert default_space(photos, cpu) == "images"
+    assert {"resnet9", "resnet"} <= merge_space(make_settings(), host, "images-gpu").architectures.keys()
 
 
 def test_splits_follow_the_seed(images):

@@ -10,7 +10,7 @@ import torch
 from rerun import Rerun
 
 from automl.racing.curves import Curves
-from automl.training import fused
+from automl.training import fused, serial
 from automl.training.executor import Executor
 
 
@@ -71,10 +71,10 @@ def test_a_fused_run_is_saved_and_restored_in_the_middle_of_the_ladder(make_reci
 
 def test_folds_that_do_not_fit_into_memory_together_are_split(make_recipe, make_run, make_fused_run):
     class Small(Rerun):
-        def __init__(self, device: torch.device, folds: int):
-            super().__init__(device, folds)
-            if folds > 2:
+        def record(self, step: Any) -> Any:
+            if len(self.seeds) > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().record(step)
 
     recipe = make_recipe("lenet", lr=0.01)
     run = make_fused_run(recipe, Small)
@@ -82,6 +82,25 @@ def test_folds_that_do_not_fit_into_memory_together_are_split(make_recipe, make_
         curves_of(run, (4, 3)).values, curves_of(make_run(recipe), (4, 3)).values, rtol=1e-4, equal_nan=True
     )
     assert (run.executor.name, run.executor.largest, run.executor.replays) == ("fused", 2, True)
+
+
+def test_a_step_for_which_there_is_no_room_beside_the_graph_is_taken_without_it(
+    make_recipe, make_run, make_fused_run, monkeypatch
+):
+    recipe = make_recipe("lenet", lr=0.01, batch_size=6)  # with a smaller batch at the end of an epoch
+    run = make_fused_run(recipe)
+    real = serial.find_gradients
+
+    def find_gradients(fold: Any, *about: Any) -> torch.Tensor:
+        if fold.epochs == 3 and run.executor.replays and len(about[-1]) < recipe.batch_size:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(fold, *about)
+
+    expected = curves_of(make_run(recipe), (5, 3)).values
+    monkeypatch.setattr(serial, "find_gradients", find_gradients)
+    found = curves_of(run, (5, 3)).values
+    np.testing.assert_allclose(found, expected, rtol=1e-4, equal_nan=True)
+    assert run.executor.largest == 2
 
 
 def test_what_cannot_be_recorded_is_not_tried_again_and_the_reason_is_kept(make_recipe, make_fused_run):
