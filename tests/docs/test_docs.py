@@ -26,6 +26,7 @@ import yaml
 
 import automl
 from automl.cli import app, main
+from automl.errors import RunError
 from automl.hooks import hookspecs
 from automl.hooks.checks import HOOKS
 from automl.hooks.host import load_plugins
@@ -213,7 +214,10 @@ def understand(arguments: list[str]) -> str:
     while getattr(command, "commands", None) and (rest := [*context._protected_args, *context.args]):
         name, command, arguments = command.resolve_command(context, rest)
         assert command is not None
-        context = command.make_context(name, list(arguments), parent=context)
+        try:
+            context = command.make_context(name, list(arguments), parent=context)
+        except RunError:  # understood, but there is no such run here
+            return str(name)
     return str(context.command_path)
 
 
