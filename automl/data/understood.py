@@ -82,9 +82,8 @@ def sentences(dataset: Dataset, test_samples: int) -> tuple[str, ...]:
     what = understood.samples
     given = 0 if dataset.test is None else int(dataset.test.sum())
     count = len(dataset) - given
-    parts = [", ".join([_counted(count, what), *understood.details])]
-    if understood.joined:
-        parts[0] += f" (those of {' and '.join(understood.joined)} included)"
+    included = f" (those of {' and '.join(understood.joined)} included)" if understood.joined else ""
+    parts = [", ".join([_counted(count, what) + included, *understood.details])]
     if dataset.classes:
         parts.append(_classes(dataset))
     if (groups := _groups(dataset)) is not None:

@@ -80,13 +80,13 @@ def test_side_folders_for_validation_join_the_training_part_where_there_is_a_tes
     data = photos_of(tmp_path / "photos", *[f"{s}/{name}" for s in ("train", "val", "test") for name in ("cat", "dog")])
     printed, _, run = search(data)
     assert (
-        "data      24 photos, 8 x 6 (those of val/ included); classes cat 12, dog 12; 12 test photos from test/\n"
+        "data      24 photos (those of val/ included), 8 x 6; classes cat 12, dog 12; 12 test photos from test/\n"
         in printed
     )
     assert (np.load(run / "splits.npz")["fold"] == -1).sum() == 12
     assert "those of val/ included" in (run / "report.html").read_text()
     record = yaml.safe_load((run / "run.yaml").read_text())
-    assert "(those of val/ included); classes cat 12, dog 12" in study_note(record, run)
+    assert "24 photos (those of val/ included), 8 x 6; classes cat 12, dog 12" in study_note(record, run)
 
 
 def test_side_folders_without_classes_are_said_to_have_no_labels(search, refused, tmp_path):
