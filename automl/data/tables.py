@@ -19,6 +19,7 @@ from automl.data.columns import FEW, Column, Declared, Unreadable, remarks, unde
 from automl.data.conversion import Columns, merged
 from automl.data.csv_files import Table, read_csv
 from automl.data.dataset import Dataset, Task, complete
+from automl.data.file_names import refuse_file_names
 from automl.data.keys import number_keys
 from automl.data.numbers import is_empty
 from automl.data.understood import ColumnUse, Understood, answers_read
@@ -52,6 +53,7 @@ def table_dataset(
     features = [column for column in names if column not in (target, groups)]
     if not features:
         raise DataError(f"{path}: there is no column beside the target '{target}' to predict it from")
+    refuse_file_names(path, {column: table.texts(column) for column in features}, target)
     for needed in (target, groups):
         if needed is not None:
             _refuse_missing(table, needed)

@@ -14,6 +14,7 @@ from automl.errors import SpaceError, did_you_mean
 from automl.spaces.domains import Domain, fit_domain
 from automl.spaces.first import fit_first, read_first
 from automl.spaces.parameters import Parameter, Text
+from automl.spaces.problems import Problems
 from automl.spaces.space import GROUPS, NAMED, Catalogue, Group, Space
 from automl.spaces.training import KNOWN, LIMITS, TECHNIQUES, TRAINING
 from automl.spaces.yaml_file import Document, kind_of, parse_value, shortened
@@ -48,9 +49,12 @@ def merge(
                 raise SpaceError(f"{option} {shortened(name)}", _unknown_architecture(name, known, catalogue))
         sections["architectures"] = {name: known[name] for name in dict.fromkeys(architectures)}
     values = dict(_split_override(override) for override in overrides)
+    problems = Problems()
     # the choices of names first: an override of `train.sgd.momentum` may come before `train.optimizer=sgd`
     for name in sorted(values, key=lambda name: name not in CHOICES):
-        _override(name, values[name], sections, catalogue)
+        with problems.noted():
+            _override(name, values[name], sections, catalogue)
+    problems.raise_all()
     return Space(**sections | {"first": fit_first(sections["first"], Space(**sections).parameters())})
 
 
@@ -80,21 +84,22 @@ def _read_document(document: Document, catalogue: Catalogue) -> dict[str, Any]:
         return document.place(keys)
 
     sections = _defaults(catalogue)
+    problems = Problems()
     for key, value in document.value.items():
-        if key == "architectures":
-            sections[key] = _names(value, catalogue.architectures, "architecture", lambda *k: at("architectures", *k))
-        elif key == "training":
-            sections |= _read_training(value, catalogue, lambda *k: at("training", *k))
-        elif key == "first":
-            continue  # when all domains are known
-        elif key == "description":
-            if not isinstance(value, str):
+        with problems.noted():
+            if key == "architectures":
+                known = catalogue.architectures
+                sections[key] = _names(value, known, "architecture", lambda *k: at("architectures", *k))
+            elif key == "training":
+                sections |= _read_training(value, catalogue, lambda *k: at("training", *k))
+            elif key == "description" and not isinstance(value, str):
                 raise SpaceError(at(key), f"must be a text, not {kind_of(value)}")
-        else:
-            raise SpaceError(at(key), f"unknown key '{shortened(key)}'{did_you_mean(key, TOP_LEVEL)}")
+            elif key not in TOP_LEVEL:
+                raise SpaceError(at(key), f"unknown key '{shortened(key)}'{did_you_mean(key, TOP_LEVEL)}")
+    problems.raise_all()  # `first` is read when all domains are known
     if "first" in document.value:
-        domains, known = Space(**sections).parameters(), Space(**_everything(catalogue)).parameters()
-        sections["first"] = read_first(document.value["first"], domains, known, lambda *k: at("first", *k))
+        domains, every = Space(**sections).parameters(), Space(**_everything(catalogue)).parameters()
+        sections["first"] = read_first(document.value["first"], domains, every, lambda *k: at("first", *k))
     return sections
 
 
@@ -104,13 +109,17 @@ def _read_training(value: Any, catalogue: Catalogue, at: At) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SpaceError(at(), f"must map training parameters to their domains, not {kind_of(value)}")
     domains = {key: inside for key, inside in value.items() if key not in NAMED}
+    problems = Problems()
     for key in domains:
         if key not in KNOWN:
-            raise SpaceError(at(key), _unknown("training parameter", key, [*KNOWN, *NAMED]))
+            problems.add(SpaceError(at(key), _unknown("training parameter", key, [*KNOWN, *NAMED])))
     for key, kind in NAMED.items():
         if key in value:
-            sections[kind] = _names(value[key], getattr(catalogue, kind), key, lambda *k, key=key: at(key, *k))
-    sections["training"] = _training(domains, at)
+            with problems.noted():
+                sections[kind] = _names(value[key], getattr(catalogue, kind), key, lambda *k, key=key: at(key, *k))
+    with problems.noted():
+        sections["training"] = _training({key: domains[key] for key in domains if key in KNOWN}, at)
+    problems.raise_all()
     return sections
 
 
@@ -130,15 +139,18 @@ def _names(value: Any, known: Mapping[str, Mapping[str, Parameter]], kind: str, 
             at(), f"names no {kind}: give a name, a list or a mapping of names, not {found}; leave out for {default}"
         )
     groups: dict[str, Group] = {}
+    problems = Problems()
     for name, inside, key in entries:
         place = at() if key == "" else at(key)
-        if not isinstance(name, str):
-            raise SpaceError(place, f"must be the name of {_article(kind)}, not {kind_of(name)}")
-        if name not in known:
-            raise SpaceError(place, _unknown(kind, name, known))
-        if name in groups:
-            raise SpaceError(place, f"{kind} '{name}' is listed twice")
-        groups[name] = _group(inside, known[name], lambda *k, name=name: at(name, *k))
+        with problems.noted():
+            if not isinstance(name, str):
+                raise SpaceError(place, f"must be the name of {_article(kind)}, not {kind_of(name)}")
+            if name not in known:
+                raise SpaceError(place, _unknown(kind, name, known))
+            if name in groups:
+                raise SpaceError(place, f"{kind} '{name}' is listed twice")
+            groups[name] = _group(inside, known[name], lambda *k, name=name: at(name, *k))
+    problems.raise_all()
     return groups
 
 
@@ -147,15 +159,20 @@ def _group(value: Any, own: Mapping[str, Parameter], at: At) -> Group:
     value = {} if value is None else value
     if not isinstance(value, dict):
         raise SpaceError(at(), f"must map parameters to their domains, or be empty, not {kind_of(value)}")
+    problems = Problems()
     for key in value:
         if key not in own:
-            raise SpaceError(at(key), _unknown("parameter", key, own))
-    return _fitted(value, own, own, at)
+            problems.add(SpaceError(at(key), _unknown("parameter", key, own)))
+    with problems.noted():
+        fitted = _fitted({key: value[key] for key in value if key in own}, own, own, at)
+    problems.raise_all()
+    return fitted
 
 
 def _training(value: Mapping[str, Any], at: At, base: Group = TRAINING) -> Group:
     """The training parameters: `value` over `base`, each of the kind in `KNOWN` and within its limits."""
     domains = _fitted(value, KNOWN, base, at, before=tuple(NAMED))
+    problems = Problems()
     for name in value:
         domain = domains[name]
         for corner in domain.corners() if isinstance(domain, Parameter) else [domain]:
@@ -163,9 +180,10 @@ def _training(value: Mapping[str, Any], at: At, base: Group = TRAINING) -> Group
                 continue
             least, most = LIMITS[name]
             if corner < least:
-                raise SpaceError(at(name), f"{corner:g} is too small: the least is {least:g}")
+                problems.add(SpaceError(at(name), f"{corner:g} is too small: the least is {least:g}"))
             if corner > most:
-                raise SpaceError(at(name), f"{corner:g} is too large: the most is {most:g}")
+                problems.add(SpaceError(at(name), f"{corner:g} is too large: the most is {most:g}"))
+    problems.raise_all()
     return domains
 
 
@@ -177,12 +195,14 @@ def _fitted(
     `before` are siblings that are suggested before the group.
     """
     domains = dict(base)
+    problems = Problems()
     for name, inside in value.items():
         try:
             # A technique may be absent, so it may have a condition although none is declared.
             domains[name] = fit_domain(inside, own[name], optional=own is KNOWN and name in TECHNIQUES)
         except SpaceError as error:
-            raise SpaceError(at(name), error.problem) from error
+            problems.add(SpaceError(at(name), error.problem))
+    problems.raise_all()
     order = [*before, *own]
     for name, domain in domains.items():
         when = (domain.when if isinstance(domain, Parameter) else None) or {}

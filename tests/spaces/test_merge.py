@@ -299,3 +299,34 @@ def test_plugins_that_leave_no_choice_or_clash_are_refused(catalogue, problem):
     with pytest.raises(SpaceError) as error:
         merge(None, catalogue)
     assert problem in str(error.value)
+
+
+def test_all_that_is_wrong_with_a_file_is_said_at_once_each_at_its_place():
+    text = """
+architectures:
+  resnet: {detph: 3, depth: many}
+  lennet:
+training:
+  lr: fast
+  optimzer: sgd
+  batch_size: {int: [8, few]}
+nonsense: 1
+"""
+    with pytest.raises(SpaceError) as error:
+        merged(text)
+    lines = str(error.value).splitlines()
+    keys = ["architectures.resnet.detph", "architectures.resnet.depth", "architectures.lennet",
+            "training.optimzer", "training.lr", "training.batch_size", "nonsense"]  # fmt: skip
+    assert len(lines) == len(keys)
+    assert all(f": {key}: " in line for key, line in zip(keys, lines, strict=True))
+
+
+def test_a_file_full_of_nonsense_does_not_fill_the_terminal():
+    with pytest.raises(SpaceError) as error:
+        merged("\n".join(f"key{number}: 1" for number in range(1000)))
+    assert str(error.value).splitlines()[-1] == "and 980 more"
+
+
+def test_all_overrides_that_are_wrong_are_said_at_once():
+    with pytest.raises(SpaceError, match=r"(?s)--set resnet.dpth=3: .*\n--set train.lr=-1: "):
+        merged(None, "resnet.dpth=3", "train.lr=-1")
