@@ -102,6 +102,23 @@ def test_a_deadline_stops_the_search_and_still_returns_a_model(automl, tmp_path)
     # 9999 trials would take hours; how near to the deadline a slow machine stops is not for a test to say.
 
 
+def test_what_the_deadline_stops_says_so_and_its_config_becomes_the_model(automl, tmp_path):
+    assert automl("search", "digits", "--out", tmp_path / "before", "--trials", 1, "--epochs", 1, *SMALL).code == 0
+    run = tmp_path / "run"
+    endless = ["--epochs", 100_000, "--ladder", "1x1,2x2,100000x2", "--trials", 1, "--timeout", "6s"]
+    answer = automl("search", "digits", "--out", run, *endless, *SMALL[:-1])
+    assert answer.code == 0, answer.err
+    found = board(automl, run)
+    (trial,) = found["trials"]
+    assert (trial["state"], trial["reason"]) == ("PRUNED", "deadline")
+    assert found["totals"]["pruned"] == {"deadline": 1}
+    assert (found["winner"], found["final"]["stand_in"]) == (0, True)
+    assert trial["score"] < 2.3  # guessing has log(10)
+    assert found["test"]["log_loss"] < 2.3
+    assert "pruned: deadline" in answer.out
+    assert "1 deadline" in answer.out
+
+
 def test_the_deadline_counts_from_the_start_of_the_command_with_all_that_comes_before_the_first_trial(automl, tmp_path):
     (tmp_path / "slow.py").write_text("import time\n\ntime.sleep(1.1)\n")
     run = tmp_path / "run"
