@@ -52,6 +52,7 @@ benchmarks: $(VENV)/installed
 	$(COLLECT) overhead benchmarks/overhead.py
 	$(COLLECT) decode benchmarks/decode.py
 	$(COLLECT) scaling benchmarks/scaling.py
+	$(COLLECT) copies benchmarks/copies.py
 	$(COLLECT) replay-digits benchmarks/replay.py benchmarks/tables/digits.npz
 	$(COLLECT) replay-mnist benchmarks/replay.py benchmarks/tables/mnist1000.npz
 	$(COLLECT) against-optuna benchmarks/against_optuna.py --data $(AGAINST) --minutes $(MINUTES)
