@@ -167,7 +167,7 @@ def resume(
     folder = RunFolder(run)
     record = folder.read_record()
     prepared = prepare_again(folder, record, changes, data)
-    with folder.lock(), _naming(folder):
+    with _naming(folder), folder.lock():
         with storage_errors():
             remove_abandoned(folder.path)
             if not folder.splits.exists():  # killed before they were written: the seed makes the same ones

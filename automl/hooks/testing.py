@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -122,8 +121,7 @@ def examine(
         for i, check in enumerate(checks):
             if check.outcome == "ok" and not check.untrained:
                 checks[i] = _on_cpu(architecture, check, shape, num_outputs)
-    problem = _importable(architecture)
-    return ([Check({}, "failed", problem)] if problem else []) + checks
+    return checks
 
 
 def _choose(checks: list[Check]) -> list[Check]:
@@ -286,19 +284,6 @@ def _check_moves(network: nn.Module, x: torch.Tensor) -> None:
             return  # it looks at values, which meta has not: a search on the CPU or a GPU does not mind
         remedy = "register its tensors as buffers"
         raise _Failure(f"the network does not move with .to(device), {remedy}: {error}") from None
-
-
-def _importable(architecture: Architecture) -> str:
-    """Why workers could not find the build function by its name; "" when they can."""
-    build = architecture.build
-    name = build.__name__
-    try:
-        there = getattr(import_module(build.__module__), name, None)
-    except ImportError as error:
-        return f"build() cannot be imported by name: {error}"
-    if there is build or getattr(there, "build", None) is build:
-        return ""
-    return f"build() cannot be found by name: {build.__module__}.{build.__qualname__} is not a module's own '{name}'"
 
 
 def _explain(error: Exception, architecture: Architecture, where: str) -> str:
