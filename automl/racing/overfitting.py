@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
-from automl.racing.worsening import TOLERANCE, averages, best_average, worsened_for
+from automl.racing.worsening import TOLERANCE, WINDOW, averages, best_average, worsened_for
+
+# Standard deviations of a curve's noise: twice what the score takes, for the rule asks at every epoch. On a flat curve
+# it fires in 1 % of 20-epoch trainings, with 2 in 7 %; it is a third of an epoch later (benchmarks/scoring.py).
+NOISES = 4.0
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,11 @@ def verdict_at(curves: Curves, rule: OverfittingRule, folds: int, epoch: int) ->
     """The verdict on the first `folds` folds at `epoch` (from 1), or None."""
     train = curves.mean(TRAIN_LOSS, folds, epoch)
     validation = curves.mean(VALIDATION_LOSS, folds, epoch)
-    if validation.size < epoch or not np.isfinite(validation).all():
+    too_short = epoch < rule.patience + WINDOW  # an average to rise from, and as many above it
+    if too_short or validation.size < epoch or not np.isfinite(validation).all():
         return None
     errors = curves.errors(folds, epoch)
-    if any(worsened_for(curve, rule.tolerance) < rule.patience for curve in (validation, errors)):
+    if any(worsened_for(curve, rule.tolerance, NOISES) < rule.patience for curve in (validation, errors)):
         return None
     best = best_average(validation) - 1
     if not (train[-rule.patience :] < train[best]).all():

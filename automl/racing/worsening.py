@@ -13,9 +13,7 @@ Array = NDArray[np.float64]
 
 WINDOW = 3  # epochs
 TOLERANCE = 0.05  # of the lowest average
-# On a flat curve with noise the overfitting rule, which asks all along, fires in 1 % of 20-epoch trainings; with 3 in
-# 2 %, and on curves whose noise lasts from epoch to epoch twice as often as with 4 (benchmarks/scoring.py).
-NOISE = 4.0  # standard deviations
+NOISE = 2.0  # standard deviations
 
 
 def averages(curve: Array) -> Array:
@@ -34,11 +32,11 @@ def noise(curve: Array) -> float:
     return float(1.4826 * np.median(np.abs(np.diff(curve, n=2))) / np.sqrt(6))
 
 
-def worsened_for(errors: Array, tolerance: float = TOLERANCE) -> int:
+def worsened_for(errors: Array, tolerance: float = TOLERANCE, noises: float = NOISE) -> int:
     """In how many of the last epochs, without a break, the curve has been clearly above its best; 0: it is not.
 
     That is: the average that ends there lies above the lowest average by more than `tolerance` of that, and by more
-    than `NOISE` times the noise. `errors` [epoch] are distances from a perfect score, as `Objective.error` has them.
+    than `noises` times the noise. `errors` [epoch] are distances from a perfect score, as `Objective.error` has them.
     """
     found = averages(errors)
     if not found.size:
@@ -46,7 +44,7 @@ def worsened_for(errors: Array, tolerance: float = TOLERANCE) -> int:
     lowest = float(found.min())
     if found[-1] <= (1 + tolerance) * lowest:
         return 0  # mostly, and soon said
-    above = found > lowest + max(tolerance * lowest, NOISE * noise(errors))
+    above = found > lowest + max(tolerance * lowest, noises * noise(errors))
     return int(above[::-1].cumprod().sum())
 
 

@@ -7,7 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import replay
+
+from automl.racing.ladder import make_ladder
+from automl.racing.objective import Objective
+from automl.racing.overfitting import OverfittingRule
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -35,3 +41,24 @@ def test_the_race_needs_far_less_than_other_ways_to_score_on_all_folds(report):
 
 def test_the_overfitting_rule_never_costs_the_winner(report):
     assert report["overfitting_regret"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("digits", "log_loss"),
+        ("digits", "accuracy"),
+        ("mnist1000", "log_loss"),
+        ("mnist1000", "accuracy"),
+        ("noisy", "log_loss"),
+        ("noisy", "balanced_accuracy"),
+    ],
+)
+def test_whatever_is_optimised_the_overfitting_rule_never_costs_the_best_score_of_a_table(name, metric):
+    with np.load(BENCHMARKS / "tables" / f"{name}.npz") as file:
+        table = file["curves"].astype(np.float64)
+    _, folds, epochs, _ = table.shape
+    objective = Objective.of("classification", metric)
+    lost, verdicts = replay.regret(table, make_ladder(epochs, folds), OverfittingRule.of(epochs), objective)
+    assert lost == 0
+    assert (verdicts > 10) == ((name, metric) == ("noisy", "log_loss"))  # where networks do memorise, it sees it
