@@ -13,10 +13,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automl.api import search
+from automl.data.conversion import Columns
+from automl.data.given import is_frame
+from automl.data.keys import normal_key
 from automl.errors import BadInput
 from automl.results.model import Model, load_model, save_model
 from automl.results.model_files import DESCRIPTION, WEIGHTS
@@ -76,8 +80,21 @@ class _Search(BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.out = out
 
-    def _search(self, data: Mapping[str, Any]) -> Self:
-        settings = self.get_params(deep=False)
+    def _check_frame(self, X: Any, answers: Any) -> None:
+        """Names and number of the columns, as scikit-learn keeps them; what is in them, the search finds out."""
+        validate_data(self, X, skip_check_array=True)
+        check_consistent_length(X, answers)
+        assert_all_finite(answers, input_name="y")
+        self._names = list(X.columns)
+
+    def _search_frame(self, X: Any, answers: Any) -> Self:
+        target = "target"
+        while target in map(str, X.columns):
+            target += "_"
+        return self._search(X.assign(**{target: answers}), target=target)
+
+    def _search(self, data: Any, **more: Any) -> Self:
+        settings = self.get_params(deep=False) | more
         out = settings.pop("out")
         self._folder = tempfile.TemporaryDirectory(prefix="automl-") if out is None else None
         try:
@@ -89,9 +106,24 @@ class _Search(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _samples(self, X: ArrayLike) -> NDArray[Any]:
+        """`X` as the network takes it. A DataFrame is read by its dtypes, as in `fit`; anything else is an array."""
         check_is_fitted(self)
-        samples: NDArray[Any] = validate_data(self, X, reset=False, allow_nd=True)
-        return samples
+        named = isinstance(self.model_.conversion, Columns)
+        if is_frame(X) and named:
+            validate_data(self, X, reset=False, skip_check_array=True)
+            return self._convert(X)
+        samples = validate_data(self, X, reset=False, allow_nd=True, ensure_min_samples=1)
+        if not named:
+            return self._convert(samples)
+        import pandas as pd  # an array, for columns that have names: scikit-learn has warned of it
+
+        return self._convert(pd.DataFrame(samples, columns=self._names))
+
+    def _convert(self, samples: Any) -> NDArray[Any]:
+        try:
+            return self.model_.samples(samples)
+        except BadInput as error:
+            raise ValueError(str(error)) from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the temporary folder, and with the model as the bytes of its two files."""
@@ -124,15 +156,27 @@ class SearchClassifier(ClassifierMixin, _Search):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Searches, fits the winner, tests it once. Raises ValueError for data or settings that cannot be used."""
-        samples, answers = validate_data(self, X, y, allow_nd=True, ensure_min_samples=2)
+        if is_frame(X):
+            answers = column_or_1d(y, warn=True)
+            self._check_frame(X, answers)
+        else:
+            samples, answers = validate_data(self, X, y, allow_nd=True, ensure_min_samples=2)
         check_classification_targets(answers)
         self.classes_, labels = np.unique(answers, return_inverse=True)
-        return self._search({"x": samples, "y": labels, "classes": [str(name) for name in self.classes_]})
+        names = [str(name) for name in self.classes_]
+        if not is_frame(X):
+            self._order = np.arange(len(names))
+            return self._search({"x": samples, "y": labels, "classes": names})
+        from pandas import Categorical
+
+        self._search_frame(X, Categorical.from_codes(labels, names))
+        self._order = np.array([self.model_.classes.index(normal_key(name)) for name in names])
+        return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """[n, classes]: the probability of each class."""
         samples = self._samples(X)
-        probabilities = self.model_.predict_proba(samples).astype(float)
+        probabilities = self.model_.probabilities(samples).astype(float)[:, self._order]
         shares: NDArray[np.float64] = probabilities / probabilities.sum(axis=1, keepdims=True)  # to the last bits
         return shares
 
@@ -151,6 +195,11 @@ class SearchRegressor(RegressorMixin, _Search):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Searches, fits the winner, tests it once. Raises ValueError for data or settings that cannot be used."""
+        if is_frame(X) and np.ndim(y) == 1:
+            self._flat = True
+            answers = column_or_1d(y).astype(float)
+            self._check_frame(X, answers)
+            return self._search_frame(X, answers)
         samples, answers = validate_data(
             self, X, y, allow_nd=True, ensure_min_samples=2, multi_output=True, y_numeric=True
         )
@@ -160,7 +209,7 @@ class SearchRegressor(RegressorMixin, _Search):  # type: ignore[misc]
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """[n], or [n, outputs] where `y` was so."""
         samples = self._samples(X)
-        predicted = self.model_.predict(samples).astype(float)
+        predicted = self.model_.answers(samples).astype(float)
         return predicted if self._flat or predicted.ndim == 2 else predicted[:, None]
 
     def __sklearn_tags__(self) -> Any:

@@ -123,7 +123,7 @@ def export(
         given = "which of them? give" if format is None else f"{format}: there are"
         raise SettingsError(f"--format {given} {', '.join(FORMATS)}")
     from automl.results.export import export as write
-    from automl.results.export import real_samples
+    from automl.results.export import real_samples, takes
     from automl.results.model import load_model
     from automl.run import data_of
 
@@ -132,6 +132,7 @@ def export(
     real = data or data_of(model)
     difference = write(loaded, format, path, real_samples(loaded, real) if real else None)
     typer.echo(f"{path}: the largest difference from the model is {difference:.2g}, on {real or 'random'} samples")
+    typer.echo(f"it takes x as {takes(loaded)}")
     if format == "state-dict":
         text = _HOW_TO_LOAD_MEMBERS if loaded.about.get("members") else _HOW_TO_LOAD
         typer.echo(text.format(path=path))
@@ -140,13 +141,13 @@ def export(
 _HOW_TO_LOAD = """load it with
   weights = safetensors.torch.load_file("{path}")
   network.load_state_dict({{k[8:]: v for k, v in weights.items() if k.startswith("network.")}})
-  output = network((x - weights["mean"]) / weights["std"]) * weights["y_std"] + weights["y_mean"]"""
+  output = network(((x - weights["mean"]) / weights["std"]).float()) * weights["y_std"] + weights["y_mean"]"""
 
 
 _HOW_TO_LOAD_MEMBERS = """load member 0, 1, ... with
   weights = {{k[10:]: v for k, v in safetensors.torch.load_file("{path}").items() if k.startswith("members.0.")}}
   network.load_state_dict({{k[8:]: v for k, v in weights.items() if k.startswith("network.")}})
-  output = network((x - weights["mean"]) / weights["std"]) * weights["y_std"] + weights["y_mean"]
+  output = network(((x - weights["mean"]) / weights["std"]).float()) * weights["y_std"] + weights["y_mean"]
 and average the members' probabilities, or predictions"""
 
 

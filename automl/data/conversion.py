@@ -41,17 +41,19 @@ class Pixels(BaseModel):
     layout: Layout = "channels last"
 
     def samples(self, source: str, x: Array, shape: tuple[int, ...]) -> tuple[Array, list[str]]:
-        """`x` as uint8 [n, *shape], with nothing to be said. Raises `DataError` for what is not as in training."""
+        """`x` as uint8 [n, *shape], and what has to be said. Raises `DataError` for what is not as in training."""
         if x.ndim not in (3, 4) or not len(x):
             raise wrong_shape(source, x, shape)
         self._check_dtype(source, x)
         pixels = scaled_to_255(source, x, self.scale)
-        if x.dtype.kind == "f" and self.scale == 1 and self.highest > 1 and pixels.max(initial=0) <= 1:
-            raise DataError(
-                f"{source}: images as {x.dtype} {x.min():g}..{x.max():g}, but the model was trained on pixels 0..255; "
-                f"multiply by 255, or give integers"
-            )
-        return self._channels_first(source, pixels, shape), []
+        return self._channels_first(source, pixels, shape), self._check_range(source, x.dtype, int(pixels.max()))
+
+    def _check_range(self, source: str, dtype: np.dtype[Any], top: int) -> list[str]:
+        """Pixels 0 and 1 may be those of 0..1 or very dark ones of 0..255; as floats they are never meant as these."""
+        problem = f"{source}: the largest pixel is {top} ({dtype}), but it was {self.highest} in training"
+        if self.highest <= 1 < top or (dtype.kind == "f" and self.scale == 1 and 0 < top <= 1 < self.highest):
+            raise DataError(f"{problem}; give pixels in the range of training")
+        return [f"{problem}: predictions are wrong if they are in another range"] if 0 < top <= 1 < self.highest else []
 
     def _check_dtype(self, source: str, x: Array) -> None:
         given = _DTYPES.get(x.dtype.kind, "")

@@ -1,13 +1,14 @@
 """A saved model in another format, with its preprocessing inside, checked before it is written.
 
-Every export takes float32 samples [batch, ...] as they were in the data (pixels 0..255) and gives logits, or
-predictions in the targets' units. The file's bytes are loaded again and compared with the model: a wrong
+Every export takes samples [batch, *input_shape] in the units of the data, see `takes`, and gives logits, or predictions
+in the targets' units. The file's bytes are loaded again and compared with the model: a wrong
 export is never written.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import json
 from importlib.util import find_spec
@@ -19,9 +20,11 @@ import torch
 from torch import Tensor
 
 from automl.data.atomic import write_atomic
+from automl.data.conversion import Pixels
 from automl.errors import BadInput, DataError, ExportFailed, MachineFailed
 from automl.results.model import Model
 from automl.results.model_files import DESCRIPTION, FORMATS, WEIGHTS
+from automl.results.modules import Ensemble, Standardised
 from automl.results.samples import read_batches
 
 TOLERANCE = 1e-4
@@ -37,7 +40,8 @@ def export(model: Model, format: str, out: Path, samples: Tensor | None = None) 
     on a full disk.
     """
     _check(format, out)
-    module = model.module.cpu().eval()
+    model = dataclasses.replace(model, module=_in_units_of_the_data(model))
+    module = model.module
     x = random_samples(model) if samples is None else samples
     makers = {"torch-export": _torch_export, "onnx": _onnx, "state-dict": _state_dict}
     with torch.no_grad():
@@ -65,21 +69,42 @@ def export(model: Model, format: str, out: Path, samples: Tensor | None = None) 
     return difference
 
 
+def takes(model: Model) -> str:
+    """What an export of the model is given, in words."""
+    shape = ", ".join(map(str, ("batch", *model.about["input_shape"])))
+    if isinstance(model.conversion, Pixels):
+        return f"float32 [{shape}], pixels 0..{255 // model.conversion.scale}"
+    return f"float64 [{shape}], in the units of the data"
+
+
+def _in_units_of_the_data(model: Model) -> Standardised | Ensemble:
+    """The model's module on the CPU; of images that were floats in 0..1 it takes these, not pixels 0..255."""
+    module = copy.deepcopy(model.module).cpu().eval()
+    if isinstance(model.conversion, Pixels):
+        for member in module.members if isinstance(module, Ensemble) else [module]:
+            assert isinstance(member, Standardised)
+            member.mean, member.std = member.mean / model.conversion.scale, member.std / model.conversion.scale
+    return module
+
+
 def real_samples(model: Model, data: str | Path) -> Tensor:
-    """The first samples of DATA, float32 [n, ...]. Raises `DataError` as `read_batches` does."""
+    """The first samples of DATA as an export takes them. Raises `DataError` as `read_batches` does."""
     batch = next(iter(read_batches(data, model.about)))
     if len(batch.x) < 2:
         raise DataError(f"{data}: an export is compared on two samples at least, and here is {len(batch.x)}")
-    return torch.from_numpy(np.asarray(batch.x[:_COMPARED], dtype=np.float32))
+    x = batch.x[:_COMPARED]
+    if isinstance(model.conversion, Pixels):
+        return torch.from_numpy(x.astype(np.float32) / np.float32(model.conversion.scale))
+    return torch.from_numpy(x.astype(np.float64))
 
 
 def random_samples(model: Model, count: int = _COMPARED) -> Tensor:
-    """Samples that look like the data: random pixels 0..255, or normal rows by the training mean and deviation."""
+    """Samples that look like the data: random pixels, or normal rows by the training mean and deviation."""
     rng = np.random.default_rng(0)
     shape = (count, *model.about["input_shape"])
-    if len(shape) == 4:
-        return torch.from_numpy(rng.integers(0, 256, shape).astype(np.float32))
-    normal = torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+    if isinstance(model.conversion, Pixels):
+        return torch.from_numpy(rng.integers(0, 256, shape).astype(np.float32) / np.float32(model.conversion.scale))
+    normal = torch.from_numpy(rng.standard_normal(shape))
     return normal * model.module.std.cpu() + model.module.mean.cpu()
 
 
