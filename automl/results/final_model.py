@@ -18,7 +18,6 @@ from automl.study.prepare import Prepared
 
 log = logging.getLogger("automl.final")
 
-NOISE = 4  # a score's epoch in the last 1/NOISE of those trained says that more of them would do good
 LONGER = 2  # times as many epochs at most: a cosine to its end moves the weights as far as half of it at the full rate
 
 
@@ -72,10 +71,9 @@ class FinalFit:
                 raise
             except Exception as error:  # a plugin's code, a loss that is no number, no memory
                 log.warning("trial %d: no final model: %s: %s", finalist.number, type(error).__name__, error)
-                causes.append(f"trial {finalist.number}: {type(error).__name__}: {error}")
+                causes.append(f"trial {finalist.number} could not be fitted: {type(error).__name__}: {error}")
             else:
-                words = "; ".join([*causes, found.words]) if causes else found.words
-                return FinalModel(found.model, finalist, words)
+                return FinalModel(found.model, finalist, "; ".join(filter(None, [*causes, found.words])))
         raise NoTrialSucceeded(f"no final model could be fitted ({'; '.join(causes)})")
 
     def fit_one(self, finalist: Finalist) -> FinalModel:
@@ -84,9 +82,9 @@ class FinalFit:
         That is where the deadline cut the fit short, or left time for a shorter one only: its quality is then that of
         the trial after as many epochs. They stand in too where the fit fails.
         """
-        epochs = self.schedule(finalist).epochs
+        fit = self.schedule(finalist)
         try:
-            model = self._as_asked(finalist)
+            model = self._as_asked(finalist, fit)
         except (Stop, MachineFailed):
             raise
         except Exception as error:
@@ -100,9 +98,9 @@ class FinalFit:
             return FinalModel(model, finalist)
         saved = self._saved(finalist, cut_short=True)
         if saved is not None and _known(finalist, saved.about["epochs"]) < _known(finalist, reached):
-            left = f"the deadline left {reached} of {epochs} epochs to the final fit"
+            left = f"the deadline left {reached} of {fit.epochs} epochs to the final fit"
             return FinalModel(saved, finalist, f"{left}: {_fold_words(saved)}")
-        cut = f"the deadline cut the final fit short at epoch {reached} of {epochs}"
+        cut = f"the deadline cut the final fit short at epoch {reached} of {fit.epochs}"
         return FinalModel(model, finalist, cut if model.about["cut_short"] else "")
 
     def schedule(self, finalist: Finalist) -> Fit:
@@ -117,8 +115,7 @@ class FinalFit:
         if not finalist.stand_in or self.kind == "ensemble":
             return Fit(finalist.epochs, horizon)
         affordable = self._affordable(finalist)
-        trained = finalist.curves.epochs()
-        improving = trained - finalist.epochs <= trained // NOISE
+        improving = finalist.epochs == finalist.curves.epochs()
         most = min(LONGER * finalist.epochs, horizon) if improving and affordable is not None else finalist.epochs
         epochs = max(1, most if affordable is None else min(most, affordable))
         return Fit(epochs, horizon=epochs)
@@ -128,10 +125,10 @@ class FinalFit:
         seconds = self.forecast.refit_epoch(finalist.number) if self.forecast is not None else 0.0
         return int(self.budget.left / seconds) if seconds and self.budget.timeout is not None else None
 
-    def _as_asked(self, finalist: Finalist) -> Model:
+    def _as_asked(self, finalist: Finalist, fit: Fit) -> Model:
         if self.kind == "ensemble":
             return fit_ensemble(self.prepared, finalist, self.resident, self.budget, self.folder)
-        return refit(self.prepared, finalist, self.resident, self.budget, self.schedule(finalist))
+        return refit(self.prepared, finalist, self.resident, self.budget, fit)
 
     def _saved(self, finalist: Finalist, cut_short: bool) -> Model | None:
         return restore_folds(self.prepared, finalist, self.resident, self.folder, cut_short)

@@ -47,7 +47,7 @@ def winner(copied, prepared) -> Finalist:
 
 def with_losses(finalist: Finalist, *losses: float, state: TrialState = TrialState.COMPLETE) -> Finalist:
     """The finalist as if its folds had had these validation losses, epoch by epoch."""
-    curves = Curves(2, 3)
+    curves = Curves(2, 12)
     curves.values[:, : len(losses)] = np.array(losses)[None, :, None]
     trial = optuna.trial.create_trial(
         state=state,
@@ -82,7 +82,7 @@ def test_a_cut_refit_stays_where_it_is_known_to_be_better_than_they_are(prepared
     finalist = with_losses(winner, 0.5, 0.4, 0.9)  # theirs is the third epoch
     found = final_fit(prepared, copied, ticks=2).fit_one(finalist)
     assert (found.model.about["final"], found.model.about["cut_short"]) == ("refit", True)
-    assert found.words == "the deadline cut the final fit short at epoch 1 of 2"
+    assert found.words == "the deadline cut the final fit short at epoch 1 of 3"
 
 
 def test_where_there_are_no_networks_of_its_folds_the_cut_refit_is_all_there_is(prepared, copied, winner, tmp_path):
@@ -107,7 +107,7 @@ def test_the_next_finalist_is_fitted_where_the_first_cannot_be(prepared, copied,
     broken = Finalist(trial, winner.curves)
     found = final_fit(prepared, empty).fit([broken, winner])
     assert found.finalist is winner
-    assert found.words.startswith("trial 99: ")
+    assert found.words.startswith("trial 99 could not be fitted: ")
 
 
 class TestStandIn:
@@ -120,26 +120,31 @@ class TestStandIn:
         assert found.model.about["epochs"] == epochs
         np.testing.assert_array_equal(found.model.predict_proba(images.x), expected.predict_proba(images.x))
 
-    @pytest.mark.parametrize(("seconds", "epochs"), [(0.1, 1), (2.5, 2), (3.5, 3), (60, 3)])
-    def test_it_is_refitted_for_as_many_epochs_as_there_is_time_for(self, prepared, copied, winner, seconds, epochs):
-        stand_in = with_losses(winner, 1.0, 0.7, state=TrialState.PRUNED)
+    @pytest.mark.parametrize(("seconds", "epochs"), [(0.1, 1), (2.5, 2), (6.5, 6), (11.5, 8), (60, 8)])
+    def test_it_gets_as_many_epochs_as_there_is_time_for_up_to_twice_those_that_it_was_scored_with(
+        self, prepared, copied, winner, seconds, epochs
+    ):
+        stand_in = with_losses(winner, 1.0, 0.7, 0.6, 0.5, state=TrialState.PRUNED)
         assert self.planned(prepared, copied, stand_in, seconds) == (epochs, epochs)
 
-    def test_it_is_refitted_for_twice_as_many_epochs_as_it_was_scored_with_at_most(self, prepared, copied, winner):
-        stand_in = with_losses(winner, 1.0, state=TrialState.PRUNED)
-        assert self.planned(prepared, copied, stand_in, 60) == (2, 2)
+    def test_nor_more_than_the_search_has(self, prepared, copied, winner):
+        stand_in = with_losses(winner, *np.linspace(1, 0.1, 10), state=TrialState.PRUNED)
+        assert self.planned(prepared, copied, stand_in, 60) == (12, 12)
 
     def test_one_that_was_getting_worse_is_not_refitted_for_longer(self, prepared, copied, winner):
-        stand_in = with_losses(winner, 0.5, 0.7, state=TrialState.PRUNED)
-        assert self.planned(prepared, copied, stand_in, 60) == (1, 1)
+        stand_in = with_losses(winner, 0.9, 0.5, 0.3, 0.5, 0.7, 0.9, state=TrialState.PRUNED)
+        assert stand_in.epochs == 3
+        assert self.planned(prepared, copied, stand_in, 60) == (3, 3)
 
     def test_a_complete_one_keeps_the_schedule_that_it_was_scored_with(self, prepared, copied, winner):
-        assert self.planned(prepared, copied, with_losses(winner, 0.7, 0.5, 0.6), 0.1) == (2, 3)
+        complete = with_losses(winner, 0.9, 0.5, 0.3, 0.5, 0.7, 0.9)
+        assert self.planned(prepared, copied, complete, 0.1) == (3, 12)
 
     def planned(self, prepared, copied, finalist, seconds):
-        """The schedule where so many seconds are left and an epoch on the whole training part takes one."""
+        """The schedule where so many seconds are left, an epoch on all of the training part takes one, 12 are all."""
         forecast = Forecast(Race(prepared.ladder))
         forecast.rates = {finalist.number: 0.5 / MARGIN}  # of a fold; the whole is twice as much
-        made = final_fit(prepared, copied, forecast=forecast)
+        longer = replace(prepared, settings=prepared.settings.model_copy(update={"epochs": 12}))
+        made = final_fit(longer, copied, forecast=forecast)
         made.budget = Budget(1, timeout=seconds, clock=lambda: 0.0)
         return made.schedule(finalist)
