@@ -1,17 +1,17 @@
 """Copies among the samples. A copy of a training sample in the test set is no test, so that copies stay together.
 
-Images are copies where they have the same pixels. Rows of a table are copies where they are equal in all features,
-unless columns of few values bring that about: of 100,000 rows of three categories with five values each, nearly all are
-equal to others. They are observations of their own, and new ones will be equal to them as well, so that it is right to
-find them on both sides of a split. `is_explained` draws the line. The answers do not count: rows with equal features
-and different answers are mostly one thing that was measured or judged several times, and belong together as well.
+Images are copies where they have the same pixels. Rows of a table are copies where they are equal in all features, with
+two exceptions, for which new rows will be equal to old ones as well, so that it is right to find them on both sides of
+a split. Columns of few values make rows equal: of 100,000 rows of three categories with five values each, nearly all
+(`is_explained`). And rows whose answers differ about as those of any two rows do were not copied: computers of one make
+that were sold at several prices.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ independent."""
 
 COMMON = 0.05
 """A combination of features that so large a share of the rows has is a common one, not a row that was copied."""
+
+OTHER = 0.5
+"""Rows with equal features were not copied where their answers differ at least so often, relative to any two rows."""
 
 _FEW = 20  # copies of one row are believed in small tables too
 _CHUNK = 4096  # samples looked at at a time, so that a memory-mapped array is never copied as a whole
@@ -52,52 +55,83 @@ def first_equal(x: NDArray[Any]) -> Indices:
     return found
 
 
-def twins_of(x: NDArray[Any], widths: Sequence[int] | None) -> tuple[Indices, int]:
-    """int64 [n]: for each sample the index of the first one that it is a copy of, or its own; and how many samples are
-    equal to an earlier one but count as no copy.
+class Equal(NamedTuple):
+    """Which samples are equal.
+
+    twins: int64 [n], for each the index of the first one that it is a copy of, or its own. few, other: how many samples
+    are equal to an earlier one and no copy for all that, as few values make them so, or as their answers differ.
+    """
+
+    twins: Indices
+    few: int = 0
+    other: int = 0
+
+
+def find_equal(x: NDArray[Any], y: NDArray[Any], widths: Sequence[int] | None) -> Equal:
+    """The copies among samples `x` [n, ...] with answers `y` [n] or [n, outputs].
 
     widths: of a table, how many columns of `x` [n, columns] each of its features has; None for images.
     """
-    equal = first_equal(x)
-    alone = np.arange(len(x), dtype=np.int64)
+    equal, alone = first_equal(x), np.arange(len(x), dtype=np.int64)
     repeats = int((equal != alone).sum())
     if widths is None or not repeats:
-        return equal, 0
-    sizes = np.bincount(equal, minlength=len(x))
-    if is_explained(x, widths, sizes):
-        return alone, repeats
-    twins = np.where(sizes[equal] > max(COMMON * len(x), _FEW), alone, equal)
-    return twins, int((twins != equal).sum())
+        return Equal(equal)
+    if is_explained(x, widths, pairs := _pairs(equal)):
+        return Equal(alone, few=repeats)
+    common = np.bincount(equal, minlength=len(x)) > max(COMMON * len(x), _FEW)
+    twins = np.where(common[equal], alone, equal)
+    few, pairs = int((twins != equal).sum()), _pairs(twins)
+    answers = first_equal(y)
+    alike = first_equal(np.stack([twins, answers], axis=1))
+    by_chance = _collision(answers)
+    if pairs == 0 or 1 - _pairs(alike) / pairs < OTHER * (1 - by_chance):
+        return Equal(twins, few)
+    # The answers too are equal by chance where they are classes, but not where they are numbers.
+    copies = alike if by_chance < COMMON else alone
+    return Equal(copies, few, int((twins != alone).sum() - (copies != alone).sum()))
 
 
-def is_explained(x: NDArray[Any], widths: Sequence[int], sizes: Indices) -> bool:
-    """Whether features have so few values that rows must be expected to be equal. `sizes`: those of the equal sets.
+def is_explained(x: NDArray[Any], widths: Sequence[int], pairs: float) -> bool:
+    """Whether features have so few values that so many pairs of equal rows must be expected.
 
     With independent features, the chance that two rows are equal is the product of the chances that they are equal in
-    one feature: the sum of its values' squared frequencies. With it goes the number of equal pairs that is expected.
+    one feature. With it goes the number of equal pairs that is expected.
     """
-    pairs = float((sizes * (sizes - 1)).sum()) / 2
     expected = EXCESS * len(x) * (len(x) - 1) / 2
     end = 0
     for width in widths:
         start, end = end, end + width
         if width:
-            shares = np.bincount(first_equal(x[:, start:end])) / len(x)
-            expected *= float((shares**2).sum())
+            expected *= _collision(first_equal(x[:, start:end]))
         if expected < pairs:
             return False
     return True
 
 
-def notes_on(dataset: Dataset, repeats: int, sample_name: Callable[[int], str]) -> tuple[str, ...]:
+def _pairs(equal: Indices) -> float:
+    """How many pairs of samples are equal."""
+    sizes = np.bincount(equal).astype(np.float64)
+    return float((sizes * (sizes - 1)).sum()) / 2
+
+
+def _collision(equal: Indices) -> float:
+    """The chance that two samples are equal: the sum of the values' squared frequencies."""
+    return float(((np.bincount(equal) / len(equal)) ** 2).sum())
+
+
+def notes_on(dataset: Dataset, equal: Equal, sample_name: Callable[[int], str]) -> tuple[str, ...]:
     """What has to be said about copies: how many, under two labels, in the given test set; and about mere repeats."""
     notes = []
     kind = "images" if dataset.kind == "image" else "rows"
-    if repeats:
-        notes.append(
-            f"{repeats:,} of {len(dataset):,} rows are equal to an earlier one in all features, as few or rounded "
-            "values make them: they count as observations of their own. If they are copies, remove them."
-        )
+    for count, why in (
+        (equal.few, "as few or rounded values make them"),
+        (equal.other, "but mostly have other answers"),
+    ):
+        if count:
+            notes.append(
+                f"{count:,} of {len(dataset):,} rows are equal to an earlier one in all features, {why}: they count as "
+                "observations of their own. If they are copies, remove them."
+            )
     copies = np.flatnonzero(dataset.twins != np.arange(len(dataset)))
     if not len(copies):
         return tuple(notes)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from automl.data.columns import Column
 from automl.data.conversion import Columns, Numbers, Pixels
-from automl.data.copies import notes_on, twins_of
+from automl.data.copies import Equal, find_equal, notes_on
 from automl.data.understood import Understood
 from automl.errors import DataError
 
@@ -71,14 +71,14 @@ class Dataset:
     @cached_property
     def twins(self) -> NDArray[np.int64]:
         """int64 [n]: for each sample the index of the first one that it is a copy of, by `automl.data.copies`."""
-        return self._equal[0]
+        return self._equal.twins
 
     @cached_property
-    def _equal(self) -> tuple[NDArray[np.int64], int]:
-        """As `twins_of` gives it."""
+    def _equal(self) -> Equal:
         if self.kind == "image":
-            return twins_of(np.asarray(self.x), None)
-        return twins_of(self.x, [len(column.inputs) for column in self.columns] or [1] * self.x.shape[1])
+            return find_equal(np.asarray(self.x), self.y, None)
+        widths = [len(column.inputs) for column in self.columns] or [1] * self.x.shape[1]
+        return find_equal(self.x, self.y, widths)
 
     @property
     def copies(self) -> int:
@@ -113,7 +113,7 @@ def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".f
         if len(constant):
             value = float(dataset.y[training][0, constant[0]])
             raise DataError(f"{dataset.name}: output {constant[0]} is {value:g} in every sample: nothing to learn")
-    notes = dataset.notes + notes_on(dataset, dataset._equal[1], sample_name)
+    notes = dataset.notes + notes_on(dataset, dataset._equal, sample_name)
     completed = replace(dataset, notes=notes, fingerprint=_fingerprint(dataset))
     completed.__dict__["twins"] = dataset.twins  # already computed; looking at every image again takes seconds
     return completed

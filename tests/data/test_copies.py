@@ -80,19 +80,34 @@ def test_rare_ones_among_zeros_make_rows_equal_by_chance() -> None:
 
 def test_a_few_copies_in_a_table_of_numbers_are_found() -> None:
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(1_000, 4)).round(1), rng.normal(size=1_000)
-    x[900:] = x[:100]
-    y[950:] = y[50:100]
+    x, y = rng.normal(size=(1_000, 4)).round(2), rng.normal(size=1_000)
+    x[900:], y[930:] = x[:100], y[30:100]
     dataset = from_arrays(x, y)
-    assert dataset.copies >= 100
     assert dataset.twins[900:].tolist() == list(range(100))
-    assert "50 copies have another answer than the first of their kind." in dataset.notes
+    assert dataset.notes == (
+        "100 of 1,000 rows are copies of another one in all features; copies stay in one fold.",
+        "30 copies have another answer than the first of their kind.",
+    )
+
+
+def test_equal_rows_whose_answers_differ_like_any_others_were_not_copied() -> None:
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(300, 4)), 3, axis=0)
+    x, y = np.concatenate([x, x[:20]]), rng.normal(size=920)
+    y[900:] = y[:20]
+    dataset = from_arrays(x, y)
+    assert np.flatnonzero(dataset.twins != np.arange(920)).tolist() == list(range(900, 920))
+    assert dataset.notes[0].startswith(
+        "600 of 920 rows are equal to an earlier one in all features, but mostly have other"
+    )
+    assert dataset.notes[1].startswith("20 of 920 rows are copies")
+    assert from_arrays(x, rng.integers(0, 2, 920)).copies == 0
 
 
 def test_one_common_row_among_copies_does_not_fill_a_fold() -> None:
     rng = np.random.default_rng(0)
     x = np.concatenate([np.zeros((300, 4)), np.repeat(rng.normal(size=(350, 4)), 2, axis=0)])
-    dataset = from_arrays(x, rng.integers(0, 2, 1_000))
+    dataset = from_arrays(x, np.concatenate([rng.integers(0, 2, 300), np.repeat(rng.integers(0, 2, 350), 2)]))
     assert dataset.copies == 350
     assert any(note.startswith("299 of 1,000 rows are equal") for note in dataset.notes)
     splits = make_splits(dataset, folds=5, seed=0)
