@@ -14,11 +14,6 @@ class Reason(StrEnum):
     DIVERGED = "diverged"  # its loss is not finite
     INFEASIBLE = "infeasible"  # it cannot run: shape, memory, size
 
-    @property
-    def races(self) -> bool:
-        """Whether such a trial has lost a fair race, or none at all: nothing was wrong with it."""
-        return self in (Reason.OUTPACED, Reason.DEADLINE)
-
 
 BROKEN = (Reason.DIVERGED, Reason.INFEASIBLE)
 """Configs that cannot be trained: their scores, where they have any, are those of a training that broke off."""
