@@ -141,7 +141,7 @@ def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: str | N
         if about["task"] == "regression" and searched is not None:
             answers = answers_of(table, searched.model_copy(update={"name": target}))
         else:
-            answers = [_class_name(normal_key(text), about["classes"]) for text in table.texts(target)]
+            answers = [_class_name(text, about["classes"]) for text in table.texts(target)]
             _refuse_unknown(path, answers, about)
     x, notes = conversion.matrix(table, apart=target)
     yield from _split(x, answers, notes)
@@ -168,10 +168,10 @@ def _answers(path: Path, y: Array, names: Array | None, about: Mapping[str, Any]
     if y.ndim != 1 or y.dtype.kind not in "biufUS":
         raise DataError(f"{path}: array 'y' is {y.dtype} {y.shape}; give one integer or text a sample")
     if names is not None and y.dtype.kind in "biu":
-        known = names.ravel().tolist()
+        known = [_class_name(str(name), about["classes"]) for name in names.ravel().tolist()]
         if len(y) and (y.min() < 0 or y.max() >= len(known)):
             raise DataError(f"{path}: array 'y' has {y.min()}..{y.max()}, but 'classes' has {len(known)} names")
-        answers = [str(known[int(label)]) for label in y]
+        answers = [known[int(label)] for label in y]
     else:
         y = np.char.decode(y, "utf-8", "backslashreplace") if y.dtype.kind == "S" else y
         answers = [_class_name(str(label), about["classes"]) for label in y.tolist()]
@@ -181,6 +181,7 @@ def _answers(path: Path, y: Array, names: Array | None, about: Mapping[str, Any]
 
 def _class_name(text: str, classes: Sequence[str]) -> str:
     """`text` as the model names it: in a column of numbers `1.0` is the class `1`, and `TRUE` is `True`."""
+    text = normal_key(text)
     if text in classes:
         return text
     alike = [name for name in classes if name.casefold() == text.casefold()]

@@ -12,6 +12,7 @@ from automl.data.images import load_folder
 from automl.data.keys import normal_key, number_keys
 from automl.data.tables import load_csv
 from automl.errors import DataError
+from automl.results.samples import read_batches
 
 ZOE, ZOE_OF_A_MAC = "Zo\u00eb", unicodedata.normalize("NFD", "Zo\u00eb")
 
@@ -87,3 +88,13 @@ def test_contradicting_rows_of_a_groups_file_are_named_with_their_lines(photos: 
     (photos.parent / "groups.csv").write_text("file,group\n" + "\n".join(rows) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"groups.csv: 'cat/1.png' has the group 'p1' in line 3, but 'p2' in line 9"):
         load_folder(photos, groups=photos.parent / "groups.csv")
+
+
+@pytest.mark.parametrize("names", [None, ["left ", ZOE_OF_A_MAC]])
+def test_classes_of_other_data_are_known_in_any_spelling(tmp_path: Path, names: list[str] | None) -> None:
+    about = {"kind": "table", "task": "classification", "classes": ["left", ZOE], "input_shape": [4]}
+    conversion = from_arrays(np.eye(4), np.array(["left", ZOE] * 2)).conversion
+    y = np.array([0, 1]) if names else np.array([" left", ZOE_OF_A_MAC])
+    np.savez(tmp_path / "d.npz", x=np.eye(4)[:2], y=y, **({"classes": np.array(names)} if names else {}))
+    (batch,) = read_batches(tmp_path / "d.npz", about | {"conversion": conversion.model_dump()}, labelled=True)
+    assert batch.answers == ["left", ZOE]
