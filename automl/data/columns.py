@@ -313,11 +313,14 @@ def _category(name: str, cells: Sequence[str], counts: Counter[str], empty: int)
     distinct = len({category_key(text) for text in counts})
     rows = sum(counts.values())
     if distinct > FEW or (distinct == rows and rows >= FEW // 2):
-        if distinct > rows / 2:
+        words = [text for text in counts if not looks_like_a_number(text)]
+        numbers = rows - sum(counts[text] for text in words)
+        # Among numbers a handful of words are remarks; many of them make it a column of codes, such as tickets.
+        remarked = numbers > rows / 2 and len(words) <= FEW
+        if distinct > rows / 2 and not remarked:
             what = "an identifier or free text"
             return Column(name=name, kind="left out", reason=f"{what}, {distinct} distinct in {rows} rows")
-        numbers = sum(count for text, count in counts.items() if looks_like_a_number(text))
-        if numbers > rows / 2 and distinct > rows / 10:
+        if remarked or (numbers > rows / 2 and distinct > rows / 10):
             row = next(row for row, text in enumerate(cells) if not is_empty(text) and not looks_like_a_number(text))
             raise Unreadable(
                 row,
