@@ -56,8 +56,8 @@ class Settings(BaseModel):
 
     `data` and the four fields after it say what to learn from; `space`, `architectures`, `overrides` and `weights` what
     to search; `trials`, `timeout` and `trial_timeout` (seconds) how long; `folds`, `epochs`, `metric`, `ladder`,
-    `finalists`, `patience` and `tolerance` define the race, `repeats` and `final` what follows; the rest is about the
-    machine and the records.
+    `finalists`, `patience` and `tolerance` define the race, `repeats`, `prefer` and `final` what follows; the rest is
+    about the machine and the records.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +91,7 @@ class Settings(BaseModel):
     ladder: str | None = None
     finalists: Positive = 3
     repeats: Positive = 2
+    prefer: Literal["score", "small"] = "score"
     final: Literal["refit", "ensemble"] = "refit"
     patience: Positive | None = None
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05

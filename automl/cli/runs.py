@@ -101,16 +101,27 @@ def _print_families(run: Run) -> None:
 
 
 def print_answer(run: Run) -> None:
-    """The answer in a few lines: the winner, its scores, what the race saved, where the files are."""
+    """The answer in a few lines: the winner, its scores, what the race saved, where the files are.
+
+    A model that is no better than guessing is called so first.
+    """
+    from automl.results.leaderboard import ENOUGH, basis
+
     summary, final, totals = run.summary, run.record.get("final"), run.summary["totals"]
-    objective = summary["objective"]
+    objective, guessing = summary["objective"], summary["guessing"]
+    if guessing["words"]:
+        typer.echo(guessing["words"])
     if final:
         row = next(row for row in summary["trials"] if row["number"] == final["trial"])
+        value, std, how = basis(row)
         named = f"trial {row['number']}, {row['architecture']}"
-        typer.echo(f"best      {named}: {objective} {_cross_validated(row, final)}")
+        typer.echo(f"best      {named}: {objective} {value:.4f}{f' ± {std:.4f}' if std is not None else ''} ({how})")
         choice = final.get("choice") or {}
         for words in filter(None, (choice.get("words"), choice.get("rescoring"), _why_not_lower(summary, row))):
             typer.echo(f"          {words}")
+    if known := _guessed(guessing["cross_validated"], objective, run.record["metric"]):
+        typer.echo(f"guessing  {known} (by {guessing['by']}, on the same folds)")
+    if final:
         details = summary["test_details"] or {"intervals": {}, "gap": None}
         typer.echo("test      " + ", ".join(_tested(summary["test"], details["intervals"])))
         if details["gap"]:
@@ -123,7 +134,9 @@ def print_answer(run: Run) -> None:
     typer.echo(f"trials    {totals['trials']}: {counts}")
     without = totals["fold_epochs_without_race"]
     if totals["fold_epochs"]:
-        saved = f", {without / totals['fold_epochs']:.1f}x less than without the race ({without})"
+        saved = ""
+        if totals["complete"] >= ENOUGH and without > totals["fold_epochs"]:
+            saved = f", {without / totals['fold_epochs']:.1f}x less than without the race ({without})"
         typer.echo(f"cost      {totals['fold_epochs']} fold-epochs{saved}, {totals['seconds']:.0f} s")
         if again := totals["fold_epochs_rescoring"]:
             typer.echo(f"          and {again} fold-epochs on fresh folds, to choose among the finalists")
@@ -157,16 +170,9 @@ def _why_not_lower(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     )
 
 
-def _cross_validated(row: Mapping[str, Any], final: Mapping[str, Any]) -> str:
-    """The winner's score, its spread, and on what: `0.0331 ± 0.0051 (5-fold cross-validation, 2 times)`."""
-    score, spread, how = row["score"], row["score_std"], f"{row['folds']}-fold cross-validation"
-    if again := row["rescored"]:
-        score, spread, fresh = again["mean"], again["std"], again["folds"] - row["folds"]
-        whole = again["folds"] == again["repeats"] * row["folds"]
-        how += f", {again['repeats']} times" if whole else f" and {fresh} fresh fold{'s' * (fresh > 1)}"
-    if final["stand_in"]:
-        how = f"{row['folds']} fold(s) and {row['epochs']} epochs only, pruned: {row['reason']}"
-    return f"{score:.4f}{f' ± {spread:.4f}' if spread is not None else ''} ({how})"
+def _guessed(scores: Mapping[str, float | None], *names: str) -> str:
+    """What guessing scores on the same folds: `log_loss 0.6931, accuracy 0.5100`."""
+    return ", ".join(f"{name} {score:.4f}" for name in names if (score := scores.get(name)) is not None)
 
 
 def _tested(scores: Mapping[str, float], intervals: Mapping[str, Sequence[float]]) -> list[str]:

@@ -139,6 +139,15 @@ def search(
     repeats: Annotated[
         int | None, _option("--repeats", help="Cross-validations of a finalist in all, on fresh folds [2].", panel=RACE)
     ] = None,
+    prefer: Annotated[
+        str | None,
+        _option(
+            "--prefer",
+            metavar="score|small",
+            help="Who wins: the best mean score, or of those within a standard error the smallest network [score].",
+            panel=RACE,
+        ),
+    ] = None,
     final: Annotated[
         str | None,
         _option("--final", help="The final model: refit (one network) or ensemble (its folds) [refit].", panel=RACE),
@@ -187,7 +196,8 @@ def search(
         "sampler": sampler, "trials": trials, "timeout": timeout,
         "trial_timeout": trial_timeout, "folds": folds, "epochs": epochs, "metric": metric,
         "ladder": ladder,
-        "finalists": finalists, "repeats": repeats, "final": final, "patience": patience, "tolerance": tolerance,
+        "finalists": finalists, "repeats": repeats, "prefer": prefer, "final": final,
+        "patience": patience, "tolerance": tolerance,
         "seed": seed, "device": device, "devices": devices,
         "precision": precision, "executor": executor, "threads": threads, "workers": workers, "storage": storage,
         "study": study, "launcher": launcher, "ray_address": ray_address,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automl.racing.objective import Objective
     from automl.racing.race import Race
 
-FREE = ("diverged", "infeasible", "failed")  # would have cost nothing without the race either
+BROKEN = ("diverged", "infeasible", "failed")  # would have broken off without the race as well: nothing was saved
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Tally:
     def saved(self) -> int:
         """Fold-epochs that the same trials would have cost more without the race."""
         rows = list(self.rows.values())
-        return max(0, sum(self.full for row in rows if row.state not in FREE) - self.spent)
+        return max(0, sum(self.full - row.fold_epochs for row in rows if row.state not in BROKEN))
 
     @property
     def leader(self) -> tuple[int, Row] | None:

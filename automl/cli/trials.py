@@ -28,7 +28,7 @@ def show(
     """Show one trial: its config, its score, why it ended, its curves, and what they say."""
     from automl.racing.objective import Objective
     from automl.racing.overfitting import OverfittingRule
-    from automl.results.diagnosis import diagnose, guessing_loss, longest_means
+    from automl.results.diagnosis import diagnose, longest_means
     from automl.run import open_run
     from automl.study.trial_records import trial_curves
 
@@ -39,7 +39,7 @@ def show(
     )
     trained = curves is not None and curves.fold_epochs > 0
     losses = [[float(v) for v in mean] for mean in longest_means(curves)] if trained and curves else [[], []]
-    guessing = guessing_loss(found.record["data"], curves) if trained and curves else None
+    guessing = found.record["guessing"].get(curves.objective.loss) if trained and curves else None
     settings = found.record["settings"]
     rule = OverfittingRule.of(settings["epochs"], settings["patience"], settings["tolerance"])
     diagnosis = diagnose(curves, guessing, reason=row["detail"] or row["reason"], rule=rule)

@@ -71,7 +71,7 @@ def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, see
     if not 0 <= test_fraction < 1:
         raise SettingsError(f"test_fraction must be at least 0 and below 1, not {test_fraction:g}")
     rng = np.random.default_rng(seed)
-    units = _units(dataset)
+    units = units_of(dataset)
     counts = _counts(dataset, units)
     if dataset.test is None:
         _check_size(dataset, counts, folds)
@@ -88,7 +88,7 @@ def deal_again(dataset: Dataset, splits: Splits, *, seed: int) -> Splits:
     As many folds as before, and the same rules. Raises `DataError` when the groups can hardly be dealt otherwise.
     """
     rng = np.random.default_rng(seed)
-    units = _units(dataset)
+    units = units_of(dataset)
     for attempt in range(ATTEMPTS):
         try:
             # Strictly by size, groups of different sizes would fall as they fell before.
@@ -112,8 +112,8 @@ def _deal_training_part(
     return Splits(fold)
 
 
-def _units(dataset: Dataset) -> Indices:
-    """int64 [n]: 0..units-1, equal for samples that must stay together: one group, or groups tied by a shared image."""
+def units_of(dataset: Dataset) -> Indices:
+    """int64 [n]: 0..units-1, equal for samples that stay together: one group, or groups tied by a shared image."""
     if dataset.groups is None:
         units: Indices = np.unique(dataset.twins, return_inverse=True)[1]
         return units

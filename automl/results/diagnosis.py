@@ -1,7 +1,7 @@
 """What the curves of a trial say, in a word and a sentence with its figures.
 
-T and V are the fold-mean train and validation loss, b the epoch of the lowest V, G the loss of guessing. The first of
-these rules that holds gives the word:
+T and V are the fold-mean train and validation loss, b the epoch of the lowest V, G the loss of guessing
+by the class frequencies or the mean. The first of these rules that holds gives the word:
 
 1. `diverged`: the last T is above 2 G; or it is more than 10 % above the lowest T and has lost more than half of what T
    had won since the first epoch; or a loss was no number.
@@ -16,15 +16,13 @@ look at the lower one.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, VALIDATION_METRIC, Curves
+from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
 from automl.racing.overfitting import OverfittingRule, verdict_at
 
 Word = Literal["untrained", "diverged", "stuck", "overfitting", "underfitting", "healthy"]
@@ -53,7 +51,7 @@ def diagnose(
 
     Args:
         curves: of the trial; None or empty when it has none.
-        guessing: G, the loss of the best answer that ignores the input, as `guessing_loss` finds it. None: not known;
+        guessing: G, the loss of the best answer that ignores the input, as `run.yaml` keeps it. None: not known;
             the larger loss of the first epoch stands in for it.
         reason: why the trial ended, as the leaderboard says.
         rule: the overfitting rule of the search. None: the default one.
@@ -71,25 +69,6 @@ def diagnose(
         or _underfitting(train, valid, level, name)
         or _healthy(train, valid)
     )
-
-
-def guessing_loss(data: Mapping[str, Any], curves: Curves) -> float | None:
-    """The loss of guessing, or None when it cannot be told.
-
-    For a classification log(classes), the loss of equal probabilities. For a regression with R2 in its curves
-    RMSE / sqrt(1 - R2) at the best epoch, which is the spread of the validation targets (exact for one output).
-
-    Args:
-        data: what `run.yaml` says of the data: `task` and `classes`.
-        curves: of the trial.
-    """
-    if data["task"] == "classification":
-        return math.log(len(data["classes"])) if len(data["classes"]) > 1 else None
-    if curves.objective.metric != "r2" or not curves.best_epoch():
-        return None
-    best = curves.best_epoch() - 1
-    rmse, r2 = (float(curves.mean(which)[best]) for which in (VALIDATION_LOSS, VALIDATION_METRIC))
-    return rmse / math.sqrt(1 - r2) if r2 < 1 and rmse > 0 else None
 
 
 def longest_means(curves: Curves) -> tuple[Losses, Losses]:

@@ -40,12 +40,11 @@ def evaluate(
         notes += batch.notes
         if not batch.names or batch.answers is None:
             continue
+        outputs.append(model.outputs(batch.x))
         if model.classes:
             answers.append(np.array([index[str(name)] for name in batch.answers]))
-            outputs.append(model.probabilities(batch.x))
         else:
             answers.append(np.asarray(batch.answers))
-            outputs.append(model.answers(batch.x).reshape(len(batch.names), -1))
     if not answers:
         raise DataError(f"{data}: there is no usable sample ({skipped} files are unusable)")
     y, predicted = np.concatenate(answers), np.concatenate(outputs)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import optuna
 
+from automl.data.splits import units_of
 from automl.errors import RunError
 from automl.failpoints import passing
 from automl.results.final_model import FinalFit, FinalModel
+from automl.results.gap import gap
+from automl.results.guessing import judge
 from automl.results.mistakes import save_mistakes
 from automl.results.model import Model, read_about, save_model
-from automl.results.rescoring import Rescoring
-from automl.results.tested import describe_test, predict_test, save_tested, test_scores
+from automl.results.rescoring import Rescoring, splits_of
+from automl.results.tested import Predictions, describe_test, predict_test, save_tested, test_scores
 from automl.results.winner import Winner, as_finalist, choose, find_finalists
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
@@ -22,6 +27,8 @@ from automl.study.prepare import Prepared
 from automl.study.search import Search
 from automl.study.storage.opening import storage_errors
 from automl.study.watcher import Watcher
+from automl.training.guessing import guess, guess_scores
+from automl.training.metrics import measure
 
 
 def conclude(
@@ -37,7 +44,8 @@ def conclude(
     budget.reserve = forecast.final_fit(timeout)
     rescoring = Rescoring(prepared, work.study, work.resident, budget, forecast.rates, watcher)
     racing, left_out = rescoring.run(finalists)
-    winner = choose(racing, prepared.objective, dropped=len(finalists) - len(racing))
+    settings, dropped = prepared.settings, len(finalists) - len(racing) - len(rescoring.failed)
+    winner = choose(racing, prepared.objective, settings.folds, prefer=settings.prefer, dropped=dropped)
     choice = {"words": winner.words, "folds": winner.folds, "rescoring": left_out}
     if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final, work.folder):
         return {**earlier, "choice": choice}
@@ -100,5 +108,26 @@ def _save_and_test(prepared: Prepared, final: FinalModel, winner: Winner, folder
         "words": final.words,
         "stand_in": finalist.stand_in,
         "test": test_scores(tested),
-        "test_details": describe_test(tested, prepared.dataset.classes, prepared.objective, winner.cross_validated),
+        **_judged(prepared, winner, tested),
     }
+
+
+def _judged(prepared: Prepared, winner: Winner, tested: Predictions) -> dict[str, Any]:
+    """What the test says, beside cross-validation and beside guessing."""
+    dataset, splits, objective, k = prepared.dataset, prepared.splits, prepared.objective, prepared.settings.folds
+    units = units_of(dataset)
+    together, test_units = units[tested.index], len(np.unique(units[tested.index]))
+    groups = together if test_units < len(together) else None
+    details = describe_test(tested, dataset.classes, groups)
+    guesses: list[float] = []
+    for repeat in range(1, 1 + math.ceil(winner.folds / k)):
+        guesses += guess_scores(dataset, splits_of(prepared, repeat), objective.name)
+    guessed = guess(dataset, splits.training_part, len(tested.index))
+    guessing = judge(objective, winner.scores, guesses[: winner.folds], k, tested, guessed, groups)
+    test = measure(objective.name, tested.truth, tested.outputs)
+    if math.isfinite(test):
+        validated = len(np.unique(units[splits.training_part])) * min(1.0, winner.folds / k)
+        ends = details["intervals"].get(objective.name)
+        learnt = guessing["better"]
+        details["gap"] = gap(objective, winner.scores, k, test, ends, test_units / validated, learnt=learnt)
+    return {"test_details": details, "guessing": guessing}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -13,13 +13,17 @@ from automl.racing.objective import Objective
 from automl.spaces.space import Space
 from automl.study.folder import RunFolder
 from automl.study.reasons import BROKEN
-from automl.study.trial_records import recall_standing
+from automl.study.trial_records import recall_facts, recall_standing
+from automl.training.guessing import HOW
 
 Row = dict[str, Any]
 
 RESCORED = "rescored:"
 """A study's attribute of this name and a trial's number: what the trial came to on fresh folds."""
 
+
+ENOUGH = 2
+"""Complete trials, from which on a factor saved is named."""
 
 FINAL = ("kind", "epochs", "cut_short", "stand_in", "words")
 """What the summary says of the final model."""
@@ -36,7 +40,8 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
         key.removeprefix(RESCORED): known for key, known in study.user_attrs.items() if key.startswith(RESCORED)
     }
     rows = [
-        make_row(trial, objective, space, rescored.get(str(trial.number))) for trial in study.get_trials(deepcopy=False)
+        make_row(trial, objective, space, rescored.get(str(trial.number)), record.get("ladder", ()))
+        for trial in study.get_trials(deepcopy=False)
     ]
     rows.sort(key=lambda row: _rank(row, objective))
     complete = [row for row in rows if row["state"] == "COMPLETE"]
@@ -52,6 +57,7 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
         "model": final.get("model"),
         "test": final.get("test", {}),
         "test_details": final.get("test_details"),
+        "guessing": _guessing(record),
         "trials": rows,
         "choice": final.get("choice"),
         "final": {name: final.get(name) for name in FINAL} if final else None,
@@ -62,17 +68,22 @@ def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any])
     }
 
 
-def make_row(trial: FrozenTrial, objective: Objective, space: Space, rescored: Mapping[str, Any] | None = None) -> Row:
+def make_row(
+    trial: FrozenTrial,
+    objective: Objective,
+    space: Space,
+    rescored: Mapping[str, Any] | None = None,
+    ladder: Sequence[str] = (),
+) -> Row:
     """One trial as the leaderboard shows it; `waiting` is the reason of a trial that still races.
 
-    `rescored` is what the study knows of the trial on fresh folds.
+    `rescored` is what the study knows of the trial on fresh folds. A trial that has not ended is shown at its rung of
+    the `ladder`.
     """
-    known = trial.user_attrs
+    known: Mapping[str, Any] = trial.user_attrs
+    if not trial.state.is_finished():
+        known = {**known, **_at_its_rung(trial, objective, ladder)}
     score = trial.value if trial.state == TrialState.COMPLETE else known.get("score")
-    if score is None and (reached := recall_standing(trial).scores):
-        score = objective.value(reached[max(reached)])
-    if score is None and trial.intermediate_values:
-        score = trial.intermediate_values[max(trial.intermediate_values)]  # on its way to its first rung
     reason = known.get("reason", "") if trial.state.is_finished() else "waiting"
     config = full_config(trial, space)
     return {
@@ -97,6 +108,49 @@ def make_row(trial: FrozenTrial, objective: Objective, space: Space, rescored: M
     }
 
 
+def _at_its_rung(trial: FrozenTrial, objective: Objective, ladder: Sequence[str]) -> dict[str, Any]:
+    """Epochs, folds, score and what stands beside it of a trial that waits, or is on its way to the next rung."""
+    standing, reported = recall_standing(trial), trial.intermediate_values
+    if not ladder or standing.rung >= len(ladder) or not (standing.scores or reported):
+        return {}
+    if not standing.scores:  # on its way to its first rung
+        last = max(reported)
+        return {"epochs": last, "folds": int(ladder[0].partition("x")[2]), "score": reported[last]}
+    epochs, _, folds = ladder[standing.rung].partition("x")
+    beside = recall_facts(trial, objective)[objective.beside]
+    return {
+        "epochs": int(epochs),
+        "folds": int(folds),
+        "score": objective.value(standing.scores[standing.rung]),
+        **({} if beside is None else {objective.beside: beside}),
+    }
+
+
+def basis(row: Mapping[str, Any]) -> tuple[float, float | None, str]:
+    """The score of a trial, its spread over the folds, and on what it rests: `5-fold cross-validation, 2 times`."""
+    score, spread, how = row["score"], row["score_std"], f"{row['folds']}-fold cross-validation"
+    if again := row["rescored"]:
+        score, spread, fresh = again["mean"], again["std"], again["folds"] - row["folds"]
+        whole = again["folds"] == again["repeats"] * row["folds"]
+        how += f", {again['repeats']} times" if whole else f" and {fresh} fresh fold{'s' * (fresh > 1)}"
+    if row["state"] != "COMPLETE":
+        folds = "a single fold, no cross-validation," if row["folds"] == 1 else f"{row['folds']} folds"
+        how = f"{folds} and {row['epochs']} epoch{'s' * (row['epochs'] != 1)} only; {row['reason']}"
+    return score, spread, how
+
+
+def _guessing(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What guessing scores on the same folds, and whether the final model is better; see docs/cli.md."""
+    judged = (record.get("final") or {}).get("guessing") or {}
+    return {
+        "by": HOW.get(record["data"].get("task"), ""),
+        "cross_validated": record.get("guessing", {}),
+        "test": judged.get("test"),
+        "better": judged.get("better"),
+        "words": judged.get("words", ""),
+    }
+
+
 def full_config(trial: FrozenTrial, space: Space) -> dict[str, Any]:
     """The trial's config with the pinned constants, which Optuna does not know; all it knows, if it broke off."""
     try:
@@ -111,6 +165,14 @@ def _rank(row: Row, objective: Objective) -> tuple[int, int, float, int]:
     # Not by fold-epochs: a trial that was stopped between two rungs has more of them than its score stands on.
     climbed = 0 if order == 0 else -row["epochs"] * row["folds"]
     return order, climbed, objective.cost(row["score"]) if row["score"] is not None else math.inf, row["number"]
+
+
+def without_race(fold_epochs: int, full: int, broken: bool) -> int:
+    """What a trial that has cost `fold_epochs` would have cost without the race: all folds and epochs, `full`.
+
+    What failed, diverged or cannot run would have broken off there too, at the earliest after as much.
+    """
+    return fold_epochs if broken else full
 
 
 def _is_broken(row: Row) -> bool:
@@ -133,8 +195,6 @@ def _totals(rows: list[Row], record: Mapping[str, Any]) -> dict[str, Any]:
         if row["state"] == "PRUNED":
             pruned[row["reason"]] = pruned.get(row["reason"], 0) + 1
     full = record["settings"]["folds"] * record["settings"]["epochs"]
-    # What failed or could not run at all would have cost nothing without the race either.
-    trained = sum(not _is_broken(row) for row in rows)
     return {
         "trials": len(rows),
         "complete": sum(row["state"] == "COMPLETE" for row in rows),
@@ -142,6 +202,6 @@ def _totals(rows: list[Row], record: Mapping[str, Any]) -> dict[str, Any]:
         "failed": sum(row["state"] == "FAIL" for row in rows),
         "pruned": pruned,
         "fold_epochs": sum(row["fold_epochs"] for row in rows),
-        "fold_epochs_without_race": trained * full,
+        "fold_epochs_without_race": sum(without_race(row["fold_epochs"], full, _is_broken(row)) for row in rows),
         "seconds": record.get("seconds", 0.0),
     }

@@ -88,7 +88,7 @@ class Model:
 
     def answers(self, samples: NDArray[Any]) -> NDArray[Any]:
         """What `predict` says of samples that are converted."""
-        output = self._outputs(samples)
+        output = self.outputs(samples)
         if self.classes:
             names: NDArray[Any] = np.array(self.classes)[output.argmax(1)]
             return names
@@ -98,11 +98,12 @@ class Model:
         """What `predict_proba` says of samples that are converted."""
         if not self.classes:
             raise BadInput("this is a regression model: it has no class probabilities; use predict()")
-        probabilities: NDArray[Any] = torch.from_numpy(self._outputs(samples)).softmax(1).numpy()
+        probabilities: NDArray[Any] = torch.from_numpy(self.outputs(samples)).softmax(1).numpy()
         return probabilities
 
     @torch.inference_mode()
-    def _outputs(self, samples: NDArray[Any]) -> NDArray[Any]:
+    def outputs(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """What the network itself says of samples that are converted, [n, outputs]: logits, or predicted numbers."""
         device = self.module.mean.device
         self.module.eval()
         # One layout whatever the caller's array had: sums in another order differ in the last bits.

@@ -19,7 +19,7 @@ from automl.data.splits import Splits, deal_again
 from automl.errors import DataError, MachineFailed, OutOfTime, Stop
 from automl.racing.curves import VALIDATION_LOSS
 from automl.results.leaderboard import RESCORED, full_config
-from automl.results.winner import Finalist, FoldScore, compare
+from automl.results.winner import Finalist, FoldScore, far_behind
 from automl.study.budget import Budget
 from automl.study.forecast import MARGIN
 from automl.study.prepare import Prepared
@@ -31,12 +31,10 @@ from automl.training.seeds import derive_seed
 
 log = logging.getLogger("automl.final")
 
-BEHIND = 2.0  # standard errors behind the best: nobody so far behind is scored on further folds
-
 
 @dataclass(frozen=True)
 class Round:
-    """Folds that all who may still win are scored on before anybody is dropped: one, or all of a repeat if fused."""
+    """Folds that all who may still win are scored on before it is the next ones' turn: one, or a repeat if fused."""
 
     repeat: int
     folds: tuple[int, ...]
@@ -75,8 +73,9 @@ class Rescoring:
     def run(self, finalists: Sequence[Finalist]) -> tuple[list[Finalist], str]:
         """Those that may still win, with their scores on fresh folds, and in words what was left out.
 
-        After each round those far behind the best are dropped; the best itself is scored on every fold. Raises
-        `Interrupted` and `MachineFailed`; a deadline only ends the rescoring.
+        Nobody is dropped before a whole fresh repeat: the search's own folds are those whose luck is to be undone. From
+        then on, before each further repeat, those far behind the best are; the best itself is scored on every fold.
+        Raises `Interrupted` and `MachineFailed`; a deadline only ends the rescoring.
         """
         racing = [self._recall(finalist) for finalist in finalists]
         try:
@@ -87,26 +86,28 @@ class Rescoring:
         done, total = 0, sum(len(each.folds) for each in rounds)
         try:
             for each in rounds:
-                racing = self._still_in(racing, done)
+                if done and done % self.prepared.settings.folds == 0:
+                    racing = self._still_in(racing, done)
                 self._check_time(racing, done, each)
                 racing = [scored for finalist in racing if (scored := self._score(finalist, done, each)) is not None]
                 if not racing:
-                    causes = "; ".join(f"trial {number}: {cause}" for number, cause in self.failed.items())
-                    return [known[finalists[0].number]], f"every finalist failed on fresh folds ({causes})"
+                    return [known[finalists[0].number]], f"every finalist failed on fresh folds ({self._causes()})"
                 known |= {finalist.number: finalist for finalist in racing}
                 done += len(each.folds)
         except OutOfTime:
             racing = [known[finalist.number] for finalist in racing]
             left = f"for {done} of the {total} fresh folds" if done else "to score the finalists again"
             return racing, f"the deadline left {'only ' if done else 'no '}time {left}"
-        return self._still_in(racing, done), ""
+        return racing, f"some finalists failed on fresh folds ({self._causes()})" if self.failed else ""
+
+    def _causes(self) -> str:
+        return "; ".join(f"trial {number}: {cause}" for number, cause in self.failed.items())
 
     def _rounds(self) -> list[Round]:
         """All rounds; the search's own folds are the first repeat. Raises `DataError`."""
         settings, rounds = self.prepared.settings, []
         for repeat in range(2, settings.repeats + 1):
-            seed = derive_seed(settings.seed, "repeat", repeat)
-            splits = deal_again(self.prepared.dataset, self.prepared.splits, seed=seed)
+            splits = splits_of(self.prepared, repeat)
             numbers = tuple(range(settings.folds))
             parts = [numbers] if self.prepared.fused else [(number,) for number in numbers]
             rounds += [Round(repeat, part, splits) for part in parts]
@@ -114,9 +115,9 @@ class Rescoring:
 
     def _still_in(self, racing: Sequence[Finalist], done: int) -> list[Finalist]:
         """Those that are not far behind the best on all folds so far."""
-        folds = self.prepared.settings.folds + done
-        _, behind = compare(racing, self.prepared.objective, folds)
-        return [finalist for finalist, errors in zip(racing, behind, strict=True) if errors <= BEHIND]
+        k = self.prepared.settings.folds
+        behind = far_behind(racing, self.prepared.objective, k + done, k)
+        return [finalist for finalist, far in zip(racing, behind, strict=True) if not far]
 
     def _check_time(self, racing: Sequence[Finalist], done: int, each: Round) -> None:
         """Raises `OutOfTime` when the round would not end before the time of the final fit begins."""
@@ -164,6 +165,14 @@ class Rescoring:
     def _recall(self, finalist: Finalist) -> Finalist:
         known: dict[str, Any] = self.study.user_attrs.get(f"{RESCORED}{finalist.number}", {})
         return replace(finalist, fresh=tuple((score, beside) for score, beside in known.get("fresh", ())))
+
+
+def splits_of(prepared: Prepared, repeat: int) -> Splits:
+    """The folds of this repeat of the cross-validation; the first one is the search's own. Raises `DataError`."""
+    if repeat == 1:
+        return prepared.splits
+    seed = derive_seed(prepared.settings.seed, "repeat", repeat)
+    return deal_again(prepared.dataset, prepared.splits, seed=seed)
 
 
 def remember(study: optuna.Study, finalist: Finalist, folds: int) -> None:

@@ -6,16 +6,17 @@ The test set is touched once, at the end. Everything said about it later is read
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
-from automl.racing.objective import METRICS, Objective
+from automl.racing.objective import METRICS
 from automl.results.intervals import LEVEL, SOURCE, interval
 from automl.results.model import Model
 from automl.study.folder import RunFolder
@@ -31,59 +32,75 @@ class Predictions:
     """The final model's predictions on the test set of t samples.
 
     `index` int64 [t]: the samples' numbers in the data set. `truth`: class numbers [t], or targets [t, outputs].
-    `predicted`: probabilities [t, classes], or predictions in the targets' units [t, outputs].
+    `predicted`: probabilities [t, classes], or predictions in the targets' units [t, outputs]. `logits` [t, classes]:
+    what the probabilities were made of, and are measured by.
     """
 
     index: NDArray[np.int64]
     truth: Array
     predicted: Array
+    logits: Array | None = None
 
     @property
     def task(self) -> str:
         """`classification` or `regression`."""
         return "classification" if self.truth.ndim == 1 else "regression"
 
+    @property
+    def outputs(self) -> Array:
+        """What metrics are computed of, see `automl.training.metrics.measure`."""
+        if self.task == "regression":
+            return self.predicted
+        if self.logits is not None:
+            return self.logits
+        with np.errstate(divide="ignore"):
+            return np.log(self.predicted, dtype=np.float64)
+
 
 def predict_test(model: Model, dataset: Dataset, index: NDArray[np.int64]) -> Predictions:
     """What `model` predicts for the samples `index` [t] of the data."""
     x, y = np.asarray(dataset.x[index]), np.asarray(dataset.y[index])
-    if dataset.task == "classification":
-        return Predictions(index, y, model.probabilities(x))
-    return Predictions(index, y, model.answers(x).reshape(len(y), -1))
+    outputs = model.outputs(x)
+    if dataset.task == "regression":
+        return Predictions(index, y, outputs)
+    return Predictions(index, y, torch.from_numpy(outputs).softmax(1).numpy(), outputs)
 
 
 def save_tested(folder: RunFolder, tested: Predictions) -> None:
     """Writes the predictions to `artifacts/test.npz`, whole or not at all."""
-    write_atomic(
-        folder.tested,
-        lambda file: np.savez_compressed(file, index=tested.index, truth=tested.truth, predicted=tested.predicted),
-    )
+    arrays: dict[str, Any] = {"index": tested.index, "truth": tested.truth, "predicted": tested.predicted}
+    if tested.logits is not None:
+        arrays["logits"] = tested.logits
+    write_atomic(folder.tested, lambda file: np.savez_compressed(file, **arrays))
 
 
 def load_tested(folder: RunFolder) -> Predictions | None:
     """The predictions on the test set that a run keeps; None when there are none, or they are damaged."""
     try:
         with np.load(folder.tested, allow_pickle=False) as file:
-            return Predictions(file["index"], file["truth"], file["predicted"])
+            logits = file.get("logits")
+            return Predictions(file["index"], file["truth"], file["predicted"], logits)
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return None
 
 
 def test_scores(tested: Predictions) -> dict[str, float]:
     """The metrics on the test set, as far as they are defined there."""
-    scores = {name: measure(name, tested.truth, tested.predicted) for name in METRICS[tested.task]}
+    scores = {name: measure(name, tested.truth, tested.outputs) for name in METRICS[tested.task]}
     return {name: score for name, score in scores.items() if math.isfinite(score)}
 
 
 def describe_test(
-    tested: Predictions, classes: Sequence[str], objective: Objective, cross_validated: Mapping[str, float]
+    tested: Predictions,
+    classes: Sequence[str],
+    groups: Array | None = None,
 ) -> dict[str, Any]:
-    """All else that the predictions come to, in plain types: `test_details` of the leaderboard's JSON.
+    """What the predictions come to, in plain types: `test_details` of the leaderboard's JSON, but for the gap.
 
-    `cross_validated` are the winner's scores by metric; that of the objective is compared with the test.
+    `groups` [t]: equal for test samples that go together; None: they are independent.
     """
     scores = test_scores(tested)
-    intervals = {name: interval(name, tested.truth, tested.predicted) for name in scores}
+    intervals = {name: interval(name, tested.truth, tested.outputs, groups) for name in scores}
     found: dict[str, Any] = {
         "samples": len(tested.index),
         "level": LEVEL,
@@ -93,10 +110,6 @@ def describe_test(
         "classes": [],
         "confusion": None,
     }
-    if objective.name in scores and objective.name in cross_validated:
-        found["gap"] = gap(
-            objective, cross_validated[objective.name], scores[objective.name], intervals[objective.name]
-        )
     if tested.task == "classification":
         from sklearn.metrics import confusion_matrix  # two seconds, which who only reads a run need not wait for
 
@@ -123,27 +136,3 @@ def by_class(truth: Array, labels: Array, classes: Sequence[str]) -> list[dict[s
         }
         for name, p, r, f, n in zip(classes, *columns, strict=True)
     ]
-
-
-def gap(objective: Objective, cross_validated: float, test: float, ends: tuple[float, float] | None) -> dict[str, Any]:
-    """The gap between the cross-validated score and the test's, also in words.
-
-    `ends` is the interval of the test score: a cross-validated score within it is no surprise.
-    """
-    worse = objective.cost(test) > objective.cost(cross_validated)
-    within = ends[0] <= cross_validated <= ends[1] if ends is not None else None
-    words = f"cross-validation said {objective.name} {cross_validated:.4g}, the test {test:.4g}"
-    if ends is not None:
-        words += f" (95 % interval {ends[0]:.4g} to {ends[1]:.4g})"
-        if within:
-            words += ": they agree, the cross-validated score lies within the interval"
-        else:
-            words += f": the test is {'worse' if worse else 'better'} than chance explains"
-    return {
-        "metric": objective.name,
-        "cross_validated": cross_validated,
-        "test": test,
-        "difference": test - cross_validated,
-        "within": within,
-        "words": words,
-    }

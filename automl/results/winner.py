@@ -14,8 +14,11 @@ from automl.errors import NoTrialSucceeded, RunError
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
 from automl.results.candidates import find_candidates
+from automl.results.folds import mean_error, standard_error
 from automl.study.folder import RunFolder
 from automl.study.trial_records import counted_curves
+
+LEVEL = 0.95
 
 FoldScore = tuple[float, float]
 """(the score, what stands beside it) of one fold at the score's epoch."""
@@ -78,11 +81,9 @@ class Winner:
     words: str
 
     @property
-    def cross_validated(self) -> dict[str, float]:
-        """Its mean score and what stands beside it, by name, over the folds that decided."""
-        objective = self.finalist.curves.objective
-        score, beside = self.finalist.scores(self.folds).mean(axis=0)
-        return {objective.name: float(score), objective.beside: float(beside)}
+    def scores(self) -> list[float]:
+        """Its scores on the folds that decided."""
+        return [float(score) for score in self.finalist.scores(self.folds)[:, 0]]
 
 
 def find_finalists(study: optuna.Study, folder: RunFolder, objective: Objective, count: int) -> list[Finalist]:
@@ -108,40 +109,57 @@ def as_finalist(study: optuna.Study, folder: RunFolder, objective: Objective, nu
     return Finalist(trials[number], curves)
 
 
-def compare(finalists: Sequence[Finalist], objective: Objective, folds: int) -> tuple[int, list[float]]:
-    """The position of the one with the best mean over the first `folds` folds, and how far each lies behind it.
+def costs_of(finalists: Sequence[Finalist], objective: Objective, folds: int) -> NDArray[np.float64]:
+    """[finalist, fold]: their costs on the first `folds` folds."""
+    costs: NDArray[np.float64] = objective.cost(1.0) * np.array([each.scores(folds)[:, 0] for each in finalists])
+    return costs
 
-    That is the mean difference in standard errors. The finalists were scored on the same folds, so the differences are
-    taken fold by fold: what makes a fold hard for all of them cancels.
+
+def far_behind(finalists: Sequence[Finalist], objective: Objective, folds: int, k: int) -> list[bool]:
+    """Of each finalist whether it is behind the best mean over the first `folds` folds by more than chance explains.
+
+    The finalists were scored on the same folds, so the differences are taken fold by fold: what makes a fold hard for
+    all of them cancels. Their mean is judged by its 95 % interval for folds of a `k`-fold cross-validation that share
+    training samples; see `automl.results.folds`.
     """
-    costs = objective.cost(1.0) * np.array([finalist.scores(folds)[:, 0] for finalist in finalists])
-    leader = int(costs.mean(axis=1).argmin())
-    differences = costs - costs[leader]
-    behind = []
-    for difference in differences:
-        error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
-        mean = float(difference.mean())
-        behind.append(mean / float(error) if error > 0 else (0.0 if mean == 0 else float("inf")))
-    return leader, behind
+    costs = costs_of(finalists, objective, folds)
+    differences = costs - costs[costs.mean(axis=1).argmin()]
+    return [bool(each.mean() > mean_error(each, k, LEVEL)) for each in differences]
 
 
-def choose(finalists: Sequence[Finalist], objective: Objective, dropped: int = 0) -> Winner:
-    """The one with the best mean over the folds that all were scored on; of those within one standard error of it, the
-    smallest network (the rule of one standard error of Breiman et al., 1984, 'Classification and regression trees').
+def choose(
+    finalists: Sequence[Finalist], objective: Objective, k: int, *, prefer: str = "score", dropped: int = 0
+) -> Winner:
+    """The one with the best mean over the folds that all were scored on.
 
-    `dropped` finalists more were far behind, which is only said.
+    Args:
+        finalists: those that may still win.
+        objective: what is optimised.
+        k: K of the cross-validation.
+        prefer: `score`, or `small`: of those within one standard error of the best mean the smallest network (the rule
+            of Breiman et al., 1984, 'Classification and regression trees'). It is the smaller one of two standard
+            errors, of the best one's mean and of the difference: a fold on which the other one exploded makes no tie.
+        dropped: how many finalists more were far behind, which is only said.
     """
     folds = min(len(finalist.scores()) for finalist in finalists)
-    leader, behind = compare(finalists, objective, folds)
-    best = finalists[leader]
-    tied = [finalist for finalist, errors in zip(finalists, behind, strict=True) if errors <= 1]
-    winner = min(tied, key=lambda finalist: (finalist.parameters, finalist is not best))
+    costs = costs_of(finalists, objective, folds)
+    means = costs.mean(axis=1)
+    leader = int(means.argmin())
+    best = winner = finalists[leader]
+    if prefer == "small" and folds > 1:
+        own = standard_error(costs[leader], k)
+        tied = [
+            finalist
+            for finalist, cost, mean in zip(finalists, costs, means, strict=True)
+            if mean - means[leader] <= min(own, standard_error(cost - costs[leader], k))
+        ]
+        winner = min(tied, key=lambda finalist: (finalist.parameters, finalist is not best))
     if len(finalists) == 1:
-        words = "the other finalists lie more than two standard errors behind" if dropped else ""
+        words = "the other finalists lie further behind than chance explains" if dropped else ""
     elif winner is not best:
         words = (
             f"trial {best.number} has the better mean, but by less than one standard error over {folds} folds, and the "
-            f"network of trial {winner.number} is smaller"
+            f"network of trial {winner.number} is smaller (--prefer small)"
         )
     else:
         words = f"the best mean over {folds} folds of {len(finalists)} finalists"

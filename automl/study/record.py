@@ -18,6 +18,7 @@ from automl.settings import Settings, make_settings
 from automl.spaces.space import Space
 from automl.study.prepare import Prepared
 from automl.training.device import PRECISIONS
+from automl.training.guessing import guess_means
 
 log = logging.getLogger("automl.plugins")
 
@@ -57,6 +58,7 @@ def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str
         "objective": prepared.objective.name,
         "metric": prepared.objective.beside,
         "data": summarise(dataset, len(prepared.splits.test)) | {"fingerprint": dataset.fingerprint},
+        "guessing": guess_means(dataset, prepared.splits),
         "ladder": [str(rung) for rung in prepared.ladder],
         "device": str(prepared.device),
         "precision": str(prepared.precision).removeprefix("torch."),

@@ -37,8 +37,8 @@ class ClassificationLoss:
         """(log loss, `metric`) of logits [n, classes] and class indices [n]."""
         if not torch.isfinite(output).all():  # scikit-learn refuses it
             return float("nan"), float("nan")
-        loss = F.cross_entropy(output.double(), y).item()
-        return loss, measure(metric, y.cpu().numpy(), output.softmax(1).cpu().numpy())
+        logits, labels = output.cpu().numpy(), y.cpu().numpy()
+        return measure("log_loss", labels, logits), measure(metric, labels, logits)
 
 
 class RegressionLoss:

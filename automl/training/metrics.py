@@ -1,7 +1,8 @@
-"""Metrics of a whole epoch or test set.
+"""Metrics of a whole epoch or test set: each is defined here, and nowhere else.
 
-Those that a search needs in any case are one line of numpy each; the others are scikit-learn's, which is imported only
-for them: that takes two seconds, in every worker.
+Classifications are measured by logits, in float64: probabilities in float32 round a sure answer to 1, and with it go
+the order that AUROC looks at and the losses of sure mistakes. Where scikit-learn has the metric it is scikit-learn's,
+imported only for that: it takes two seconds, in every worker.
 """
 
 from __future__ import annotations
@@ -22,52 +23,76 @@ def finite_or_none(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def measure(name: str, y: Array, predicted: Array) -> float:
+def measure(name: str, y: Array, outputs: Array) -> float:
     """The metric `name` of `automl.racing.objective.METRICS`.
 
-    In a classification `y` [n] are class indices and `predicted` [n, classes] probabilities, in a regression both are
-    [n, outputs] in the targets' units. NaN where the metric is not defined, e.g. AUROC with one class only.
+    In a classification `y` [n] are class indices and `outputs` [n, classes] logits, whose softmax are the
+    probabilities (the logarithms of probabilities are logits, too); in a regression both are [n, outputs] in the
+    targets' units. NaN where the metric is not defined, e.g. AUROC with one class only.
     """
     if name in _OUR_OWN:
-        return float(_OUR_OWN[name](y, predicted))
+        return float(_OUR_OWN[name](y, outputs))
     from sklearn.exceptions import UndefinedMetricWarning
 
     with warnings.catch_warnings():
         # A fold may lack a class; scikit-learn's answer for it is the documented one.
         warnings.simplefilter("ignore", category=UserWarning)
         warnings.simplefilter("ignore", category=UndefinedMetricWarning)
-        return float(_SCIKIT_LEARNS[name](y, predicted))
+        return float(_SCIKIT_LEARNS[name](y, outputs))
 
 
-def _auroc(y: Array, probabilities: Array) -> float:
+def log_losses(y: Array, logits: Array) -> NDArray[np.float64]:
+    """The log loss (natural logarithm) of each sample [n]: never clipped."""
+    losses: NDArray[np.float64] = -log_probabilities(logits)[np.arange(len(y)), y]
+    return losses
+
+
+def log_probabilities(logits: Array) -> NDArray[np.float64]:
+    """The logarithms of the softmax [n, classes], in float64."""
+    logits = logits.astype(np.float64)
+    logits = logits - logits.max(1, keepdims=True)
+    shares: NDArray[np.float64] = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    return shares
+
+
+def log_odds(logits: Array) -> NDArray[np.float64]:
+    """log(p / (1 - p)) of each class [n, classes]: orders samples as the probability does, also where that is 1."""
+    shares = log_probabilities(logits)
+    rows, top = np.arange(len(shares)), shares.argmax(1)
+    with np.errstate(divide="ignore"):
+        odds: NDArray[np.float64] = shares - np.log1p(-np.exp(shares))
+    others = shares.copy()
+    others[rows, top] = -np.inf
+    odds[rows, top] = shares[rows, top] - np.logaddexp.reduce(others, axis=1)  # 1 - p would round to 0
+    return odds
+
+
+def auroc_classes(y: Array, classes: int) -> list[int]:
+    """The classes that an AUROC is the mean of: those that occur and are not alone; of two classes the second."""
+    present = [int(c) for c in np.unique(y) if (y == c).sum() < len(y)]
+    return present[-1:] if classes == 2 else present  # of two, both ways are the same
+
+
+def _auroc(y: Array, logits: Array) -> float:
     """One class against the rest, averaged over the classes that occur (Hand and Till's macro average needs all)."""
     from sklearn.metrics import roc_auc_score
 
-    present = [c for c in np.unique(y) if 0 < (y == c).sum() < len(y)]
-    if probabilities.shape[1] == 2:
-        present = present[-1:]  # both ways are the same
-    areas = [roc_auc_score(y == c, probabilities[:, c]) for c in present]
+    odds = log_odds(logits)
+    odds = np.clip(odds, np.finfo(np.float64).min, np.finfo(np.float64).max)  # scikit-learn takes no infinity
+    areas = [roc_auc_score(y == c, odds[:, c]) for c in auroc_classes(y, logits.shape[1])]
     return float(np.mean(areas)) if areas else float("nan")
 
 
-def _log_loss(y: Array, probabilities: Array) -> float:
-    from sklearn.metrics import log_loss
-
-    probabilities = probabilities.astype(np.float64)
-    probabilities /= probabilities.sum(1, keepdims=True)  # float32 sums to 1 within 1e-7, which scikit-learn minds
-    return float(log_loss(y, probabilities, labels=np.arange(probabilities.shape[1])))
-
-
-def _balanced_accuracy(y: Array, probabilities: Array) -> float:
+def _balanced_accuracy(y: Array, logits: Array) -> float:
     from sklearn.metrics import balanced_accuracy_score
 
-    return float(balanced_accuracy_score(y, probabilities.argmax(1)))
+    return float(balanced_accuracy_score(y, logits.argmax(1)))
 
 
-def _macro_f1(y: Array, probabilities: Array) -> float:
+def _macro_f1(y: Array, logits: Array) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(y, probabilities.argmax(1), average="macro"))
+    return float(f1_score(y, logits.argmax(1), average="macro"))
 
 
 def _r2(y: Array, predicted: Array) -> float:
@@ -77,12 +102,12 @@ def _r2(y: Array, predicted: Array) -> float:
 
 
 _OUR_OWN: dict[str, Callable[[Array, Array], Any]] = {
-    "accuracy": lambda y, p: (p.argmax(1) == y).mean(),
+    "log_loss": lambda y, logits: log_losses(y, logits).mean(),
+    "accuracy": lambda y, logits: (logits.argmax(1) == y).mean(),
     "rmse": lambda y, p: np.sqrt(np.square(np.subtract(p, y, dtype=np.float64)).mean(0)).mean(),
     "mae": lambda y, p: np.abs(np.subtract(p, y, dtype=np.float64)).mean(),
 }
 _SCIKIT_LEARNS: dict[str, Callable[[Array, Array], float]] = {
-    "log_loss": _log_loss,
     "balanced_accuracy": _balanced_accuracy,
     "macro_f1": _macro_f1,
     "auroc": _auroc,

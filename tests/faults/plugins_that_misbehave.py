@@ -40,6 +40,26 @@ def _raise(output):
     return output
 
 
+class ExplodesOnAFold(nn.Module):
+    """A linear model, but for the evaluation of a batch that holds a bright image."""
+
+    def __init__(self, input_shape, num_outputs):
+        super().__init__()
+        self.dense = nn.Linear(int(torch.Size(input_shape).numel()), num_outputs)
+
+    def forward(self, x):
+        output = self.dense(x.flatten(1))
+        if self.training or x.device.type == "meta" or x.flatten(1).mean(1).max() < 2:
+            return output
+        return output.roll(1, dims=1) * 1e4
+
+
+@architecture(seed=Int(0, 1000))
+def explodes_on_a_fold(input_shape, num_outputs, *, seed):
+    """Good on all folds but that with the bright image."""
+    return ExplodesOnAFold(input_shape, num_outputs)
+
+
 @architecture(seed=Int(0, 1000))
 def returns_nan(input_shape, num_outputs, *, seed):
     """Logits that are not a number."""
@@ -134,5 +154,5 @@ def kills_its_process(input_shape, num_outputs, *, seed):
 @hookimpl
 def automl_architectures():
     architectures = [returns_nan, returns_infinity, mostly_diverges, diverges_when_refitted]
-    architectures += [sometimes_out_of_memory, raises_in_forward]
+    architectures += [sometimes_out_of_memory, raises_in_forward, explodes_on_a_fold]
     return [*architectures, sometimes_raises_in_build, wide_kernel, huge, normalised, kills_its_process]

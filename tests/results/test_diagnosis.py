@@ -10,7 +10,7 @@ import pytest
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
 from automl.racing.overfitting import OverfittingRule
-from automl.results.diagnosis import diagnose, guessing_loss, longest_means
+from automl.results.diagnosis import diagnose, longest_means
 
 GUESSING = math.log(10)
 FALLING = [1.0, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.08, 0.06]
@@ -93,16 +93,6 @@ def test_the_folds_that_were_trained_longest_are_looked_at():
     assert diagnose(curves, GUESSING).word == "overfitting"
 
 
-class TestGuessing:
-    def test_it_is_the_log_of_the_classes(self):
-        data = {"task": "classification", "classes": list("abc")}
-        assert guessing_loss(data, Curves(1, 1)) == pytest.approx(math.log(3))
-        assert guessing_loss({**data, "classes": ["a"]}, Curves(1, 1)) is None
-
-    def test_it_is_the_spread_of_the_targets_of_a_regression(self):
-        curves = Curves.of(np.array([[[3.0, 0.5, 3.0, 0.64]]]), Objective.of("regression"))
-        assert guessing_loss({"task": "regression", "classes": []}, curves) == pytest.approx(5.0)
-
-    def test_without_r2_it_is_not_known(self):
-        curves = Curves.of(np.array([[[3.0, 2.0, 3.0, 2.0]]]), Objective.of("regression", "mae"))
-        assert guessing_loss({"task": "regression", "classes": []}, curves) is None
+def test_a_network_that_says_the_class_frequencies_is_stuck_and_not_healthy():
+    entropy = -(0.95 * math.log(0.95) + 0.05 * math.log(0.05))  # 0.1985, where log(2) would be 0.693
+    assert diagnose(curves_of([0.20, 0.1985, 0.1985], [0.20, 0.1985, 0.1985]), entropy).word == "stuck"

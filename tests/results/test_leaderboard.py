@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -15,7 +16,7 @@ from automl.results.leaderboard import full_config, make_row, summarise
 from automl.settings import make_settings
 from automl.study.folder import RunFolder
 from automl.study.prepare import merge_space
-from automl.study.trial_records import load_curves, standing_attribute, write_attributes
+from automl.study.trial_records import load_curves, standing_attribute
 
 ROW = {
     "number", "state", "reason", "architecture", "config", "score", "score_std", "metrics", "epochs", "folds",
@@ -137,17 +138,20 @@ def test_totals_count_reasons_and_what_could_not_run_costs_nothing_without_the_r
 
 
 class TestRows:
-    def test_a_trial_that_waits_has_the_score_of_its_rung_and_one_on_its_way_to_the_first_its_last_report(
-        self, study, space
-    ):
+    def test_a_trial_that_still_races_is_shown_at_its_rung(self, study, space, record, tmp_path):
+        accuracy = Objective.of("classification", "accuracy")
         trial = study.ask()
         space.suggest(trial)
-        for epoch, value in enumerate([0.9, 0.4, 0.6], start=1):
-            trial.report(value, epoch)
-        row = make_row(study.trials[0], Objective(), space)
-        assert (row["state"], row["reason"], row["score"]) == ("RUNNING", "waiting", 0.6)
-        write_attributes(trial, standing_attribute(Standing(scores={0: 0.9, 1: 0.5}, waiting=True)))
-        assert make_row(study.trials[0], Objective(), space)["score"] == 0.5
+        trial.report(0.9, 1)
+        record |= {"ladder": ["1x1", "3x2", "9x5"], "objective": "accuracy", "metric": "log_loss"}
+        (row,) = summary_of(study, record, tmp_path)["trials"]
+        assert (row["state"], row["reason"]) == ("RUNNING", "waiting")
+        assert (row["score"], row["epochs"], row["folds"]) == (0.9, 1, 1)  # on its way to the first rung
+        curves = Curves.of(np.full((5, 9, 4), 0.4), accuracy)
+        (attribute,) = standing_attribute(Standing({0: -0.5, 1: -0.7}, waiting=True), curves).items()
+        trial.set_user_attr(*attribute)
+        (row,) = summary_of(study, record, tmp_path)["trials"]
+        assert (row["score"], row["epochs"], row["folds"], row["metrics"]) == (0.7, 3, 2, {"log_loss": 0.4})
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_a_score_that_is_no_number_is_none(self, value, study, space):

@@ -129,13 +129,18 @@ def test_more_repeats_go_on_where_fewer_ended_and_one_is_the_searchs_own(prepare
     assert known["mean"] == pytest.approx(racing[0].scores()[:, 0].mean())
 
 
-def test_who_lies_far_behind_is_not_scored_further(prepared, study, finalists):
-    behind = finalists[1]
-    behind.curves.values[:, :, 2] = finalists[0].curves.values[:, :, 2] + np.array([[1.0], [1.1], [0.9]])
-    racing, _, trained = rescore(prepared, study, finalists[:2])
-    assert {number for number, *_ in trained} == {finalists[0].number}
-    assert len(trained) == FOLDS
-    assert [f.number for f in racing] == [finalists[0].number]
+def test_nobody_is_dropped_before_a_fresh_repeat_and_then_who_lies_far_behind(prepared, study, finalists, monkeypatch):
+    first, behind = finalists[:2]
+    behind.curves.values[:, :, 2] = first.curves.values[:, :, 2] + np.array([[1.0], [1.1], [0.9]])
+
+    def train(self, finalist, each):
+        return [(1.0 + 0.01 * each.folds[0] + (finalist.number == behind.number), 0.5)]
+
+    monkeypatch.setattr(Rescoring, "_train", train)
+    racing, _, trained = rescore(prepared, study, [first, behind], repeats=3)
+    assert sorted(trained[: 2 * FOLDS]) == sorted((f.number, 2, k) for f in (first, behind) for k in range(FOLDS))
+    assert trained[2 * FOLDS :] == [(first.number, 3, fold) for fold in range(FOLDS)]
+    assert [f.number for f in racing] == [first.number]
 
 
 def test_stacked_folds_are_scored_a_repeat_at_a_time(prepared, study, finalists):
@@ -179,8 +184,9 @@ def test_a_finalist_that_fails_on_fresh_folds_cannot_win(prepared, study, finali
 
     failing = False
     monkeypatch.setattr(rescoring.Rescoring, "_train", fail)
-    racing, _, _ = rescore(prepared, study, finalists)
+    racing, words, _ = rescore(prepared, study, finalists)
     assert first not in [f.number for f in racing]
+    assert f"trial {first}: RuntimeError: no more luck" in words
     failing = True
     (left,), words, _ = rescore(prepared, optuna.create_study(), finalists)
     assert left.number == first

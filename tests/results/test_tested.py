@@ -6,21 +6,19 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn import metrics
 
-from automl.racing.objective import Objective
-from automl.results.tested import MOST_CLASSES, Predictions, describe_test, gap, load_tested, save_tested
+from automl.results.tested import MOST_CLASSES, Predictions, describe_test, load_tested, save_tested
 from automl.study.folder import RunFolder
-
-LOSS = Objective()
 
 
 @pytest.fixture
 def tested() -> Predictions:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 40)
-    predicted = rng.dirichlet([1, 1, 1, 0.001], 40)
-    return Predictions(np.arange(40), truth, predicted)
+    logits = rng.normal(0, 2, (40, 4)) - [0, 0, 0, 9]
+    return Predictions(np.arange(40), truth, softmax(logits, axis=1), logits)
 
 
 def test_predictions_come_back_as_they_were_and_a_damaged_file_is_none(tested, tmp_path):
@@ -29,7 +27,7 @@ def test_predictions_come_back_as_they_were_and_a_damaged_file_is_none(tested, t
     assert load_tested(folder) is None
     save_tested(folder, tested)
     found = load_tested(folder)
-    for name in ("index", "truth", "predicted"):
+    for name in ("index", "truth", "predicted", "outputs"):
         np.testing.assert_array_equal(getattr(found, name), getattr(tested, name))
     folder.tested.write_bytes(folder.tested.read_bytes()[:100])
     assert load_tested(folder) is None
@@ -37,7 +35,7 @@ def test_predictions_come_back_as_they_were_and_a_damaged_file_is_none(tested, t
 
 def test_classes_and_confusion_are_scikit_learns_and_what_is_undefined_is_none(tested):
     classes = ["a", "b", "c", "never"]
-    found = describe_test(tested, classes, LOSS, {"log_loss": 1.0})
+    found = describe_test(tested, classes)
     labels = tested.predicted.argmax(1)
     expected = metrics.classification_report(
         tested.truth, labels, labels=range(4), target_names=classes, output_dict=True, zero_division=0
@@ -56,38 +54,17 @@ def test_classes_and_confusion_are_scikit_learns_and_what_is_undefined_is_none(t
 def test_the_confusion_matrix_of_very_many_classes_is_left_to_the_file():
     count = MOST_CLASSES + 1
     tested = Predictions(np.arange(count), np.arange(count), np.eye(count))
-    found = describe_test(tested, [str(n) for n in range(count)], LOSS, {})
+    found = describe_test(tested, [str(n) for n in range(count)])
     assert found["confusion"] is None
-    assert found["gap"] is None
     assert len(found["classes"]) == count
 
 
 def test_a_regression_has_intervals_and_no_classes():
     rng = np.random.default_rng(0)
     truth = rng.normal(0, 1, (50, 2))
-    objective = Objective.of("regression")
-    found = describe_test(Predictions(np.arange(50), truth, truth + 0.1), [], objective, {"rmse": 0.1})
+    found = describe_test(Predictions(np.arange(50), truth, truth + rng.normal(0, 0.1, truth.shape)), [])
     assert found["classes"] == []
-    assert found["intervals"]["rmse"] == pytest.approx([0.1, 0.1])
-
-
-class TestTheGap:
-    def test_a_cross_validated_score_within_the_interval_agrees(self):
-        found = gap(LOSS, 0.11, 0.12, (0.10, 0.14))
-        assert found["within"]
-        assert found["difference"] == pytest.approx(0.01)
-        assert "they agree" in found["words"]
-
-    def test_outside_it_the_words_say_which_way(self):
-        assert "worse than chance" in gap(LOSS, 0.09, 0.12, (0.10, 0.14))["words"]
-        assert "better than chance" in gap(LOSS, 0.15, 0.12, (0.10, 0.14))["words"]
-        accuracy = Objective.of("classification", "accuracy")
-        assert "worse than chance" in gap(accuracy, 0.99, 0.95, (0.93, 0.97))["words"]
-
-    def test_without_an_interval_nothing_is_judged(self):
-        found = gap(LOSS, 0.09, 0.12, None)
-        assert found["within"] is None
-        assert "chance" not in found["words"]
+    assert found["intervals"].keys() == {"rmse", "r2", "mae"}
 
 
 def test_a_search_keeps_its_predictions_and_they_give_the_recorded_scores(finished_run):
@@ -97,6 +74,7 @@ def test_a_search_keeps_its_predictions_and_they_give_the_recorded_scores(finish
     right = tested.predicted.argmax(1) == tested.truth
     assert right.mean() == pytest.approx(finished_run.test["accuracy"])
     assert details["samples"] == len(right) == np.sum(details["confusion"])
+    np.testing.assert_allclose(tested.predicted, softmax(tested.logits, axis=1), atol=1e-6)
     low, high = details["intervals"]["accuracy"]
     assert low <= right.mean() <= high
     assert details["gap"]["test"] == finished_run.test["log_loss"]

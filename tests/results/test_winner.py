@@ -6,11 +6,12 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
+from scipy import stats
 
 from automl.errors import NoTrialSucceeded, RunError
 from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.objective import Objective
-from automl.results.winner import Finalist, as_finalist, choose, compare, find_finalists
+from automl.results.winner import Finalist, as_finalist, choose, far_behind, find_finalists
 from automl.study.folder import RunFolder
 from automl.study.trial_records import remember_result
 
@@ -34,43 +35,69 @@ def finalist(number, own, fresh=(), parameters=100, objective=LOSS) -> Finalist:
 def test_all_folds_decide_and_not_the_searchs_own_alone():
     lucky = finalist(0, [0.10, 0.12, 0.11], [0.30, 0.32, 0.31])
     steady = finalist(1, [0.15, 0.16, 0.17], [0.15, 0.16, 0.17])
-    assert choose([finalist(0, [0.10, 0.12, 0.11]), finalist(1, [0.15, 0.16, 0.17])], LOSS).finalist.number == 0
-    winner = choose([lucky, steady], LOSS)
+    assert choose([finalist(0, [0.10, 0.12, 0.11]), finalist(1, [0.15, 0.16, 0.17])], LOSS, 3).finalist.number == 0
+    winner = choose([lucky, steady], LOSS, 3)
     assert winner.finalist is steady
     assert winner.folds == 6
-    assert winner.cross_validated == pytest.approx({"log_loss": 0.16, "accuracy": 0.84})
+    assert winner.scores == pytest.approx([0.15, 0.16, 0.17] * 2)
 
 
 def test_where_greater_is_better_the_greater_mean_wins():
     accuracy = Objective.of("classification", "accuracy")
     worse, better = (finalist(n, own, own, objective=accuracy) for n, own in ((0, [0.3, 0.31]), (1, [0.1, 0.12])))
-    assert choose([worse, better], accuracy).finalist is better
+    assert choose([worse, better], accuracy, 2).finalist is better
 
 
-def test_a_tie_within_one_standard_error_goes_to_the_smaller_network():
+def test_the_best_mean_wins_and_only_who_asks_for_it_gets_the_smaller_network():
     best = finalist(0, [0.10, 0.20, 0.15, 0.11], parameters=1000)
     tied = finalist(1, [0.12, 0.19, 0.16, 0.10], parameters=10)
     larger = finalist(2, [0.12, 0.19, 0.16, 0.10], parameters=2000)
-    winner = choose([best, larger, tied], LOSS)
+    assert choose([best, larger, tied], LOSS, 4).finalist is best
+    winner = choose([best, larger, tied], LOSS, 4, prefer="small")
     assert winner.finalist is tied
     assert "smaller" in winner.words
     assert "trial 0" in winner.words
-    assert choose([best, larger], LOSS).finalist is best
+    assert choose([best, larger], LOSS, 4, prefer="small").finalist is best
 
 
 def test_a_small_difference_that_every_fold_shows_is_no_tie():
     # The folds differ by far more than the finalists do.
     best = finalist(0, [0.10, 0.50, 0.90], parameters=1000)
     behind = finalist(1, [0.11, 0.51, 0.912], parameters=10)
-    assert choose([best, behind], LOSS).finalist is best
-    leader, errors = compare([best, behind], LOSS, 3)
-    difference = np.array([0.01, 0.01, 0.012])
-    assert (leader, errors[0]) == (0, 0)
-    assert errors[1] == pytest.approx(difference.mean() / (difference.std(ddof=1) / np.sqrt(3)))
+    assert choose([best, behind], LOSS, 3, prefer="small").finalist is best
+
+
+@pytest.mark.parametrize("prefer", ["score", "small"])
+@pytest.mark.parametrize("folds", [2, 5])
+def test_a_finalist_with_an_exploded_fold_never_wins(prefer, folds):
+    rng = np.random.default_rng(0)
+    steady = finalist(0, 0.06 + 0.01 * rng.random(folds), 0.06 + 0.01 * rng.random(folds), parameters=10**6)
+    exploded = finalist(1, 0.05 + 0.01 * rng.random(folds), [0.05] * (folds - 1) + [1000.0], parameters=10)
+    assert choose([exploded, steady], LOSS, folds, prefer=prefer).finalist is steady
+
+
+class TestFarBehind:
+    def test_it_is_students_interval_with_the_variance_of_nadeau_and_bengio(self):
+        difference = np.array([0.01, 0.03, 0.02, 0.04, 0.02])
+        error = np.sqrt(difference.var(ddof=1) * (1 / 5 + 1 / 4))
+        bound = stats.t.ppf(0.975, 4) * error
+        leader = finalist(0, np.full(5, 0.5))
+        for shift, far in ((bound * 1.01, True), (bound * 0.99, False)):
+            other = finalist(1, 0.5 + difference - difference.mean() + shift)
+            assert far_behind([leader, other], LOSS, 5, 5) == [False, far]
+
+    @pytest.mark.parametrize(("folds", "count"), [(2, 3), (2, 5), (5, 3), (10, 5)])
+    def test_one_that_is_as_good_is_rarely_dropped(self, folds, count):
+        rng = np.random.default_rng(0)
+        dropped = []
+        for _ in range(400):
+            each = [finalist(n, rng.normal(1, 0.1, folds), rng.normal(1, 0.1, folds)) for n in range(count)]
+            dropped.append(np.mean(far_behind(each, LOSS, 2 * folds, folds)))
+        assert np.mean(dropped) < 0.05
 
 
 def test_only_folds_that_all_were_scored_on_are_compared():
-    winner = choose([finalist(0, [0.1, 0.2], [0.1, 9.0]), finalist(1, [0.3, 0.5], [0.3])], LOSS)
+    winner = choose([finalist(0, [0.1, 0.2], [0.1, 9.0]), finalist(1, [0.3, 0.5], [0.3])], LOSS, 2)
     assert winner.folds == 3
     assert winner.finalist.number == 0
 

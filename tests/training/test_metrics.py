@@ -28,23 +28,35 @@ P = RNG.dirichlet([1, 1, 1], 200).astype(np.float32)
     ],
 )
 def test_those_of_a_classification(name, expected):
-    assert measure(name, Y, P) == pytest.approx(expected, abs=1e-9)
+    assert measure(name, Y, np.log(P, dtype=float)) == pytest.approx(expected, abs=1e-9)
 
 
 def test_auroc_of_two_classes_is_that_of_the_second():
     y, p = Y % 2, P[:, :2] / P[:, :2].sum(1, keepdims=True)
-    assert measure("auroc", y, p) == pytest.approx(metrics.roc_auc_score(y, p[:, 1]))
+    assert measure("auroc", y, np.log(p)) == pytest.approx(metrics.roc_auc_score(y, p[:, 1]))
+
+
+def test_sure_answers_keep_their_order_and_the_losses_of_sure_mistakes_their_size():
+    y = np.array([0, 0, 1, 1])
+    logits = np.array([[50, 0, -50], [40, 0, -50], [30, 60, 0], [45, 0, 45]], dtype=np.float32)  # 1 or 0 in float32
+    order = np.array([[50, -50], [40, -40], [-30, 30], [0, -45]])  # the log odds of the first two, worked out
+    expected = [metrics.roc_auc_score(y == c, order[:, c]) for c in (0, 1)]
+    assert measure("auroc", y, logits) == pytest.approx(np.mean(expected))
+    assert measure("log_loss", y, logits) == pytest.approx((0 + 0 + 0 + 45 + np.log(2)) / 4, abs=1e-9)
+    with np.errstate(divide="ignore"):
+        certain = np.log([[1.0, 0.0], [0.0, 1.0]])
+    assert measure("auroc", np.array([0, 1]), certain) == 1.0
 
 
 def test_a_class_that_a_fold_lacks_is_left_out_of_auroc_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        value = measure("auroc", Y[Y < 2], P[Y < 2])
+        value = measure("auroc", Y[Y < 2], np.log(P[Y < 2]))
         expected = [metrics.roc_auc_score(Y[Y < 2] == c, P[Y < 2][:, c]) for c in (0, 1)]
         assert value == pytest.approx(np.mean(expected))
-        assert math.isnan(measure("auroc", np.zeros(5, int), P[:5]))
+        assert math.isnan(measure("auroc", np.zeros(5, int), np.log(P[:5])))
         for name in METRICS["classification"][:4]:
-            assert math.isfinite(measure(name, np.zeros(5, int), P[:5]))
+            assert math.isfinite(measure(name, np.zeros(5, int), np.log(P[:5])))
 
 
 @pytest.mark.parametrize(

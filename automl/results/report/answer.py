@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
+from automl.results.leaderboard import ENOUGH, basis
 from automl.results.report.material import Material
 from automl.results.report.page import Html, definitions
-from automl.results.report.words import duration, number, plain, spread
+from automl.results.report.words import duration, number, plain
 
 Tile = tuple[str, str, str]
 """A name, its value, and a line below it."""
@@ -38,16 +39,21 @@ def _tiles(material: Material) -> list[Tile]:
     spent, without = totals["fold_epochs"], totals["fold_epochs_without_race"]
     tiles: list[Tile] = []
     if winner is not None:
-        tiles += [
-            (f"{summary['objective']}, cross-validated", spread(winner), f"mean ± spread over {winner['folds']} folds")
-        ]
-        tiles += [(f"{name}, cross-validated", number(value), "") for name, value in winner["metrics"].items()]
+        score, std, how = basis(winner)
+        value = number(score) + (f" ± {std:.2g}" if std is not None else "")
+        said = "cross-validated" if winner["folds"] > 1 else "one fold"
+        tiles += [(f"{summary['objective']}, {said}", value, how)]
+        tiles += [(f"{name}, {said}", number(value), "") for name, value in winner["metrics"].items()]
+    guessing = summary["guessing"]
+    if (guessed := guessing["cross_validated"].get(summary["objective"])) is not None:
+        tiles.append((f"{summary['objective']} of guessing", number(guessed), f"by {guessing['by']}, same folds"))
     intervals = (material.final.get("test_details") or {}).get("intervals") or {}
     for name, value in summary["test"].items():
         ends = intervals.get(name)
         below = f"95 % interval {number(ends[0])} to {number(ends[1])}" if ends else "data no trial saw"
         tiles.append((f"{name}, test set", number(value), below))
-    ratio = f"{without / spent:.1f}x less than the {without:,} without the race" if 0 < spent < without else ""
+    told = totals["complete"] >= ENOUGH and 0 < spent < without
+    ratio = f"{without / spent:.1f}x less than the {without:,} without the race" if told else ""
     return [
         *tiles,
         ("fold-epochs", f"{spent:,}", ratio),
@@ -58,6 +64,8 @@ def _tiles(material: Material) -> list[Tile]:
 def _warnings(material: Material) -> list[str]:
     winner, final, settings = material.winner, material.final, material.settings
     found = []
+    if words := material.summary["guessing"]["words"]:
+        found.append(f"{words[0].upper()}{words[1:]}.")
     if material.summary["best"] is None:
         found.append("No trial is complete: no score here is over all folds and epochs.")
     if final.get("stand_in") and winner is not None:

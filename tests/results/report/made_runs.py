@@ -60,6 +60,7 @@ def row(number, state, curves, reason="", architecture="resnet", **more):
         "architecture": architecture,
         "config": config_of(number, architecture),
         "score": curves.score() if curves else None,
+        "rescored": None,
         "score_std": 0.0123 if state == "COMPLETE" else None,
         "metrics": {"accuracy": 0.9} if curves else {},
         "epochs": curves.epochs() if curves else 0,
@@ -91,6 +92,7 @@ def make_run(path, trials, final=None, notes=(), classes=("0", "1")):
         "best": min(((r["score"], r["number"]) for r in rows if r["state"] == "COMPLETE"), default=(0, None))[1],
         "model": (final or {}).get("model"),
         "test": (final or {}).get("test", {}),
+        "guessing": {"by": "the class frequencies", "cross_validated": {"log_loss": 1.0986}, "words": ""},
         "trials": rows,
         "totals": {
             "trials": len(rows),
