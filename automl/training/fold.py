@@ -70,6 +70,7 @@ class Fold:
         """Takes step number `step` (from 0, over all epochs) with the gradients that are there; then the schedule's."""
         with warmed_up(self.optimizer, step, self.warmup_steps):
             self.change_weights(None if self.average is None else self.average.weight(step))
+        self.optimizer.zero_grad()
         self.step_schedule()
 
     def change_weights(self, averaged: float | Tensor | None) -> None:

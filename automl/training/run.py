@@ -167,9 +167,10 @@ class TrialRun:
 
     def release(self) -> None:
         """Gives back the memory of all folds."""
-        for fold in self.folds:  # optimizers and schedules refer to each other, and would be freed at some later time
+        for fold in self.folds:  # an optimizer with a schedule refers to itself, and holds all this until collected
             fold.optimizer.zero_grad()
             fold.optimizer.state.clear()
+            fold.optimizer.param_groups.clear()
         self.folds.clear()
         self.executor.release()
 

@@ -151,3 +151,10 @@ def test_the_final_fit_may_be_that_of_the_only_trial_wherever_it_is_broken_off()
     forecast.learn(0, 10.0, curves_of(1))
     assert forecast.final_fit(None) == pytest.approx(10 * 9 * (5 / 4) * MARGIN)
     assert forecast.rescoring(None) == 0
+
+
+def test_a_fold_of_its_own_takes_half_the_time_of_a_fused_step_of_five(race):
+    fused, serial = Forecast(race, fused=True), Forecast(race)
+    for forecast in (fused, serial):
+        forecast.learn(0, 20.0, curves_of(2))
+    assert fused.refit_epoch(0) == pytest.approx(2.5 * serial.refit_epoch(0))

@@ -65,7 +65,7 @@ class TestAdvancing:
         assert_same(left, straight)
 
     def test_it_learns_what_can_be_learnt(self, make_recipe, make_run):
-        curves = advanced(make_run(make_recipe("lenet", width=2, dropout=0.0)), (6, 3))
+        curves = advanced(make_run(make_recipe("lenet", width=2, dropout=0.0, lr=0.01)), (6, 3))
         assert curves.score() < 0.8 * np.log(3)  # log(3): guessing
 
     def test_a_regression_learns_all_of_its_outputs_whatever_their_units(self, make_recipe, make_run, numbers):
@@ -310,3 +310,18 @@ def test_a_checkpoint_survives_a_failed_write(make_recipe, make_run, tmp_path: P
         run.save(tmp_path / "trial.safetensors", curves)
     assert read_curves(tmp_path / "trial.safetensors", Objective()).fold_epochs == 1
     assert [path.name for path in tmp_path.iterdir()] == ["trial.safetensors"]
+
+
+def test_released_folds_give_their_memory_back_at_once(make_recipe, make_run):
+    run = make_run(make_recipe("lenet", optimizer="adam", schedule="cosine"))
+    for _ in run.advance(1, 2):
+        pass
+    networks = [weakref.ref(fold.network) for fold in run.folds]
+    weights = [weakref.ref(next(fold.network.parameters())) for fold in run.folds]
+    gc.collect()
+    gc.disable()
+    try:
+        run.release()
+        assert [ref() for ref in (*networks, *weights)] == [None] * 4
+    finally:
+        gc.enable()
