@@ -43,7 +43,6 @@ def test_a_refit_worse_on_what_it_saw_than_the_folds_on_what_they_had_not_seen_g
     assert prepared.settings.epochs == 3
     curves = Curves(2, 3)
     curves.add(FoldEpoch(fold, 1, loss, 0.5, loss, 0.5) for fold in range(2))
-    curves.add(FoldEpoch(fold, 2, loss, 0.5, loss + 1, 0.5) for fold in range(2))
     storage = open_storage(None, RunFolder(copied).journal)
     study = load_study(storage, open_run(copied).record["study"], RandomSampler())
     finalist = as_finalist(study, RunFolder(copied), prepared.objective, open_run(copied).best["number"])
