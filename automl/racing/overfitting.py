@@ -9,8 +9,9 @@ import numpy as np
 from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
 from automl.racing.worsening import TOLERANCE, WINDOW, averages, best_average, worsened_for
 
-# Standard deviations of a curve's noise: twice what the score takes, for the rule asks at every epoch. On a flat curve
-# it fires in 1 % of 20-epoch trainings, with 2 in 7 %; it is a third of an epoch later (benchmarks/scoring.py).
+# Standard deviations of a curve's noise: twice what the score takes, for the rule asks at every epoch. On flat curves
+# it fires in less than 1 % of 20-epoch trainings (benchmarks/scoring.py), with 2 in 6 %; where networks memorise, it
+# fires half an epoch later than with 2.
 NOISES = 4.0
 
 
