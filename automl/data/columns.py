@@ -24,8 +24,8 @@ from automl.data.numbers import (
     guess_format,
     is_empty,
     is_infinite,
-    looks_like_a_number,
     plain_number,
+    unit_of_number,
 )
 from automl.data.numbers import read_numbers as read_formatted
 
@@ -304,7 +304,7 @@ def _wrong_unit(column: Column, cells: Cells, strange: NDArray[np.int64]) -> Unr
         text = cells[row].strip()
         if is_infinite(text):
             return Unreadable(row, f"{text!r} is not a finite number; fill it or drop the row")
-        if looks_like_a_number(text):
+        if unit_of_number(text) is not None:
             return Unreadable(row, f"{text!r} is not a {column._what()} as nearly all others are; write all in one way")
     return None
 
@@ -313,21 +313,31 @@ def _category(name: str, cells: Sequence[str], counts: Counter[str], empty: int)
     distinct = len({category_key(text) for text in counts})
     rows = sum(counts.values())
     if distinct > FEW or (distinct == rows and rows >= FEW // 2):
-        words = [text for text in counts if not looks_like_a_number(text)]
-        numbers = rows - sum(counts[text] for text in words)
-        # Among numbers a handful of words are remarks; many of them make it a column of codes, such as tickets.
-        remarked = numbers > rows / 2 and len(words) <= FEW
-        if distinct > rows / 2 and not remarked:
+        _refuse_half_numbers(cells, counts, rows)
+        if distinct > rows / 2:
             what = "an identifier or free text"
             return Column(name=name, kind="left out", reason=f"{what}, {distinct} distinct in {rows} rows")
-        if remarked or (numbers > rows / 2 and distinct > rows / 10):
-            row = next(row for row, text in enumerate(cells) if not is_empty(text) and not looks_like_a_number(text))
-            raise Unreadable(
-                row,
-                f"{cells[row].strip()!r} is no number, but {numbers} of {rows} values are; write numbers in one way "
-                "and leave the other cells empty, or drop the column",
-            )
     return _categories(name, counts, bool(empty))
+
+
+def _refuse_half_numbers(cells: Sequence[str], counts: Counter[str], rows: int) -> None:
+    """Raises `Unreadable` where most texts are numbers, and what keeps the column from being one are a few words or
+    units. Many different ones make it a column of codes, such as tickets or house numbers.
+    """
+    unit_of = {text: unit_of_number(text) for text in counts}
+    numbers = sum(counts[text] for text, unit in unit_of.items() if unit is not None)
+    words = {text for text, unit in unit_of.items() if unit is None}
+    units = Counter(unit for unit in unit_of.values() if unit is not None)
+    if numbers <= rows / 2 or len(words) > FEW or len(units) > 3:
+        return
+    usual = max(units, key=units.__getitem__)
+    odd = words or {text for text, unit in unit_of.items() if unit != usual}
+    row = next((row for row, text in enumerate(cells) if text in odd), 0)
+    raise Unreadable(
+        row,
+        f"{cells[row].strip()!r} is no number{f' in {usual}' if usual else ''}, but most values are; write numbers in "
+        "one way and leave the other cells empty, or drop the column",
+    )
 
 
 def _categories(name: str, counts: Counter[str], empty: bool | int) -> Column:

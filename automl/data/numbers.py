@@ -109,9 +109,10 @@ def read_numbers(texts: Sequence[str], form: NumberFormat) -> NDArray[np.float64
     return np.array([_number(text, form) for text in texts], dtype=np.float64)
 
 
-def looks_like_a_number(text: str) -> bool:
-    """Whether the text is a number with whatever marks and unit."""
-    return any(_read(text, decimal) is not None for decimal in ".,")
+def unit_of_number(text: str) -> str | None:
+    """The unit of a text that is a number with whatever marks, '' for none; None for what is no number."""
+    reading = _read(text, ".") or _read(text, ",")
+    return None if reading is None else reading.unit
 
 
 def _is_grouped(text: str) -> bool:

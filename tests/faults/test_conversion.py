@@ -163,61 +163,65 @@ FRAME = pd.DataFrame(
 )
 
 
-class TestColumnNames:
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory: pytest.TempPathFactory) -> automl.Run:
-        out = tmp_path_factory.mktemp("frame") / "run"
-        return automl.search(
-            FRAME.assign(y=NAMES), target="y", out=out, repeats=1, workers=1, report=False,
-            overrides=["architecture=linear"], **QUICK,
-        )  # fmt: skip
+@pytest.fixture(scope="module")
+def of_frame(tmp_path_factory: pytest.TempPathFactory) -> automl.Run:
+    out = tmp_path_factory.mktemp("frame") / "run"
+    return automl.search(
+        FRAME.assign(y=NAMES), target="y", out=out, repeats=1, workers=1, report=False,
+        overrides=["architecture=linear"], **QUICK,
+    )  # fmt: skip
 
-    def test_column_names_and_dtypes_of_a_data_frame_are_kept_in_the_model(self, run: automl.Run) -> None:
-        columns = run.model.about["conversion"]["columns"]
-        kinds = {column["name"]: (column["kind"], column["fill"] is not None) for column in columns}
-        assert kinds == {
-            "x0": ("number", False),
-            "bought": ("date", False),
-            "rooms": ("category", False),
-            "garden": ("boolean", False),
-            "floors": ("number", True),
-            "town": ("category", False),
-        }
-        assert next(column["categories"] for column in columns if column["name"] == "rooms") == ["1", "2", "3"]
 
-    def test_column_names_count_and_not_their_order(self, run: automl.Run, tmp_path: Path) -> None:
-        with np.load(run.path / "artifacts" / "test.npz") as file:
-            test, predicted = file["index"], file["predicted"]
-        turned = FRAME[FRAME.columns[::-1]]
-        for frame in (FRAME, turned, turned.astype({"town": "category", "garden": object, "x0": str})):
-            np.testing.assert_array_equal(run.model.predict_proba(frame.iloc[test]), predicted)
-        turned.assign(y=NAMES).iloc[test].to_csv(tmp_path / "turned.csv", index=False)
-        measured = json.loads(call("evaluate", run.path, tmp_path / "turned.csv", "--json"))
-        assert measured["metrics"] == pytest.approx({**measured["metrics"], **run.test})
-        assert measured["notes"] == []
+def test_column_names_and_dtypes_of_a_data_frame_are_kept_in_the_model(of_frame: automl.Run) -> None:
+    columns = of_frame.model.about["conversion"]["columns"]
+    kinds = {column["name"]: (column["kind"], column["fill"] is not None) for column in columns}
+    assert kinds == {
+        "x0": ("number", False),
+        "bought": ("date", False),
+        "rooms": ("category", False),
+        "garden": ("boolean", False),
+        "floors": ("number", True),
+        "town": ("category", False),
+    }
+    assert next(column["categories"] for column in columns if column["name"] == "rooms") == ["1", "2", "3"]
 
-    def test_column_names_that_are_missing_are_refused_and_new_ones_said(self, run: automl.Run) -> None:
-        with pytest.raises(DataError, match="no column 'x0'; did you mean 'x_0'"):
-            run.model.predict(FRAME.rename(columns={"x0": "x_0"}))
-        with pytest.raises(DataError, match="finds its columns by name: give a DataFrame with 'x0', 'bought'"):
-            run.model.predict(ROWS)
-        with pytest.warns(UserWarning, match="1 column that training had not is ignored: 'id'"):
-            run.model.predict(FRAME.assign(id=1))
 
-    def test_column_names_and_dtypes_survive_a_resume(self, run: automl.Run) -> None:
-        resumed = automl.resume(run.path, trials=1)
-        np.testing.assert_array_equal(resumed.model.predict_proba(FRAME), run.model.predict_proba(FRAME))
+def test_column_names_count_and_not_their_order(of_frame: automl.Run, tmp_path: Path) -> None:
+    with np.load(of_frame.path / "artifacts" / "test.npz") as file:
+        test, predicted = file["index"], file["predicted"]
+    turned = FRAME[FRAME.columns[::-1]]
+    for frame in (FRAME, turned, turned.astype({"town": "category", "garden": object, "x0": str})):
+        np.testing.assert_array_equal(of_frame.model.predict_proba(frame.iloc[test]), predicted)
+    turned.assign(y=NAMES).iloc[test].to_csv(tmp_path / "turned.csv", index=False)
+    measured = json.loads(call("evaluate", of_frame.path, tmp_path / "turned.csv", "--json"))
+    assert measured["metrics"] == pytest.approx({**measured["metrics"], **of_frame.test})
+    assert measured["notes"] == []
 
-    def test_column_names_are_told_by_scikit_learn_estimators_too(self) -> None:
-        fitted = SearchClassifier({"architectures": {"linear": {}}}, **QUICK).fit(FRAME, LABELS * 5)
-        assert fitted.classes_.tolist() == [0, 5, 10]
-        assert fitted.predict_proba(FRAME).shape == (48, 3)
-        assert set(fitted.predict(FRAME)) <= {0, 5, 10}
-        with np.load(fitted.run_.path / "artifacts" / "test.npz") as file:
-            test, predicted = file["index"], file["predicted"]
-        order = [fitted.run_.model.classes.index(name) for name in ("0", "5", "10")]
-        np.testing.assert_allclose(fitted.predict_proba(FRAME)[test], predicted[:, order], rtol=1e-6)
-        with pytest.raises(ValueError, match="feature names"):
-            fitted.predict(FRAME[FRAME.columns[::-1]])
-        regressor = SearchRegressor({"architectures": {"linear": {}}}, **QUICK).fit(FRAME, ROWS[:, 1])
-        assert regressor.predict(FRAME).shape == (48,)
+
+def test_column_names_that_are_missing_are_refused_and_new_ones_said(of_frame: automl.Run) -> None:
+    with pytest.raises(DataError, match="no column 'x0'; did you mean 'x_0'"):
+        of_frame.model.predict(FRAME.rename(columns={"x0": "x_0"}))
+    with pytest.raises(DataError, match="finds its columns by name: give a DataFrame with 'x0', 'bought'"):
+        of_frame.model.predict(ROWS)
+    with pytest.warns(UserWarning, match="1 column that training had not is ignored: 'id'"):
+        of_frame.model.predict(FRAME.assign(id=1))
+
+
+def test_column_names_and_dtypes_survive_a_resume(of_frame: automl.Run) -> None:
+    resumed = automl.resume(of_frame.path, trials=1)
+    np.testing.assert_array_equal(resumed.model.predict_proba(FRAME), of_frame.model.predict_proba(FRAME))
+
+
+def test_column_names_are_told_by_scikit_learn_estimators_too() -> None:
+    fitted = SearchClassifier({"architectures": {"linear": {}}}, **QUICK).fit(FRAME, LABELS * 5)
+    assert fitted.classes_.tolist() == [0, 5, 10]
+    assert fitted.predict_proba(FRAME).shape == (48, 3)
+    assert set(fitted.predict(FRAME)) <= {0, 5, 10}
+    with np.load(fitted.run_.path / "artifacts" / "test.npz") as file:
+        test, predicted = file["index"], file["predicted"]
+    order = [fitted.run_.model.classes.index(name) for name in ("0", "5", "10")]
+    np.testing.assert_allclose(fitted.predict_proba(FRAME)[test], predicted[:, order], rtol=1e-6)
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.predict(FRAME[FRAME.columns[::-1]])
+    regressor = SearchRegressor({"architectures": {"linear": {}}}, **QUICK).fit(FRAME, ROWS[:, 1])
+    assert regressor.predict(FRAME).shape == (48,)
