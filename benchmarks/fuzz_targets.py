@@ -222,7 +222,8 @@ def model_seeds() -> list[bytes]:
     seeds = []
     for name, config in configs.items():
         about: dict[str, Any] = {
-            "name": "fuzz", "task": "classification", "kind": "image", "classes": ["a", "b"], "columns": [],
+            "name": "fuzz", "task": "classification", "kind": "image", "classes": ["a", "b"],
+            "conversion": {"kind": "pixels"},
             "input_shape": [1, 4, 4], "num_outputs": 2, "architecture": name, "architecture_config": config,
             "config": {}, "plugins": [], "trial": 0, "final": "refit", "members": 0, "epochs": 1, "cut_short": False,
             "parameters": 34,
@@ -276,7 +277,7 @@ TARGETS: dict[str, Target] = {
     ),
     "model": Target(
         read_model, model_seeds,
-        (*JSON_WORDS, SPLIT, b'"members":2,', b'"format":1', b'"dtype":"F64"', b'"shape":[4]', b'"data_offsets":[0,8]',
+        (*JSON_WORDS, SPLIT, b'"members":2,', b'"format":2', b'"dtype":"F64"', b'"shape":[4]', b'"data_offsets":[0,8]',
          b'"architecture":"resnet",', b"\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x80\x04\x95", b"PK\x03\x04"),
     ),
 }  # fmt: skip

@@ -59,7 +59,7 @@ def described(changes: dict[str, object]) -> bytes:
     return made if len(made) % 2 else b" " + made
 
 
-DESCRIBED = ["classes", "columns", "input_shape", "num_outputs", "architecture", "architecture_config", "plugins"]
+DESCRIBED = ["classes", "conversion", "input_shape", "num_outputs", "architecture", "architecture_config", "plugins"]
 STRUCTURED = {
     "yaml": SPACES.map(lambda space: json.dumps(space).encode()),
     "csv": ROWS.map(lambda rows: "\n".join([b"a,b,y".decode(), *map(",".join, rows)]).encode("utf-8", "replace")),
