@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from automl import search
+from automl.data import cache
+from automl.study.folder import RunFolder
+
+SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", 2, "--epochs", 1, "--threads", 1, "--trials", 1]
 
 
 class Answered(NamedTuple):
@@ -162,3 +168,29 @@ def test_local_users_pages_of_other_sites_get_nothing_from_the_dashboard(editabl
     assert [name for name in answer.headers if name.startswith("access-control")] == []
     assert "sandbox" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_local_users_a_shared_cache_stays_open_to_others_and_their_entries_are_not_believed(automl, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        picture = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(picture)
+    shared = tmp_path / "cache"
+    shared.mkdir()
+    shared.chmod(0o777)
+
+    def fingerprint(out: str) -> str:
+        assert automl("search", tmp_path / "photos", "--out", out, *SMALL, "--quiet").code == 0
+        return RunFolder(out).read_record()["data"]["fingerprint"]
+
+    decoded = fingerprint("first")
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o777
+    assert stat.S_IMODE(cache.private_folder().stat().st_mode) == 0o700
+    (entry,) = cache.private_folder().glob("*.npy")
+    pixels, facts = cache.load(entry.stem)
+    assert cache.store(entry.stem, 255 - pixels, facts)  # whole, with its right checksum
+    assert fingerprint("believed") != decoded  # as an entry of the user's own
+    cache.private_folder().chmod(0o777)
+    assert fingerprint("refused") == decoded
+    assert stat.S_IMODE(cache.private_folder().stat().st_mode) == 0o777
