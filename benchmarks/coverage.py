@@ -79,8 +79,9 @@ def main() -> None:
     for populations in (CLASSIFICATIONS, REGRESSIONS):
         names = [name for name, of in METRICS.items() if of is populations]
         columns = ["population", *(f"{name}, n={size}" for name in names for size in SIZES)]
-        print()
-        print(machine.table(columns, [[title, *row(draw, names, args.sets)] for title, draw in populations.items()]))
+        print(f"\n{machine.table(columns, [])}", flush=True)
+        for title, draw in populations.items():
+            print(f"| {' | '.join([title, *row(draw, names, args.sets)])} |", flush=True)
 
 
 def row(draw: Draw, names: list[str], sets: int) -> list[str]:

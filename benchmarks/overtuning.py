@@ -5,10 +5,10 @@
 For each seed one short search on digits, half of the data as the test set. Then every finalist is fitted `--refits`
 times, with other seeds, and tested, which a search never does; L is its mean test log loss. `by score` is the finalist
 with the best score on the search's own folds, `rescored` the one with the best mean over these and the fresh ones,
-`winner` the one that the search chose: of those within a standard error of `rescored` the smallest network. Relative
-overtuning is (L - best) / (worst - best), with L of the chosen one, best and worst of the finalists: 0 is the
-best choice, 1 the worst (after Schneider, Bischl and Feurer, 2025, 'Overtuning in hyperparameter optimization', among
-finalists instead of a search's incumbents).
+`winner` the one that the search chose, here with `prefer="small"`: of those within a standard error of `rescored` the
+smallest network. Relative overtuning is (L - best) / (worst - best), with L of the chosen one, best and worst of the
+finalists: 0 is the best choice, 1 the worst (after Schneider, Bischl and Feurer, 2025, 'Overtuning in hyperparameter
+optimization', among finalists instead of a search's incumbents).
 
 Prints a table in Markdown. A seed's result is kept in `--out`; called again with it, only missing seeds are run.
 """
@@ -79,7 +79,9 @@ def one(seed: int, budget: dict[str, Any], place: Path) -> dict[str, Any]:
     """One search; the mean test log loss of every finalist, by its number, and which of them was chosen."""
     budget = dict(budget)
     refits = budget.pop("refits")
-    run = automl.search("digits", out=place / "run", space="smoke", seed=seed, device="cpu", threads=1, **budget)
+    run = automl.search(
+        "digits", out=place / "run", space="smoke", seed=seed, prefer="small", device="cpu", threads=1, **budget
+    )
     complete = [row["number"] for row in run.leaderboard() if row["state"] == "COMPLETE"][: budget["finalists"]]
     totals = run.summary["totals"]
     return {

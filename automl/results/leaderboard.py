@@ -13,7 +13,7 @@ from automl.racing.objective import Objective
 from automl.spaces.space import Space
 from automl.study.folder import RunFolder
 from automl.study.reasons import BROKEN
-from automl.study.trial_records import recall_facts, recall_standing
+from automl.study.trial_records import recall_facts, recall_standing, repeated_fold_epochs
 from automl.training.guessing import HOW
 
 Row = dict[str, Any]
@@ -100,7 +100,7 @@ def make_row(
         "epochs": known.get("epochs", 0),
         "best_epoch": known.get("best_epoch"),
         "folds": known.get("folds", 0),
-        "fold_epochs": known.get("fold_epochs", 0),
+        "fold_epochs": known.get("fold_epochs", 0) + repeated_fold_epochs(trial),
         "parameters": known.get("parameters"),
         "seconds": known.get("seconds", 0.0),
         "executor": known.get("executor"),

@@ -18,7 +18,7 @@ from automl.results.folds import mean_error, standard_error
 from automl.study.folder import RunFolder
 from automl.study.trial_records import counted_curves
 
-LEVEL = 0.95
+CHANCE = 0.05
 
 FoldScore = tuple[float, float]
 """(the score, what stands beside it) of one fold at the score's epoch."""
@@ -119,12 +119,13 @@ def far_behind(finalists: Sequence[Finalist], objective: Objective, folds: int, 
     """Of each finalist whether it is behind the best mean over the first `folds` folds by more than chance explains.
 
     The finalists were scored on the same folds, so the differences are taken fold by fold: what makes a fold hard for
-    all of them cancels. Their mean is judged by its 95 % interval for folds of a `k`-fold cross-validation that share
-    training samples; see `automl.results.folds`.
+    all of them cancels. Their mean is judged by its interval for folds of a `k`-fold cross-validation that share
+    training samples, see `automl.results.folds`: of 95 % for two finalists, wider for more (Bonferroni).
     """
     costs = costs_of(finalists, objective, folds)
     differences = costs - costs[costs.mean(axis=1).argmin()]
-    return [bool(each.mean() > mean_error(each, k, LEVEL)) for each in differences]
+    level = 1 - CHANCE / max(1, len(finalists) - 1)
+    return [bool(each.mean() > mean_error(each, k, level)) for each in differences]
 
 
 def choose(

@@ -30,7 +30,7 @@ from automl.study.shared_folds import SharedFolds
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial, open_trial
 from automl.study.telling import Telling
-from automl.study.trial_records import count_attempt, forget_attempt, seconds_so_far
+from automl.study.trial_records import count_attempt, count_repeated, forget_attempt, seconds_so_far
 from automl.study.turns import Turn, Turns
 from automl.study.watcher import Watcher
 from automl.training.run import TrialRun
@@ -123,6 +123,8 @@ class Search:
                 raise TrialFailed(f"{turn.attempt - 1} workers died of it, each on its way to rung {rung + 1}")
             run = self._build(trial, config)
             curves = self._restore(run, number, curves)
+            with storage_errors():
+                count_repeated(trial, curves, self.race.ladder[rung].folds)
             outcome = self._train(trial, rung, run, curves)
             self.telling.check_lease(number)
         except Stop as stop:

@@ -28,6 +28,7 @@ from automl.study.storage.journal import JournalStudies
 
 CURVES = "automl:curves"
 ATTEMPT = "automl:attempt"
+REPEATED = "automl:repeated"
 
 
 def write_attributes(trial: optuna.Trial, values: Mapping[str, Any]) -> None:
@@ -105,6 +106,23 @@ def count_attempt(trial: optuna.Trial, rung: int) -> int:
 def forget_attempt(trial: optuna.Trial) -> None:
     """The attempt was ended in good order, and does not count."""
     trial.set_user_attr(ATTEMPT, None)
+
+
+def count_repeated(trial: optuna.Trial, curves: Curves, folds: int) -> None:
+    """Writes down the work that is lost when a climb on `folds` folds goes on from `curves`, those of its checkpoint.
+
+    That are the epochs that the trial has reported since then, by whichever process; each is counted once.
+    """
+    reported = max(trial.storage.get_trial(trial._trial_id).intermediate_values, default=0)
+    known, counted = trial.user_attrs.get(REPEATED, (0, 0))
+    lost = reported - max(counted, curves.epochs(1) if curves.folds else 0)
+    if lost > 0:
+        trial.set_user_attr(REPEATED, [known + lost * folds, reported])
+
+
+def repeated_fold_epochs(trial: FrozenTrial) -> int:
+    """The fold-epochs that the trial was trained for in vain, see `count_repeated`."""
+    return int(trial.user_attrs.get(REPEATED, (0, 0))[0])
 
 
 def seconds_so_far(trial: FrozenTrial | optuna.Trial) -> float:

@@ -82,9 +82,9 @@ def test_a_tally_counts_states_reasons_and_the_cost_saved(race):
     tally.ended(ended(1, TrialState.FAIL, reason="boom", fold_epochs=1))
     tally.ended(ended(2, TrialState.PRUNED, reason="infeasible"))
     assert list(tally.counts.items()) == [("waiting", 1), ("infeasible", 1), ("overfitting", 1), ("failed", 1)]
-    # the infeasible and the failed trial would have cost nothing without the race either
+    # the infeasible and the failed trial would have broken off without the race as well: nothing was saved with them
     assert tally.spent == 7 + 1 + 1 + 1
-    assert tally.saved == 2 * FOLDS * EPOCHS - tally.spent
+    assert tally.saved == 2 * FOLDS * EPOCHS - (7 + 1)
 
 
 def test_a_trial_that_goes_on_replaces_its_cost_and_does_not_count_twice(race):

@@ -86,11 +86,11 @@ class TestFarBehind:
             other = finalist(1, 0.5 + difference - difference.mean() + shift)
             assert far_behind([leader, other], LOSS, 5, 5) == [False, far]
 
-    @pytest.mark.parametrize(("folds", "count"), [(2, 3), (2, 5), (5, 3), (10, 5)])
+    @pytest.mark.parametrize(("folds", "count"), [(2, 3), (5, 5)])
     def test_one_that_is_as_good_is_rarely_dropped(self, folds, count):
         rng = np.random.default_rng(0)
         dropped = []
-        for _ in range(400):
+        for _ in range(150):
             each = [finalist(n, rng.normal(1, 0.1, folds), rng.normal(1, 0.1, folds)) for n in range(count)]
             dropped.append(np.mean(far_behind(each, LOSS, 2 * folds, folds)))
         assert np.mean(dropped) < 0.05

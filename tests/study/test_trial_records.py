@@ -16,11 +16,13 @@ from automl.racing.race import Race
 from automl.study.folder import RunFolder
 from automl.study.trial_records import (
     count_attempt,
+    count_repeated,
     describe,
     forget_attempt,
     load_curves,
     recall_race,
     remember_result,
+    repeated_fold_epochs,
     standing_attribute,
     write_attributes,
 )
@@ -170,3 +172,22 @@ class TestResults:
         folder.artifacts.mkdir()
         np.savez(folder.curves(3), curves=np.array([{"a": 1}], dtype=object))
         assert load_curves(folder, 3, Objective()) is None
+
+
+def test_epochs_that_are_trained_again_after_a_stop_count_once():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler())
+    trial = study.ask()
+    curves = Curves(2, 9)
+
+    def begin(folds=2):
+        count_repeated(trial, curves, folds)
+        return repeated_fold_epochs(study.trials[trial.number])
+
+    assert begin() == 0  # a new trial
+    curves.add(FoldEpoch(fold, 1, 1.0, 0.5, 1.0, 0.5) for fold in range(2))
+    for epoch in (1, 2, 3):
+        trial.report(1.0, epoch)
+    assert begin() == 4  # epochs 2 and 3, on two folds: the checkpoint has the first one
+    assert begin() == 4  # died again before it came any further
+    trial.report(1.0, 4)
+    assert begin() == 6
