@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +151,7 @@ def resume(
     run: str | Path,
     *,
     data: Any = None,
+    plugins: Sequence[str | Path] = (),
     watch: MakeWatcher | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     started: float | None = None,
@@ -159,14 +160,15 @@ def resume(
     """Goes on with a run that was interrupted, or with a larger budget (`trials=`, `timeout=`).
 
     `data` are the arrays that the run was begun with, needed only where they were too large for its folder; `started`
-    is as in `search`. Other settings may be changed only where they do not change what is searched: `device`,
-    `devices`, `workers`, `threads`, `trial_timeout`, `storage` (with its password). Raises `RunError` when the data or
-    the search space have changed, and what `search` raises.
+    is as in `search`. `plugins` are files: no plugin file that the run names is imported that was edited since, or that
+    others could have written, unless it is named here, wherever it lies now. Other settings may be changed only where
+    they do not change what is searched: `device`, `devices`, `workers`, `threads`, `trial_timeout`, `storage` (with its
+    password). Raises `RunError` when the data, the search space or plugins have changed, and what `search` raises.
     """
     started = time.monotonic() if started is None else started
     folder = RunFolder(run)
     record = folder.read_record()
-    prepared = prepare_again(folder, record, changes, data)
+    prepared = prepare_again(folder, record, changes, data, plugins)
     with _naming(folder), folder.lock():
         with storage_errors():
             remove_abandoned(folder.path)
@@ -207,16 +209,22 @@ def worker(
 
 
 @leaves_the_process_alone
-def replay(run: str | Path, trial: int, *, device: str | None = None, data: Any = None) -> Replay:
+def replay(
+    run: str | Path,
+    trial: int,
+    *,
+    device: str | None = None,
+    data: Any = None,
+    plugins: Sequence[str | Path] = (),
+) -> Replay:
     """Trains a trial again from its seeds and compares its curves with the recorded ones; the run stays as it is.
 
-    `device`: another one than the run's; `data` as in `resume`. Raises `RunError` for an unknown trial, one without
-    curves, and as `resume` does when the data or the search space have changed; `BadInput` when a plugin that it needs
-    is gone.
+    `device`: another one than the run's; `data` and `plugins` as in `resume`. Raises `RunError` for an unknown trial,
+    one without curves, and as `resume` does when data, search space or plugins have changed.
     """
     found = open_run(run)
     row = found.trial(trial)
-    return replay_trial(as_searched(found, device, data), found.folder, row, found.record)
+    return replay_trial(as_searched(found, device, data, plugins), found.folder, row, found.record)
 
 
 @leaves_the_process_alone
@@ -228,6 +236,7 @@ def fit(
     out: str | Path | None = None,
     device: str | None = None,
     data: Any = None,
+    plugins: Sequence[str | Path] = (),
 ) -> Path:
     """Fits a final model of a run that was searched before; returns its folder, for `load_model`.
 
@@ -239,6 +248,7 @@ def fit(
         out: where to; default `models/trial-N-FINAL` in the run's folder.
         device: another one than the run's.
         data: as in `resume`.
+        plugins: as in `resume`.
 
     Raises:
         RunError: there is no such trial, it has no score, or data or search space have changed.
@@ -250,7 +260,7 @@ def fit(
         raise SettingsError(f"--final {kind}: must be {' or '.join(FINAL_KINDS)}")
     if out is not None and Path(out).absolute() == found.folder.model:
         raise BadInput(f"--out {out}: this is the model that was tested; choose another folder")
-    prepared = as_searched(found, device, data)
+    prepared = as_searched(found, device, data, plugins)
     storage = open_storage(storage_url_of(found.record), found.folder.journal)
     study = load_study(storage, found.record["study"], optuna.samplers.RandomSampler())
     model = fit_later(prepared, study, found.folder, found.record, trial, kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from automl.run import Run
 from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared, prepare
-from automl.study.record import check_unchanged, settings_of
+from automl.study.record import check_unchanged, recorded_plugins, settings_of
 
 
 def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
@@ -43,12 +43,20 @@ def keep(given: Given, folder: RunFolder) -> None:
     folder.write_record(record)
 
 
-def prepare_again(folder: RunFolder, record: Mapping[str, Any], changes: Mapping[str, Any], data: Any) -> Prepared:
+def prepare_again(
+    folder: RunFolder,
+    record: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    data: Any,
+    plugins: Sequence[str | Path] = (),
+) -> Prepared:
     """What an earlier search stood on, checked to be the same; `data` are those that it was given and has not kept.
 
-    Raises `RunError` when they are needed, or are others.
+    Raises `RunError` when they are needed, or are others, and for plugin files of the run that might be anybody's and
+    are not among the `plugins`.
     """
-    settings = settings_of(record, changes)
+    recorded = recorded_plugins(record, folder.given, folder.path, plugins)
+    settings = settings_of(record, changes).model_copy(update={"plugins": tuple(map(str, plugins)), "plugins_dirs": ()})
     kept = record["data"].get("kept")  # None: the data have a name
     if kept and (folder.path / kept).is_file():  # also when the folder was moved
         settings = settings.model_copy(update={"data": str(folder.path / kept)})
@@ -57,14 +65,14 @@ def prepare_again(folder: RunFolder, record: Mapping[str, Any], changes: Mapping
             f"{folder.path}: the run was begun on data from Python and has not kept them, as they were too large; "
             "give them again, in Python: automl.resume(RUN, data=...)"
         )
-    prepared = prepare(settings, None if data is None else _take(data, settings).dataset)
+    prepared = prepare(settings, None if data is None else _take(data, settings).dataset, recorded=recorded)
     check_unchanged(prepared, record)
     return prepared
 
 
-def as_searched(found: Run, device: str | None, data: Any) -> Prepared:
+def as_searched(found: Run, device: str | None, data: Any, plugins: Sequence[str | Path] = ()) -> Prepared:
     """The ingredients of a run on its splits; raises as `prepare_again` does."""
-    prepared = prepare_again(found.folder, found.record, {"device": device}, data)
+    prepared = prepare_again(found.folder, found.record, {"device": device}, data, plugins)
     if prepared.settings.threads:
         torch.set_num_threads(prepared.settings.threads)
     return replace(prepared, splits=load_splits(found.folder.splits))

@@ -10,6 +10,7 @@ import typer
 
 from automl.cli.output import as_data
 from automl.cli.paths import require_model, require_model_and_data, require_run
+from automl.cli.runs import RunPlugins
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The run's folder, or its model/ folder.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="The architecture's plugin file; repeatable.")]
@@ -28,15 +29,17 @@ def fit(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The model's folder [RUN/models/...].")] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N [that of the run].")] = None,
+    plugin: RunPlugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Fit another final model of a run; its own model and the test set are left alone."""
     from automl import api
+    from automl.results.model import read_about
     from automl.study.logs import set_up_logging
 
     set_up_logging()
-    folder = api.fit(run, trial=trial, final=final, out=out, device=device)
-    about = api.load_model(folder).about
+    folder = api.fit(run, trial=trial, final=final, out=out, device=device, plugins=plugin or ())
+    about = read_about(folder)
     if as_json:
         names = ("trial", "final", "members", "epochs", "architecture", "parameters")
         typer.echo(json.dumps({"model": str(folder), **{name: about[name] for name in names}}))

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from automl.run import Run
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", callback=require_run)]
+RunPlugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A plugin file of the run, where it is not believed. Repeatable."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # The columns of a row that the table has, but for the score.

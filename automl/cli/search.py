@@ -15,6 +15,7 @@ import typer
 
 from automl.cli.output import go_on
 from automl.cli.paths import require_run, require_search, require_settings
+from automl.cli.runs import RunPlugins
 from automl.errors import Interrupted, MachineFailed
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ def resume(
     launcher: Launcher = None,
     ray_address: RayAddress = None,
     storage: Storage = None,
+    plugin: RunPlugins = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -254,6 +256,7 @@ def resume(
             launcher=launcher,
             ray_address=ray_address,
             storage=storage,
+            plugins=plugin or (),
             **watching,
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl.cli.runs import AsJson, RunArgument, as_text
+from automl.cli.runs import AsJson, RunArgument, RunPlugins, as_text
 from automl.errors import RunError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def replay(
     run: RunArgument,
     trial: TrialArgument,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N [that of the run].")] = None,
+    plugin: RunPlugins = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a trial again from its seeds and compare its curves with the recorded ones; the run stays as it is.
@@ -70,7 +71,7 @@ def replay(
     from automl.study.logs import set_up_logging
 
     set_up_logging()
-    result = replay_trial(run, trial, device=device)
+    result = replay_trial(run, trial, device=device, plugins=plugin or ())
     if as_json:
         typer.echo(json.dumps(result.to_json()))
     else:

@@ -87,10 +87,6 @@ class PluginHost:
         """The version of the distribution that `declaration` comes from; "" for one from a file."""
         return self._versions.get((declaration.kind, declaration.name), "")
 
-    def files_of(self, declaration: Declaration) -> list[str]:
-        """The files to load for `declaration` where it does not come from an installed plugin."""
-        return [found.source for found in self.plugins if found.name == declaration.plugin and not found.version]
-
     def catalogue(self) -> Catalogue:
         """The search spaces of all declarations, without their functions: what `automl.spaces` merges YAML over."""
         from automl.spaces.space import Catalogue
@@ -187,9 +183,13 @@ class PluginHost:
 
 
 def load_plugins(
-    *, files: Sequence[str | Path] = (), folders: Sequence[str | Path] = (), entry_points: bool = True
+    *,
+    files: Sequence[str | Path] = (),
+    folders: Sequence[str | Path] = (),
+    recorded: Sequence[Found] = (),
+    entry_points: bool = True,
 ) -> PluginHost:
-    """Loads the installed plugins (built-in ones first), then those of `files` and of `folders`.
+    """Loads the installed plugins (built-in ones first), then those of `files` and of `folders`, then the `recorded`.
 
     A plugin that cannot be loaded is listed in `PluginHost.broken`, and the others are loaded all the same.
 
@@ -198,7 +198,7 @@ def load_plugins(
     """
     host = PluginHost()
     host._manager.add_hookspecs(hookspecs)
-    for found in (find_entry_points() if entry_points else []) + find_files(files, folders):
+    for found in [*(find_entry_points() if entry_points else []), *find_files(files, folders), *recorded]:
         with guarded(found.name, found.source, host.broken), restored_generators():  # it may seed what is not its own
             host._register(found, found.load())
     return host

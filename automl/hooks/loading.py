@@ -149,18 +149,16 @@ def find_files(files: Sequence[str | Path], folders: Sequence[str | Path]) -> li
     return [Found(path.stem, str(path), "", lambda path=path: import_file(path)) for path in unique]  # type: ignore[misc]
 
 
-def import_file(path: Path) -> ModuleType:
+def import_file(path: Path, text: bytes | None = None) -> ModuleType:
     """Imports a plugin's file under a name made of its stem and its path, the same in every process.
 
-    A file that is imported already and has not changed is not run again. No bytecode is written beside the file.
+    text: what was read of the file, where that was checked. A file that is imported already and has not changed is not
+    run again. No bytecode is written beside the file.
     """
-    text = path.read_bytes()
-    name = (
-        f"automl_plugin_{re.sub(r'[^0-9a-zA-Z_]', '_', path.stem)}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    )
-    digest = hashlib.sha256(text).hexdigest()
+    text = path.read_bytes() if text is None else text
+    name, digest = _module_name(path), hashlib.sha256(text).hexdigest()
     loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__automl_digest__", "") == digest:
+    if loaded is not None and is_imported(path, digest):
         return loaded
     code = compile(text, str(path), "exec", dont_inherit=True)
     spec = importlib.util.spec_from_file_location(name, path)
@@ -177,6 +175,16 @@ def import_file(path: Path) -> ModuleType:
         raise
     module.__dict__["__automl_digest__"] = digest
     return module
+
+
+def is_imported(path: Path, digest: str) -> bool:
+    """Whether this process has imported the plugin's file `path` with a text of this SHA-256."""
+    return getattr(sys.modules.get(_module_name(path)), "__automl_digest__", "") == digest
+
+
+def _module_name(path: Path) -> str:
+    stem = re.sub(r"[^0-9a-zA-Z_]", "_", path.stem)
+    return f"automl_plugin_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
 
 def _origin(module: str) -> str:

@@ -14,6 +14,13 @@ FORMAT = 2
 Positive = Annotated[int, Field(ge=1)]
 
 
+class _PluginFile(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    file: str
+    sha256: str
+
+
 class _Description(BaseModel):
     """What the code relies on; other keys may be there."""
 
@@ -27,7 +34,7 @@ class _Description(BaseModel):
     num_outputs: Positive
     architecture: str
     architecture_config: dict[str, Any]
-    plugins: list[str] = []
+    plugins: list[_PluginFile | str] = []
     members: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from automl.results.winner import Finalist
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
+from automl.study.record import plugin_files
 from automl.training import serial
 from automl.training.fold import Fold
 from automl.training.network import rebuild_config
@@ -163,7 +164,7 @@ def _standardised(fold: Fold, resident: Resident) -> Standardised:
 
 def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> dict[str, Any]:
     """What `model.json` says."""
-    settings, dataset, folds = prepared.settings, prepared.dataset, run.folds
+    dataset, folds = prepared.dataset, run.folds
     members: Sequence[Fold] = folds if kind == "ensemble" else ()
     return {
         "name": dataset.name,
@@ -176,7 +177,7 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "architecture": run.recipe.architecture.name,
         "architecture_config": rebuild_config(folds[0].network, run.recipe.architecture_config),
         "config": full_config(finalist.trial, prepared.space),
-        "plugins": list(dict.fromkeys([*map(str, settings.plugins), *prepared.host.files_of(run.recipe.architecture)])),
+        "plugins": plugin_files(prepared.host, run.recipe.architecture.plugin),
         "trial": finalist.number,
         "final": kind,
         "members": len(members),

@@ -26,7 +26,9 @@ from automl.data.conversion import Columns, Numbers, Pixels, conversion_of
 from automl.data.csv_files import table_of
 from automl.data.given import is_frame
 from automl.errors import AutomlError, BadInput, DataError, RunError
+from automl.hooks.declarations import Architecture
 from automl.hooks.host import load_plugins
+from automl.hooks.recorded import find_recorded, refusal
 from automl.results.description import FORMAT, check_description
 from automl.results.model_files import DESCRIPTION, WEIGHTS, model_folder
 from automl.results.modules import TENSORS, Ensemble, Standardised
@@ -153,8 +155,8 @@ def read_about(folder: Path) -> Mapping[str, Any]:
 def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model:
     """The model in a folder that a search left (`RUN/model`, or the run's folder itself), on the CPU.
 
-    `plugins` are files with the architecture's plugin, where it is not installed; those that the search was given are
-    found by themselves as long as they stay where they were.
+    `plugins` are files with the architecture's plugin, where it is not installed. That which the search was given is
+    found by itself, as long as it is as it was and nobody else can have written it (`automl.hooks.recorded`).
 
     Raises:
         RunError: there is no model, or its files are damaged or do not belong together.
@@ -163,8 +165,9 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
     folder = model_folder(path)
     about, weights = _read(folder)
     try:
-        _check_shapes(about, weights, plugins)
-        module = _build(about, weights, plugins)
+        architecture = _architecture(about, plugins, folder)
+        _check_shapes(about, weights, architecture)
+        module = _build(about, weights, architecture)
         module.load_state_dict(weights)
     except AutomlError:
         raise
@@ -174,22 +177,22 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
 
 
 def _build(
-    about: Mapping[str, Any], weights: Mapping[str, Tensor], plugins: Sequence[str | Path]
+    about: Mapping[str, Any], weights: Mapping[str, Tensor], architecture: Architecture
 ) -> Standardised | Ensemble:
     """The module that `about` describes, with random weights; `weights` give the shapes of the preprocessing."""
     members = []
     for prefix in [f"members.{number}." for number in range(about.get("members", 0))] or [""]:
         empty = {name: torch.zeros_like(weights[prefix + name]) for name in TENSORS}
-        members.append(Standardised(build_network(about, plugins=plugins), **empty))
+        members.append(Standardised(_network(about, architecture), **empty))
     return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
 
 
-def _check_shapes(about: Mapping[str, Any], weights: Mapping[str, Tensor], plugins: Sequence[str | Path]) -> None:
+def _check_shapes(about: Mapping[str, Any], weights: Mapping[str, Tensor], architecture: Architecture) -> None:
     """Raises `ValueError` where the weights are not the network's, before a byte of it is allocated: a description may
     name any size.
     """
     try:
-        expected = shapes_of(lambda: _build(about, weights, plugins))
+        expected = shapes_of(lambda: _build(about, weights, architecture))
     except AutomlError:
         raise
     except Exception:
@@ -203,10 +206,27 @@ def build_network(about: Mapping[str, Any], *, plugins: Sequence[str | Path] = (
     """The network that `about` of a model describes, with random weights and without preprocessing.
 
     `about` needs `architecture`, `architecture_config`, `input_shape` and `num_outputs`; `plugins` are as in
-    `load_model`. Raises `PluginError` or `BadInput` when the architecture's plugin is missing, and what `build` raises.
+    `load_model`. Raises `PluginError` or `BadInput` when the architecture's plugin is missing or might be anybody's,
+    and what `build` raises.
     """
-    files = [*plugins, *(file for file in about.get("plugins", ()) if Path(file).is_file())]
-    architecture = load_plugins(files=list(dict.fromkeys(map(str, files)))).architecture(about["architecture"])
+    return _network(about, _architecture(about, plugins))
+
+
+def _architecture(about: Mapping[str, Any], plugins: Sequence[str | Path], folder: Path | None = None) -> Architecture:
+    """What builds the network; the plugin files that `about` names are imported only where nobody else has it."""
+    name = about["architecture"]
+    host = load_plugins(files=plugins)
+    if name in host.architectures:
+        return host.architectures[name]
+    found, refused = find_recorded(about.get("plugins") or [], plugins, folder)
+    if found:
+        host = load_plugins(files=plugins, recorded=found)
+    if refused and name not in host.architectures:
+        raise RunError(f"the architecture '{name}' is not installed; {refusal(folder or 'the model', refused)}")
+    return host.architecture(name)
+
+
+def _network(about: Mapping[str, Any], architecture: Architecture) -> nn.Module:
     network: nn.Module = architecture.build(
         tuple(about["input_shape"]), about["num_outputs"], **about["architecture_config"]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from automl.data.sources import load
 from automl.data.splits import Splits, make_splits
 from automl.errors import SettingsError, SpaceError
 from automl.hooks.host import PluginHost, load_plugins
+from automl.hooks.loading import Found
 from automl.racing.curves import Curves
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
@@ -101,13 +102,13 @@ def is_fused(settings: Settings, device: torch.device) -> bool:
     return settings.executor == "fused" or (settings.executor == "auto" and device.type == "cuda")
 
 
-def load_host(settings: Settings) -> PluginHost:
-    """The plugins that the settings name, and the installed ones.
+def load_host(settings: Settings, recorded: Sequence[Found] = ()) -> PluginHost:
+    """The plugins that the settings name, the installed and the `recorded` ones.
 
     A broken one is only logged, for others may do; but a file that was asked for by its name must load. Raises
     `PluginError` or `BadInput` for that one.
     """
-    host = load_plugins(files=settings.plugins, folders=settings.plugins_dirs)
+    host = load_plugins(files=settings.plugins, folders=settings.plugins_dirs, recorded=recorded)
     asked = {Path(file).expanduser().resolve() for file in settings.plugins}
     for broken in host.broken:
         if Path(broken.source).resolve() in asked:
@@ -174,15 +175,19 @@ def check_listeners(settings: Settings) -> None:
 
 
 def prepare(
-    settings: Settings, dataset: Dataset | None = None, space: Space | None = None, splits: Splits | None = None
+    settings: Settings,
+    dataset: Dataset | None = None,
+    space: Space | None = None,
+    splits: Splits | None = None,
+    recorded: Sequence[Found] = (),
 ) -> Prepared:
     """Loads and checks all of it. `dataset` is given when the data are not named by the settings (arrays), `space` when
-    it was merged before, on another machine, `splits` when the run has them already.
+    it was merged before, on another machine, `splits` when the run has them already, `recorded` are its plugins.
 
     Raises `BadInput` in one of its kinds; nothing has been started or written then.
     """
     check_listeners(settings)
-    host = load_host(settings)
+    host = load_host(settings, recorded)
     settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
     devices = choose_devices(settings.devices) if settings.devices else (choose_device(settings.device),)
     device = devices[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import torch
 from automl.data.understood import summarise
 from automl.errors import RunError, SpaceError
 from automl.hooks.host import PluginHost
+from automl.hooks.loading import Found
+from automl.hooks.recorded import find_recorded, refusal
 from automl.settings import Settings, make_settings
 from automl.spaces.space import Space
 from automl.study.prepare import Prepared
@@ -39,14 +41,29 @@ def versions() -> dict[str, str]:
     }
 
 
-def plugin_files(host: PluginHost) -> list[dict[str, str]]:
-    """The plugins that came from a file, each with the SHA-256 of its text."""
-    files = [(found.name, Path(found.source)) for found in host.plugins if not found.version]
+def plugin_files(host: PluginHost, plugin: str | None = None) -> list[dict[str, str]]:
+    """The plugins that came from a file, each with the SHA-256 of its text; or only those of the name `plugin`."""
+    files = [
+        (found.name, Path(found.source)) for found in host.plugins if not found.version and plugin in (None, found.name)
+    ]
     return [
         {"name": name, "file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for name, path in files
         if path.is_file()
     ]
+
+
+def recorded_plugins(
+    record: Mapping[str, Any], subject: str | Path, inside: Path | None = None, named: Sequence[str | Path] = ()
+) -> list[Found]:
+    """The plugin files of a run, for `prepare`; those that the command has `named` stand in for theirs.
+
+    subject: what is said to name them. inside: the run's folder. Raises `RunError` for a file that might be anybody's.
+    """
+    found, refused = find_recorded(record.get("plugins") or [], named, inside)
+    if refused:
+        raise RunError(refusal(subject, refused))
+    return found
 
 
 def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str, Any]:

@@ -204,7 +204,7 @@ def automl_architectures():
 '''
 
 
-def test_changed_resume_a_plugin_that_was_edited_since_is_said_with_its_file(automl, tmp_path, caplog):
+def test_changed_resume_a_plugin_that_was_edited_since_must_be_named_and_is_said(automl, tmp_path, caplog):
     run, plugin = tmp_path / "run", tmp_path / "mine.py"
     plugin.write_text(PLUGIN)
     options = ["--plugin", plugin, "--set", "architecture=mine", "--epochs", 1, "--repeats", 1, "--workers", 1]
@@ -217,5 +217,9 @@ def test_changed_resume_a_plugin_that_was_edited_since_is_said_with_its_file(aut
     assert "edited" not in caplog.text
     plugin.write_text(PLUGIN.replace("A network", "Another network"))
     edited = automl("resume", run, "--trials", 1, "--quiet")
-    assert edited.code == 0
+    assert edited.code == 2
+    assert f"{plugin}: its SHA-256 is not the recorded one" in edited.err
+    assert "--plugin" in edited.err
+    named = automl("resume", run, "--trials", 1, "--plugin", plugin, "--quiet")
+    assert named.code == 0, named.err
     assert f"the plugin {plugin} was edited since this run was begun" in caplog.text

@@ -21,12 +21,12 @@ import torch
 from automl.errors import Interrupted, RunError, SettingsError
 from automl.settings import Settings, make_settings
 from automl.spaces.parameters import Parameter
-from automl.spaces.space import Space
+from automl.spaces.space import Catalogue, Space
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.leases import GRACE, RUN
 from automl.study.prepare import Prepared, load_host, prepare
-from automl.study.record import check_unchanged, settings_of, versions
+from automl.study.record import check_unchanged, plugin_files, recorded_plugins, settings_of, versions
 from automl.study.storage.database import PATIENCE
 from automl.study.storage.opening import is_server, load_study, open_storage, redact, storage_errors
 from automl.study.watcher import MakeWatcher, Watcher
@@ -43,6 +43,7 @@ RECORD = "automl:record"
 def publish(study: optuna.Study, prepared: Prepared, record: Mapping[str, Any], budget: Budget) -> None:
     """Leaves in the study what a worker must know: the record, the splits' fingerprint, the end of the time."""
     known = {name: value for name, value in record.items() if name not in ("final", "seconds")}
+    known["plugins"] = plugin_files(prepared.host)  # edited since the run was begun, perhaps
     deadline = None if budget.timeout is None else time.time() + budget.timeout - budget.elapsed
     search = {"splits": prepared.splits.fingerprint(), "deadline": deadline, "timeout": budget.timeout}
     with storage_errors():
@@ -73,7 +74,8 @@ def join(
             with its own trials alone, and what others had to leave it begins again.
         threads: CPU threads of this worker.
         device: as `--device`.
-        plugins: plugin files, instead of those that the search names.
+        plugins: plugin files, instead of those that the search names; of these none is imported that others could have
+            written.
         interrupted: asked before each batch; True gives the climb back and raises `Interrupted`.
         watch: makes who is told what this worker does.
         worker: its name, where who started it supervises it; None: it came by itself.
@@ -171,11 +173,13 @@ def _prepare(
     theirs = settings_of(record, {"device": ours.device})
     settings = theirs.model_copy(
         update={"threads": ours.threads, "data": _find_data(record, theirs, folder, data)}
-        | ({"plugins": tuple(plugins), "plugins_dirs": ()} if plugins else {})
+        | {"plugins": tuple(plugins), "plugins_dirs": ()}
     )
-    space = Space.from_json(record["space"], f"the study '{record['study']}': space")
-    check_declared(space, settings)
-    prepared = prepare(settings, space=space)
+    subject = f"the study '{record['study']}'"
+    recorded = [] if plugins else recorded_plugins(record, subject, folder.path if folder else None)
+    space = Space.from_json(record["space"], f"{subject}: space")
+    check_declared(space, load_host(settings, recorded).catalogue())
+    prepared = prepare(settings, space=space, recorded=recorded)
     check_unchanged(prepared, record)
     if prepared.splits.fingerprint() != record["search"]["splits"]:
         raise RunError(
@@ -198,9 +202,8 @@ def _find_data(record: Mapping[str, Any], settings: Settings, folder: RunFolder 
     return settings.data
 
 
-def check_declared(space: Space, settings: Settings) -> None:
+def check_declared(space: Space, catalogue: Catalogue) -> None:
     """Whether the plugins here declare what the search's did. Raises `RunError` with the difference."""
-    catalogue = load_host(settings).catalogue()
     lines = []
     for kind in ("architectures", "optimizers", "schedules", "augmentations"):
         for name, group in getattr(space, kind).items():

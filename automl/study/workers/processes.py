@@ -17,6 +17,7 @@ from automl.data.shared import share
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
+from automl.study.record import plugin_files
 from automl.study.storage.opening import PASSWORD_VARIABLE
 from automl.study.workers.fork_server import Forked, ForkServer
 from automl.study.workers.launching import Ending, Launched
@@ -127,6 +128,7 @@ class LocalLauncher:
             device=str(device_of(place, self.prepared)),
             threads=self.threads,
             grace=self.grace,
+            plugins=[file["file"] for file in plugin_files(self.prepared.host)],
         )
         return Process(self.folder, order, place, self.server.fork if self.server else self._begin)
 

@@ -25,6 +25,7 @@ import torch
 from automl.data.shared import attach
 from automl.data.splits import load_splits
 from automl.errors import AutomlError, Interrupted, MachineFailed, NoTrialSucceeded, Stop
+from automl.hooks.loading import find_files
 from automl.racing.race import Race
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
@@ -47,7 +48,7 @@ class Order:
     """What a worker is told: who it is, the storage (None: the run's journal), the budget, its device and threads.
 
     `number` is one that no worker of this session had before. `started` is when the search began, in seconds of the
-    machine's monotonic clock; `data` the folder of the shared data.
+    machine's monotonic clock; `data` the folder of the shared data; `plugins` the plugin files of the search.
     """
 
     number: int
@@ -60,6 +61,7 @@ class Order:
     device: str
     threads: int
     grace: float
+    plugins: list[str]
 
     def to_line(self) -> str:
         """As one line of JSON."""
@@ -75,7 +77,9 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     """Takes part in the search in `folder` until its budget is used up. Raises as `Search.run` does."""
     record = folder.read_record()
     settings = settings_of(record, {"trials": order.trials, "threads": order.threads, "device": order.device})
-    prepared = prepare(settings, attach(Path(order.data)), splits=load_splits(folder.splits))
+    settings = settings.model_copy(update={"plugins": (), "plugins_dirs": ()})
+    plugins, splits = find_files(order.plugins, ()), load_splits(folder.splits)
+    prepared = prepare(settings, attach(Path(order.data)), splits=splits, recorded=plugins)
     torch.set_num_threads(order.threads)
     storage = open_storage(order.storage, folder.journal, interrupted, PATIENCE)
     study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
