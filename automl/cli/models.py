@@ -11,6 +11,7 @@ import typer
 from automl.cli.output import as_data
 from automl.cli.paths import require_model, require_model_and_data, require_run
 from automl.cli.runs import RunPlugins
+from automl.foreign_text import escaped
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The run's folder, or its model/ folder.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="The architecture's plugin file; repeatable.")]
@@ -155,17 +156,18 @@ and average the members' probabilities, or predictions"""
 
 
 def _print_classes(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from automl.cli.terminal import Terminal
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("class")
     for name in ("n", "recall", "precision"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(escape(row["class"]), str(row["n"]), _text(row["recall"]), _text(row["precision"]))
-    Console().print(table)
+        table.add_row(escape(escaped(row["class"])), str(row["n"]), _text(row["recall"]), _text(row["precision"]))
+    Terminal().print(table)
 
 
 def _text(value: float | None) -> str:

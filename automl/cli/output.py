@@ -1,4 +1,7 @@
-"""Standard output and error as they were set up by others: an ASCII terminal, a reader that goes away."""
+"""Standard output and error as they were set up by others: an ASCII terminal, a reader that goes away.
+
+All that a command prints goes through here, and no text of others steers the terminal.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO, cast
+
+from automl.foreign_text import escaped
 
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
@@ -47,6 +52,7 @@ def as_data() -> TextIO:
     """Stdout for a csv: UTF-8 wherever it does not go to a terminal, for a character must not be replaced there."""
     if isinstance(sys.stdout, _Text) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+        return sys.stdout.rich_proxied_file
     return sys.stdout
 
 
@@ -69,6 +75,35 @@ class _Text(io.TextIOWrapper):
     """Hides its bytes: click would write UTF-8 to them where the terminal is ASCII."""
 
     buffer = None  # type: ignore[assignment]
+
+    def write(self, text: str) -> int:
+        """Writes the text, with escapes in place of what steers a terminal."""
+        super().write(escaped(text))
+        return len(text)
+
+    @property
+    def rich_proxied_file(self) -> TextIO:
+        """Where rich writes, by its own convention: colours and movements of the cursor, see `terminal.py`."""
+        return cast(TextIO, _AsItIs(self))
+
+
+class _AsItIs:
+    """A `_Text` whose `write` leaves all characters as they are."""
+
+    def __init__(self, text: _Text):
+        self._text = text
+
+    def write(self, text: str) -> int:
+        """Writes the text."""
+        return io.TextIOWrapper.write(self._text, text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Writes the lines."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._text, name)
 
 
 def _wrapped(stream: io.TextIOWrapper) -> TextIO:

@@ -154,12 +154,13 @@ def _architectures(name: str, files: list[Path], folders: list[Path]) -> list[Ar
 
 
 def _print_plugins(host: PluginHost) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from automl.cli.terminal import Terminal
+
     # Text, not markup: a summary may hold [brackets].
-    console = Console()
+    console = Terminal()
     table = Table("name", "kind", "summary", "parameters", "plugin")
     for d in host.declarations():
         parameters = "\n".join(f"{name}: {parameter}" for name, parameter in d.parameters.items())
@@ -174,11 +175,12 @@ def _print_plugins(host: PluginHost) -> None:
 
 
 def _print_checks(name: str, checks: list[Check]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    from automl.cli.terminal import Terminal
+
+    console = Terminal()
     table = Table("config", "outcome", "parameters", "trained", "ms", title=Text(name))
     for c in checks:
         outcome = f"{c.outcome}: {c.problem}" if c.problem else c.outcome

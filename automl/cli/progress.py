@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.cli.tally import Row, Tally
+from automl.cli.terminal import Terminal
 from automl.study.budget import Budget
 from automl.study.reasons import Reason
 from automl.study.watcher import Watcher
@@ -174,7 +175,7 @@ class LiveProgress(_Counting):
         console: Console | None = None,
     ):
         super().__init__(budget, trials, folds, epochs, objective)
-        self.console = console or Console()
+        self.console = console or Terminal()
         # Drawn by Live's own thread four times a second; the tally's rows are frozen, so it never sees half of one.
         self._live = Live(get_renderable=self.render, console=self.console, refresh_per_second=4)
 

@@ -84,11 +84,12 @@ def _load(files: list[Path] | None, folders: list[Path] | None) -> PluginHost:
 
 
 def _print_table(headers: tuple[str, str], rows: list[tuple[str, str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from automl.cli.terminal import Terminal
 
     table = Table(*headers)
     for row in rows:  # Text, not markup: a description may hold [brackets]
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
-    Console().print(table)
+    Terminal().print(table)

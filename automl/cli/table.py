@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from automl.foreign_text import escaped
+
 
 @dataclass(frozen=True)
 class Column:
@@ -30,11 +32,12 @@ class Column:
 
 def print_table(columns: Sequence[Column]) -> list[str]:
     """Prints the columns that have room, at least the three first in rank; returns the titles of the others."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    from automl.cli.terminal import Terminal
+
+    console = Terminal()
     kept = sorted(columns, key=lambda column: column.rank)
     while len(kept) > 3 and sum(column.width for column in kept) > console.width + 1:  # none after the last one
         kept.pop()
@@ -43,6 +46,6 @@ def print_table(columns: Sequence[Column]) -> list[str]:
     for column in shown:
         table.add_column(Text(column.title), justify="right" if column.right else "left", no_wrap=column.least is None)
     for cells in zip(*(column.cells for column in shown), strict=True):
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(escaped(cell)) for cell in cells))
     console.print(table)
     return [column.title for column in columns if column not in kept]

@@ -10,6 +10,7 @@ import typer
 
 from automl.cli.runs import AsJson, RunArgument, RunPlugins, as_text
 from automl.errors import RunError
+from automl.foreign_text import escaped
 
 if TYPE_CHECKING:
     from automl.results.replay import Replay
@@ -89,9 +90,10 @@ def best_trial(run: Run) -> int:
 
 
 def _print_row(row: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from automl.cli.terminal import Terminal
 
     table = Table(show_header=False, box=None, title=f"trial {row['number']}", title_justify="left")
     shown = {k: v for k, v in row.items() if k not in ("number", "config", "metrics") and v not in ("", None)}
@@ -100,16 +102,16 @@ def _print_row(row: Mapping[str, Any]) -> None:
             f"{again['mean']:.4g} ± {again['std']:.2g} on {again['folds']} folds, {again['repeats']} repeats"
         )
     for name, value in [*shown.items(), *row["metrics"].items(), *row["config"].items()]:
-        table.add_row(name, Text(as_text(value)))  # not markup: a reason may hold [brackets]
-    Console().print(table)
+        table.add_row(Text(escaped(name)), Text(escaped(as_text(value))))  # not markup: a reason may hold [brackets]
+    Terminal().print(table)
 
 
 def _print_curves(train: list[float], validation: list[float], *, best: int) -> None:
-    from rich.console import Console
 
     from automl.cli.plot import plot_losses
+    from automl.cli.terminal import Terminal
 
-    console = Console()
+    console = Terminal()
     width = console.width if console.is_terminal else min(console.width, 80)
     for line in ["", *plot_losses(train, validation, best, width)] if train else []:
         typer.echo(line)

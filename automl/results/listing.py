@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.errors import SettingsError, did_you_mean
+from automl.foreign_text import cell
 from automl.racing.objective import GREATER_IS_BETTER
 
 Row = Mapping[str, Any]
@@ -75,17 +76,24 @@ def sort(rows: Sequence[Row], by: str, summary: Mapping[str, Any]) -> list[Row]:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """The rows as CSV (RFC 4180, but lines end with a newline only): the columns, then metrics, then config names."""
+    """The rows as CSV (RFC 4180, but lines end with a newline only): the columns, then metrics, then config names.
+
+    Texts that a spreadsheet would take for formulas have an apostrophe in front.
+    """
     columns = [name for name in (rows[0] if rows else ()) if name not in NESTED]
     metrics = sorted({name for row in rows for name in row["metrics"]})
     config = sorted({name for row in rows for name in row["config"]} - {*columns})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*columns, *metrics, *config])
+    writer.writerow(map(_cell, (*columns, *metrics, *config)))
     for row in rows:
         found = (*(value_of(row, n, "") for n in columns), *(row["metrics"].get(n) for n in metrics))
-        writer.writerow([*found, *(row["config"].get(n) for n in config)])
+        writer.writerow(map(_cell, (*found, *(row["config"].get(n) for n in config))))
     return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    return cell(value) if isinstance(value, str) else value
 
 
 def _nearest(name: str, known: Mapping[str, str]) -> str:

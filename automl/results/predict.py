@@ -9,6 +9,7 @@ from pathlib import Path
 
 from automl.data.atomic import write_atomic
 from automl.errors import BadInput, MachineFailed
+from automl.foreign_text import cell
 from automl.results.model import Model
 from automl.results.samples import Batch, read_batches
 
@@ -28,6 +29,7 @@ def predict_lines(
 
     Columns: `file` or `row` (from 0); `label` and `p_CLASS` for every class, or `prediction` (`prediction_0`, ...
     for several outputs). Probabilities have the nine digits that tell every float32, predictions fifteen.
+    A name that a spreadsheet would take for a formula has an apostrophe in front, see `foreign_text.cell`.
     Raises `DataError`, see `read_batches`.
     """
     batches = read_batches(data, model.about, skip_bad=skip_bad, follow_links=follow_links)
@@ -78,7 +80,7 @@ def check_out(out: Path) -> None:
 
 def _header(model: Model) -> list[str]:
     if model.classes:
-        return ["label", *(f"p_{name}" for name in model.classes)]
+        return ["label", *(cell(f"p_{name}") for name in model.classes)]
     outputs = model.about["num_outputs"]
     return ["prediction"] if outputs == 1 else [f"prediction_{number}" for number in range(outputs)]
 
@@ -86,10 +88,10 @@ def _header(model: Model) -> list[str]:
 def _rows(model: Model, batch: Batch) -> Iterator[str]:
     if model.classes:
         for name, row in zip(batch.names, model.probabilities(batch.x), strict=True):
-            yield _line([name, model.classes[int(row.argmax())], *(f"{value:.9g}" for value in row)])
+            yield _line([cell(name), cell(model.classes[int(row.argmax())]), *(f"{value:.9g}" for value in row)])
         return
     for name, row in zip(batch.names, model.answers(batch.x).reshape(len(batch.names), -1), strict=True):
-        yield _line([name, *(f"{value:.15g}" for value in row)])
+        yield _line([cell(name), *(f"{value:.15g}" for value in row)])
 
 
 def _line(cells: list[str]) -> str:
