@@ -20,9 +20,9 @@ from automl.errors import BadInput, Interrupted, MachineFailed, SettingsError
 from automl.hooks.process_state import leaves_the_process_alone
 from automl.preparing import as_searched, keep, prepare_again, prepare_new
 from automl.results.dashboard import serve
+from automl.results.door import HOST, check_host
 from automl.results.final import fit_later
 from automl.results.fitting import FINAL_KINDS
-from automl.results.listening import HOST, check_host
 from automl.results.model import load_model, save_model
 from automl.results.replay import Replay, replay_trial
 from automl.run import Run, open_run
@@ -276,15 +276,18 @@ def serve_dashboard(
     ready: Callable[[str], None] = lambda url: None,
     host: str = HOST,
     no_login_i_know: bool = False,
+    edit: bool = False,
 ) -> None:
     """Serves the Optuna dashboard of a run on 127.0.0.1 until Ctrl-C; the run may be going on.
 
-    `port` None is the first free one from 8080; `ready` is called with the address once it answers. Raises `RunError`
-    when there is no run and `SettingsError` when the port is in use, or `host` can be reached by others without
-    `no_login_i_know`.
+    `port` None is the first free one from 8080; `ready` is called with the address once it answers. The address holds a
+    token without which nobody is let in, unless `no_login_i_know`; nothing can be changed in it, unless `edit`. Raises
+    `RunError` when there is no run and `SettingsError` when the port is in use, or `host` can be reached by others
+    without `no_login_i_know`.
     """
     check_host(host, no_login_i_know)
     folder = RunFolder(run)
     record = folder.read_record()
     storage = open_storage(storage_url_of(record), folder.journal)
-    serve(load_study(storage, record["study"], optuna.samplers.RandomSampler()), record, folder, port, ready, host)
+    study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
+    serve(study, record, folder, port, ready, host, login=not no_login_i_know, edit=edit)

@@ -244,7 +244,7 @@ class Dashboard(Beside):
         try:
             line = process.stdout.readline()
             page = line.split()[1] if line.startswith("dashboard ") else ""
-            yield page.replace("/dashboard/studies/", "/api/studies/") + "?after=0" if page else ""
+            yield page.replace("/dashboard/studies/", "/api/studies/") + "&after=0" if page else ""
         finally:
             process.kill()
             process.wait()

@@ -1,7 +1,8 @@
 """The user's private cache of decoded images: plain .npy and .json files, never a pickle.
 
 An entry is KEY.npy (the pixels) and KEY.json (what was found while decoding, and the pixels' SHA-256). Both are written
-to a temporary name, synced and renamed. An entry that is damaged in any way counts as absent and is decoded again.
+to a temporary name, synced and renamed. An entry that is damaged in any way counts as absent and is decoded again, and
+so does one that another user may have written.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from automl.data.atomic import write_atomic
 
 
 def folder() -> Path:
-    """`$AUTOML_CACHE`, else `$XDG_CACHE_HOME/automl`, else `~/.cache/automl`. Not created here."""
+    """`$AUTOML_CACHE`, else `$XDG_CACHE_HOME/automl`, else `~/.cache/automl`. It may be shared with other users."""
     own = os.environ.get("AUTOML_CACHE")
     if own:
         return Path(own).absolute()
@@ -30,26 +31,32 @@ def folder() -> Path:
 
 
 def private_folder() -> Path:
-    """`folder()`, created and closed to other users (mode 0700).
+    """The user's own sub-folder of `folder()`: `user-UID`. Not created here."""
+    return folder() / f"user-{os.getuid()}"
 
-    Raises OSError when it cannot be created, or PermissionError when it belongs to somebody else.
+
+def make_private_folder() -> Path:
+    """`private_folder()`, created with mode 0700 where it is missing. The mode of what is there is never changed.
+
+    Raises OSError when it cannot be created, PermissionError when it is a link, belongs to somebody else, or others may
+    write to it.
     """
-    path = folder()
+    path = private_folder()
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = path.stat()
-    if status.st_uid != os.getuid():
-        raise PermissionError(f"{path} belongs to another user")
-    if stat.S_IMODE(status.st_mode) != 0o700:
-        path.chmod(0o700)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise PermissionError(f"{path} is not a folder of yours that nobody else can write to")
     return path
 
 
 def load(key: str) -> tuple[NDArray[Any], dict[str, Any]] | None:
     """The pixels (a read-only memmap) and facts stored under `key`, or None when absent, damaged or not ours."""
     try:
-        base = private_folder() / key
-        facts = json.loads(base.with_suffix(".json").read_text("utf-8"))
-        pixels = np.load(base.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+        base = make_private_folder() / key
+        with open(base.with_suffix(".json"), "rb", opener=_own) as file:
+            facts = json.loads(file.read())
+        with open(base.with_suffix(".npy"), "rb", opener=_own) as file:
+            pixels = _mapped(file)
         if facts["sha256"] != _sha256(pixels):
             return None
         return pixels, facts["facts"]
@@ -61,13 +68,33 @@ def load(key: str) -> tuple[NDArray[Any], dict[str, Any]] | None:
 def store(key: str, pixels: NDArray[Any], facts: dict[str, Any]) -> bool:
     """Stores `pixels` and `facts` under `key`. Returns whether it could: a full or read-only disk costs only time."""
     try:
-        base = private_folder() / key
+        base = make_private_folder() / key
         text = json.dumps({"facts": facts, "sha256": _sha256(pixels)})
         write_atomic(base.with_suffix(".npy"), lambda file: np.save(file, pixels, allow_pickle=False))
         write_atomic(base.with_suffix(".json"), lambda file: file.write(text.encode("utf-8")))
     except OSError:
         return False
     return True
+
+
+def _own(path: str, flags: int) -> int:
+    """As `os.open`, for a regular file of the user's own and no link. Asked of the open file: names can be moved."""
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid():
+        os.close(handle)
+        raise PermissionError(f"{path} is no file of yours")
+    return handle
+
+
+def _mapped(file: BinaryIO) -> NDArray[Any]:
+    """The array of an .npy file as numpy 1.0 and later write it, as a read-only memmap. Raises ValueError."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("not written by store()")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject:
+        raise ValueError("holds objects")
+    return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
 
 
 def _sha256(array: NDArray[Any]) -> str:

@@ -38,7 +38,7 @@ def load_torchvision(name: str, task: Task | None = None) -> Dataset:
 
     timeout = socket.getdefaulttimeout()
     try:
-        root = cache.private_folder() / "torchvision" / name
+        root = cache.make_private_folder() / "torchvision" / name
         root.mkdir(parents=True, exist_ok=True)
         socket.setdefaulttimeout(_TIMEOUT)
         sides = [_side(getattr(datasets, name), str(root), side) for side in ("train", "test")]
@@ -46,7 +46,8 @@ def load_torchvision(name: str, task: Task | None = None) -> Dataset:
     except (OSError, RuntimeError, ValueError, EOFError, IndexError) as error:
         raise DataError(
             f"torchvision:{name}: the download failed ({' '.join(str(error).split()) or type(error).__name__}); "
-            f"check the network, or put torchvision's files into {cache.folder() / 'torchvision' / name} yourself"
+            "check the network, or put torchvision's files into "
+            f"{cache.private_folder() / 'torchvision' / name} yourself"
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)

@@ -1,6 +1,6 @@
 """A run in the Optuna dashboard: notes and pictures for its trials, and the server.
 
-The dashboard has no login and lets whoever reaches it delete trials; `listening.py` says who does.
+The dashboard has no login and lets whoever reaches it delete trials; `door.py` says who does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.atomic import write_atomic
 from automl.racing.objective import Objective
-from automl.results.listening import HOST, PORTS, listen, only_from_here, shown_name
+from automl.results.door import HOST, Door, shown_name
+from automl.results.listening import PORTS, listen
 from automl.results.notes import study_note, trial_note
 from automl.results.remembering import Remembering
 from automl.study.folder import RunFolder
@@ -142,6 +143,9 @@ def serve(
     port: int | None = None,
     ready: Callable[[str], None] = lambda url: None,
     host: str = HOST,
+    *,
+    login: bool = True,
+    edit: bool = False,
 ) -> None:
     """Serves the dashboard until Ctrl-C. Notes and pictures are made meanwhile, also for trials that end later.
 
@@ -150,8 +154,10 @@ def serve(
         record: the run's `run.yaml`.
         folder: the run's folder.
         port: where; None: the first free one of `PORTS`. 0: any free one.
-        ready: is called with the address once it answers.
-        host: the address to listen on; `listening.check_host` has let it pass.
+        ready: is called with the address once it answers; it holds the token that lets in.
+        host: the address to listen on; `door.check_host` has let it pass.
+        login: whether a token is needed to be let in.
+        edit: whether the study may be changed through it.
 
     Raises `SettingsError` when the port or the address cannot be had.
     """
@@ -160,8 +166,9 @@ def serve(
     # A study's own storage keeps the ended trials in memory; a URL would be read anew for each request.
     app = wsgi(study._storage, FileSystemArtifactStore(folder.artifacts))
     with listen([port] if port is not None else PORTS, host) as server, _annotating(study, record, folder):
-        server.set_app(only_from_here(Remembering(app), host))
-        ready(f"http://{shown_name(host)}:{server.server_port}/dashboard/studies/{study._study_id}")
+        door = Door(Remembering(app), host, server.server_port, login=login, edit=edit)
+        server.set_app(door)
+        ready(f"http://{shown_name(host)}:{server.server_port}/dashboard/studies/{study._study_id}{door.key()}")
         try:
             server.serve_forever()
         except KeyboardInterrupt:

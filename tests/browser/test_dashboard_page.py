@@ -24,13 +24,14 @@ def test_the_page_shows_the_study_and_its_note_and_loads_nothing_from_elsewhere(
     )  # fmt: skip
     try:
         assert server.stdout is not None
-        match = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
+        match = re.search(r"(http://127\.0\.0\.1:\d+)/dashboard/studies/0(\?token=\S+)", server.stdout.readline())
         assert match
-        studies, _ = browse(f"{match[0]}/dashboard")
+        address, token = match.groups()
+        studies, _ = browse(f"{address}/dashboard{token}")
         assert finished_run.record["study"] in studies
-        note, console = browse(f"{match[0]}/dashboard/studies/0/note")
+        note, console = browse(f"{address}/dashboard/studies/0/note{token}")
         assert [line for line in console if "ERROR" in line] == []
-        assert requests(f"{match[0]}/dashboard/studies/0/note") == []
+        assert requests(f"{address}/dashboard/studies/0/note{token}") == []
         assert "mid &lt;b&gt;" in note  # a class name is text, not an element
         assert "automl resume" in re.sub(r"<[^>]+>", "", note)
         server.send_signal(signal.SIGINT)

@@ -26,10 +26,46 @@ def test_what_is_stored_comes_back_read_only() -> None:
     assert facts == {"bad": []}
 
 
-def test_the_folder_is_closed_to_other_users(private_cache: Path) -> None:
-    private_cache.mkdir(mode=0o755)
-    cache.store("key", PIXELS, {})
-    assert private_cache.stat().st_mode & 0o777 == 0o700
+def test_it_is_a_folder_of_the_users_own_in_what_may_be_shared(private_cache: Path) -> None:
+    private_cache.mkdir()
+    private_cache.chmod(0o777)
+    assert cache.store("key", PIXELS, {})
+    assert private_cache.stat().st_mode & 0o777 == 0o777
+    (own,) = private_cache.iterdir()
+    assert own == cache.private_folder()
+    assert own.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_another_user_may_have_written_is_not_believed(tmp_path: Path) -> None:
+    assert cache.store("key", PIXELS, {})
+    own = cache.private_folder()
+    own.chmod(0o777)
+    assert cache.load("key") is None
+    assert not cache.store("key", PIXELS, {})
+    assert own.stat().st_mode & 0o777 == 0o777
+    own.chmod(0o755)  # others may look into a folder that the user has made
+    assert cache.load("key") is not None
+    elsewhere = own.rename(tmp_path / "elsewhere")
+    own.symlink_to(elsewhere)
+    assert cache.load("key") is None
+    own.unlink()
+    elsewhere.rename(own)
+    for name in ("key.npy", "key.json"):
+        (own / name).rename(tmp_path / name)
+        (own / name).symlink_to(tmp_path / name)
+        assert cache.load("key") is None
+        (own / name).unlink()
+        os.mkfifo(own / name)
+        assert cache.load("key") is None  # at once
+        (tmp_path / name).rename(own / name)
+        assert cache.load("key") is not None
+        if os.getuid() == 0:
+            os.chown(own / name, 65534, -1)
+            assert cache.load("key") is None
+            os.chown(own / name, 0, -1)
+    if os.getuid() == 0:
+        os.chown(own, 65534, -1)
+        assert cache.load("key") is None
 
 
 def test_the_folder_follows_the_xdg_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -40,15 +76,15 @@ def test_the_folder_follows_the_xdg_variable(monkeypatch: pytest.MonkeyPatch, tm
     assert cache.folder() == Path.home() / ".cache" / "automl"
 
 
-def test_every_damage_makes_an_entry_absent(private_cache: Path) -> None:
+def test_every_damage_makes_an_entry_absent() -> None:
     def damaged(name: str, content: bytes) -> bool:
         cache.store("key", PIXELS, {})
-        (private_cache / name).write_bytes(content)
+        (cache.private_folder() / name).write_bytes(content)
         return cache.load("key") is None
 
     cache.store("key", PIXELS, {})
-    whole = (private_cache / "key.npy").read_bytes()
-    facts = (private_cache / "key.json").read_bytes()
+    whole = (cache.private_folder() / "key.npy").read_bytes()
+    facts = (cache.private_folder() / "key.json").read_bytes()
     for length in range(0, len(whole), 8):
         assert damaged("key.npy", whole[:length]), f"cut at byte {length}"
     assert damaged("key.npy", whole[:-1] + b"\xff")
@@ -63,13 +99,11 @@ class Evil:
         return os.mkdir, ("pwned",)
 
 
-def test_pickled_code_in_an_entry_is_not_run(
-    private_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pickled_code_in_an_entry_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     cache.store("key", PIXELS, {})
     for content in (pickle.dumps(Evil()), _object_array()):
-        (private_cache / "key.npy").write_bytes(content)
+        (cache.private_folder() / "key.npy").write_bytes(content)
         assert cache.load("key") is None
     assert not (tmp_path / "pwned").exists()
 

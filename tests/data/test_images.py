@@ -369,9 +369,10 @@ def test_a_second_load_comes_from_the_cache_and_a_changed_file_is_decoded_anew(t
     first = load_folder(root)
     assert isinstance(first.x, np.memmap)
     assert not first.x.flags.writeable
-    entries = sorted(cache.folder().glob("*"))
+    entries = sorted(cache.private_folder().glob("*"))
+    assert entries
     second = load_folder(root)
-    assert sorted(cache.folder().glob("*")) == entries
+    assert sorted(cache.private_folder().glob("*")) == entries
     assert second.fingerprint == first.fingerprint
     save(noise(88, 6, 5, 3), root / "a" / "0.png")
     third = load_folder(root)

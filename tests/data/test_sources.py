@@ -107,7 +107,7 @@ def write_mnist(root: Path, kind: str, images: np.ndarray, labels: np.ndarray) -
 def test_torchvision_sets_come_from_the_private_cache_with_their_own_test_side() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 28, 28), dtype=np.uint8)
     labels = (np.arange(30) % 10).astype(np.uint8)
-    raw = cache.folder() / "torchvision" / "MNIST" / "MNIST" / "raw"
+    raw = cache.private_folder() / "torchvision" / "MNIST" / "MNIST" / "raw"
     write_mnist(raw, "train", pixels[:20], labels[:20])
     write_mnist(raw, "t10k", pixels[20:], labels[20:])
     dataset = load("torchvision:MNIST")

@@ -55,9 +55,10 @@ def address(run: RunFolder) -> Iterator[str]:
     try:
         assert server.stdout is not None
         line = server.stdout.readline()
-        match = re.search(r"http://127\.0\.0\.1:\d+", line)
+        match = re.search(r"(http://127\.0\.0\.1:\d+)/\S+", line)
         assert match, line + server.communicate()[1]
-        yield match[0]
+        ask(match[0])  # as a browser, which has the cookie from then on
+        yield match[1]
         server.send_signal(signal.SIGINT)
         assert server.wait(30) == 0
     finally:
@@ -65,8 +66,11 @@ def address(run: RunFolder) -> Iterator[str]:
         server.communicate()
 
 
+BROWSER = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+
 def ask(url: str, **headers: str) -> bytes:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+    with BROWSER.open(urllib.request.Request(url, headers=headers), timeout=30) as answer:
         return bytes(answer.read())
 
 
