@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from automl.data.conversion import Columns, Conversion, Pixels
 
 FORMAT = 2
+LARGEST_SAMPLE = 150_000_000  # numbers: an image as large as `automl.data.decode` reads them, in colour
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -41,6 +43,10 @@ class _Description(BaseModel):
     def _belongs_together(self) -> _Description:
         if self.classes and len(self.classes) != self.num_outputs:
             raise ValueError(f"{len(self.classes)} classes do not belong to {self.num_outputs} outputs")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("two classes have the same name")
+        if math.prod(self.input_shape) > LARGEST_SAMPLE:
+            raise ValueError(f"samples of {self.input_shape} are larger than {LARGEST_SAMPLE:,} numbers")
         if isinstance(self.conversion, Pixels) != (len(self.input_shape) == 3):
             raise ValueError(f"a conversion to {self.conversion.kind} does not make samples of {self.input_shape}")
         if isinstance(self.conversion, Columns):

@@ -40,7 +40,7 @@ def evaluate(
         notes += batch.notes
         if not batch.names or batch.answers is None:
             continue
-        outputs.append(model.outputs(batch.x))
+        outputs.append(model.finite_outputs(batch.x, batch.names))
         if model.classes:
             answers.append(np.array([index[str(name)] for name in batch.answers]))
         else:

@@ -32,8 +32,10 @@ from automl.hooks.recorded import find_recorded, refusal
 from automl.results.description import FORMAT, check_description
 from automl.results.model_files import DESCRIPTION, WEIGHTS, model_folder
 from automl.results.modules import TENSORS, Ensemble, Standardised
-from automl.results.shapes import shapes_of
+from automl.results.shapes import at_most, layout_of
+from automl.results.weights import check_layout, check_preprocessing, check_values, count_members, most_layers
 from automl.training.lazy import materialise
+from automl.training.on_meta import is_about_meta
 
 BATCH = 512
 
@@ -88,20 +90,32 @@ class Model:
             warnings.warn(note, stacklevel=3)
         return samples
 
-    def answers(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """What `predict` says of samples that are converted."""
-        output = self.outputs(samples)
+    def answers(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
+        """What `predict` says of samples that are converted; an error calls them by their `names`."""
+        output = self.finite_outputs(samples, names)
         if self.classes:
-            names: NDArray[Any] = np.array(self.classes)[output.argmax(1)]
-            return names
+            labels: NDArray[Any] = np.array(self.classes)[output.argmax(1)]
+            return labels
         return output[:, 0] if output.shape[1] == 1 else output
 
-    def probabilities(self, samples: NDArray[Any]) -> NDArray[Any]:
+    def probabilities(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
         """What `predict_proba` says of samples that are converted."""
         if not self.classes:
             raise BadInput("this is a regression model: it has no class probabilities; use predict()")
-        probabilities: NDArray[Any] = torch.from_numpy(self.outputs(samples)).softmax(1).numpy()
+        probabilities: NDArray[Any] = torch.from_numpy(self.finite_outputs(samples, names)).softmax(1).numpy()
         return probabilities
+
+    def finite_outputs(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
+        """As `outputs`. Raises `DataError` for a sample, called by its name, of which the network makes no number."""
+        outputs = self.outputs(samples)
+        if len(bad := np.flatnonzero(~np.isfinite(outputs).all(axis=1))):
+            which = names[bad[0]] if names else f"sample {bad[0]}"
+            others = f" (and of {len(bad) - 1} more)" if len(bad) > 1 else ""
+            raise DataError(
+                f"{which}{others}: the network's output is no finite number, so there is no prediction; are its values "
+                "far beyond those of the training?"
+            )
+        return outputs
 
     @torch.inference_mode()
     def outputs(self, samples: NDArray[Any]) -> NDArray[Any]:
@@ -165,10 +179,14 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
     folder = model_folder(path)
     about, weights = _read(folder)
     try:
+        prefixes = count_members(weights, about.get("members", 0))
+        for prefix in prefixes:
+            check_preprocessing(weights, prefix, about)
         architecture = _architecture(about, plugins, folder)
-        _check_shapes(about, weights, architecture)
-        module = _build(about, weights, architecture)
+        module = _build(about, weights, architecture, prefixes)
+        check_layout(weights, module.state_dict())
         module.load_state_dict(weights)
+        check_values(module)
     except AutomlError:
         raise
     except Exception as error:  # of a config that is none of the architecture's, its plugin raises almost anything
@@ -177,29 +195,32 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
 
 
 def _build(
-    about: Mapping[str, Any], weights: Mapping[str, Tensor], architecture: Architecture
+    about: Mapping[str, Any], weights: Mapping[str, Tensor], architecture: Architecture, prefixes: Sequence[str]
 ) -> Standardised | Ensemble:
-    """The module that `about` describes, with random weights; `weights` give the shapes of the preprocessing."""
-    members = []
-    for prefix in [f"members.{number}." for number in range(about.get("members", 0))] or [""]:
-        empty = {name: torch.zeros_like(weights[prefix + name]) for name in TENSORS}
-        members.append(Standardised(_network(about, architecture), **empty))
-    return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
+    """The module that `about` describes, with random weights; `weights` give the shapes of the preprocessing.
 
-
-def _check_shapes(about: Mapping[str, Any], weights: Mapping[str, Tensor], architecture: Architecture) -> None:
-    """Raises `ValueError` where the weights are not the network's, before a byte of it is allocated: a description may
-    name any size.
+    A description may name any size: raises `ValueError` where the weights are not the network's, before a byte of it is
+    allocated.
     """
+
+    def build() -> Standardised | Ensemble:
+        members = []
+        for prefix in prefixes:
+            empty = {name: torch.zeros_like(weights[prefix + name]) for name in TENSORS}
+            members.append(Standardised(_network(about, architecture), **empty))
+        return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
+
+    most = most_layers(weights)
     try:
-        expected = shapes_of(lambda: _build(about, weights, architecture))
-    except AutomlError:
-        raise
-    except Exception:
-        return  # not every plugin can build there; if it cannot at all, the real build will tell
-    for name in {**expected, **weights}:
-        if name not in weights or name not in expected or weights[name].shape != expected[name]:
-            raise ValueError(f"'{name}' is missing, unknown or of another shape")
+        with at_most(most):
+            expected = layout_of(build)
+    except Exception as error:
+        if isinstance(error, AutomlError) or not is_about_meta(error):
+            raise
+    else:
+        check_layout(weights, expected)
+    with at_most(most):
+        return build()  # not every plugin can build without memory
 
 
 def build_network(about: Mapping[str, Any], *, plugins: Sequence[str | Path] = ()) -> nn.Module:

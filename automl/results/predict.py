@@ -87,10 +87,10 @@ def _header(model: Model) -> list[str]:
 
 def _rows(model: Model, batch: Batch) -> Iterator[str]:
     if model.classes:
-        for name, row in zip(batch.names, model.probabilities(batch.x), strict=True):
+        for name, row in zip(batch.names, model.probabilities(batch.x, batch.names), strict=True):
             yield _line([cell(name), cell(model.classes[int(row.argmax())]), *(f"{value:.9g}" for value in row)])
         return
-    for name, row in zip(batch.names, model.answers(batch.x).reshape(len(batch.names), -1), strict=True):
+    for name, row in zip(batch.names, model.answers(batch.x, batch.names).reshape(len(batch.names), -1), strict=True):
         yield _line([cell(name), *(f"{value:.15g}" for value in row)])
 
 
