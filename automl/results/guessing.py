@@ -58,11 +58,10 @@ def judge(
         sure |= bool(gained > NormalDist().inv_cdf(SURE_IN_TEST) * standard_error(moved, groups)[0])
         ahead &= bool(gained > 0)
     better = ahead and sure
-    how = HOW[tested.task]
+    how, where = HOW[tested.task], "by cross-validation" if len(by_fold) > 1 else "on a single fold"
     words = (
-        f"no better than guessing{', as far as these data tell' if ahead else ''}: {name} {np.mean(scores):.4g} by "
-        f"cross-validation and {test:.4g} in the test, against {np.mean(guesses):.4g} and {other:.4g} by {how} alone; "
-        f"{REMEDY}"
+        f"no better than guessing{', as far as these data tell' if ahead else ''}: {name} {np.mean(scores):.4g} "
+        f"{where} and {test:.4g} in the test, against {np.mean(guesses):.4g} and {other:.4g} by {how} alone; {REMEDY}"
     )
     known = {each: finite_or_none(measure(each, tested.truth, guessed)) for each in METRICS[tested.task]}
     return {"better": better, "test": known, "words": "" if better else words}

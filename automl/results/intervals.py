@@ -8,7 +8,8 @@ Each is of the metric that it is named after, and has a width also where nothing
 - macro F1: Wilson's, for as many samples as would give a proportion the same standard error, at most those of a
   balanced accuracy.
 - AUROC: Newcombe's (2006, 'Confidence intervals for an effect size measure based on the Mann-Whitney statistic', part
-  2, method 5), with the variance of Hanley and McNeil scaled to that of DeLong, of which half counts where it is less.
+  2, method 5), with the variance of Hanley and McNeil scaled to that of DeLong, or by half as much (on a logarithmic
+  scale) where that is less.
 - losses: the studentised bootstrap (Efron and Tibshirani, 1993, 'An introduction to the bootstrap', chapter 12); that
   of a log loss with one sample more, a mistake of the size that the model's own probabilities let expect, and no
   higher than with as many mistakes as Wilson's interval has, each as large as the largest.
@@ -37,7 +38,8 @@ SOURCE = (
     "accuracy: Wilson; balanced accuracy: Price and Bonett; macro F1: Wilson with the standard error's sample size; "
     "AUROC: Newcombe with DeLong's variance; losses: studentised bootstrap"
 )
-_MANY = 5000  # samples from which on the bootstrap says what the normal distribution does
+_MANY = 5000  # numbers from which on the bootstrap says what the normal distribution does
+_WIDE = 8  # outputs of a regression whose covariances are resampled
 
 
 def interval(name: str, y: Array, outputs: Array, groups: Array | None = None) -> Ends | None:
@@ -58,8 +60,9 @@ def interval(name: str, y: Array, outputs: Array, groups: Array | None = None) -
             grouped, freedom = standard_error(influences, groups)
             if not freedom:
                 return None
-            quantile, design = float(stdtrit(freedom, (1 + LEVEL) / 2)), max(1.0, (grouped / error) ** 2)
-            design = design if np.isfinite(design) else len(y) / (freedom + 1)
+            quantile = float(stdtrit(freedom, (1 + LEVEL) / 2))
+            # Where all are right they tell nothing of how alike a group is: it counts as one sample.
+            design = max(1.0, (grouped / error) ** 2) if error > 0 else len(y) / (freedom + 1)
         if name == "accuracy":
             low, high = _wilson(value, len(y) / design, quantile)
         elif name == "balanced_accuracy":
@@ -68,7 +71,7 @@ def interval(name: str, y: Array, outputs: Array, groups: Array | None = None) -
             low, high = _macro_f1(value, error, y, design, quantile)
         elif name == "auroc":
             low, high = _newcombe(value, influences, y, outputs.shape[1], design, quantile)
-        elif groups is not None or len(y) >= _MANY:
+        elif groups is not None or y.size >= _MANY or (y.ndim == 2 and y.shape[1] > _WIDE):
             low, high = _by_error(name, value, error * np.sqrt(design), quantile)
         else:
             low, high = _studentised(name, y, outputs)
@@ -121,7 +124,7 @@ def _newcombe(value: float, influences: Array, y: Array, classes: int, design: f
 
     within = sum((part**2).sum() * len(part) / max(1, len(part) - 1) for part in _by_class(influences, y)) / len(y) ** 2
     scale = within / variance(value) if 0 < value < 1 else 1.0
-    scale = design * (scale if scale > 1 else (1 + scale) / 2)
+    scale = design * max(scale, scale**0.5)
 
     def beyond(area: float) -> float:
         return (area - value) ** 2 - quantile**2 * scale * variance(area)

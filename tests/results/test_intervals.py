@@ -85,6 +85,21 @@ def test_samples_of_one_group_say_less_than_as_many_independent_ones():
             assert high - low > 1.5 * (narrow_high - narrow_low)
 
 
+def test_groups_that_are_all_right_count_as_one_sample_each():
+    y, groups = np.arange(360) % 2, np.repeat(np.arange(12), 30)
+    low, high = interval("accuracy", y, 5.0 * np.eye(2)[y], groups)
+    t = stats.t.ppf(0.975, 11)
+    assert (low, high) == pytest.approx((12 / (12 + t**2), 1.0))  # Wilson's of 12 of 12, with Student's quantile
+
+
+def test_that_of_very_many_outputs_needs_no_more_memory_than_they_do():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(500, 300))
+    for name in REGRESSION:
+        low, high = interval(name, y, y + rng.normal(0, 0.3, y.shape))
+        assert low < high
+
+
 def test_that_of_an_auroc_of_a_hundred_classes_takes_under_two_seconds():
     rng = np.random.default_rng(0)
     y = np.arange(10_000) % 100
