@@ -18,6 +18,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.atomic import write_atomic
+from automl.data.npz import read_arrays
 from automl.errors import RunError
 from automl.racing.curves import VALIDATION_LOSS, Curves
 from automl.racing.objective import Objective
@@ -163,7 +164,11 @@ def send_curves(trial: optuna.Trial, curves: Curves) -> None:
 def received_curves(trial: FrozenTrial, objective: Objective) -> Curves | None:
     """The curves that a worker has put into the storage, or None where there are none."""
     text = trial.system_attrs.get(CURVES)
-    return _read_curves(io.BytesIO(base64.b64decode(text)), objective) if isinstance(text, str) else None
+    try:
+        content = base64.b64decode(text) if isinstance(text, str) else b""
+    except ValueError:
+        return None
+    return _read_curves(io.BytesIO(content), objective) if content else None
 
 
 def collect_curves(trials: list[FrozenTrial], folder: RunFolder, objective: Objective) -> None:
@@ -226,7 +231,6 @@ def trial_curves(folder: RunFolder, number: int, objective: Objective) -> Curves
 
 def _read_curves(file: Path | IO[bytes], objective: Objective) -> Curves | None:
     try:
-        with np.load(file, allow_pickle=False) as found:
-            return Curves.of(found["curves"], objective)
+        return Curves.of(read_arrays(file)["curves"], objective)
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return None
