@@ -49,6 +49,8 @@ def is_written_out(space: str) -> bool:
 
 
 Positive = Annotated[int, Field(ge=1)]
+UpTo100 = Annotated[int, Field(ge=1, le=100)]
+UpTo1000 = Annotated[int, Field(ge=1, le=1000)]
 
 
 class Settings(BaseModel):
@@ -85,12 +87,12 @@ class Settings(BaseModel):
     sampler: Literal["tpe", "random", "grid", "gp", "cmaes"] = "tpe"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
-    folds: Annotated[int, Field(ge=2)] = 5
-    epochs: Positive = 20
+    folds: Annotated[int, Field(ge=2, le=1000)] = 5
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     metric: str | None = None
     ladder: str | None = None
-    finalists: Positive = 3
-    repeats: Positive = 2
+    finalists: UpTo1000 = 3
+    repeats: UpTo100 = 2
     prefer: Literal["score", "small"] = "score"
     final: Literal["refit", "ensemble"] = "refit"
     patience: Positive | None = None
@@ -100,8 +102,8 @@ class Settings(BaseModel):
     devices: tuple[str, ...] = ()
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     executor: Literal["auto", "serial", "fused"] = "auto"
-    threads: Positive | None = None
-    workers: Positive | Literal["auto"] = "auto"
+    threads: UpTo1000 | None = None
+    workers: UpTo1000 | Literal["auto"] = "auto"
     launcher: Literal["local", "ray"] = "local"
     ray_address: str | None = None
     storage: str | None = None

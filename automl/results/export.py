@@ -122,6 +122,10 @@ def _check(format: str, out: Path) -> None:
 def _torch_export(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
     # With Dim, a network that fixes the batch is an error and not a model for five samples.
     program = torch.export.export(model.module, (x[:3],), dynamic_shapes={"x": {0: torch.export.Dim("batch")}})
+    for part in program.graph_module.modules():
+        if isinstance(part, torch.fx.GraphModule):
+            for node in part.graph.nodes:
+                node.meta.pop("stack_trace", None)  # with the paths of this machine
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     data = buffer.getvalue()
@@ -143,7 +147,10 @@ def _onnx(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
         verbose=False,
     )
     assert program is not None
-    data: bytes = program.model_proto.SerializeToString()
+    proto = program.model_proto
+    for node in (node for graph in (proto.graph, *proto.functions) for node in graph.node):
+        del node.metadata_props[:]  # stack traces, with the paths of this machine
+    data: bytes = proto.SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     parts = [session.run(None, {"x": part.numpy()})[0] for part in (x[:1], x[1:])]
     return data, torch.from_numpy(np.concatenate(parts))

@@ -15,6 +15,23 @@ from automl.data.atomic import write_atomic
 from automl.errors import MachineFailed, RunError, did_you_mean
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes no aliases: a few of them make a record that is endless, or larger than any memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"line {line}: aliases (*) are not taken")
+        return super().compose_node(parent, index)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes values in full that stand in a record twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 class RunFolder:
     """Where everything about one search lies. Creating the object touches nothing on disk."""
 
@@ -78,14 +95,14 @@ class RunFolder:
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Writes `run.yaml`: settings, merged space, fingerprints, versions, and later the results."""
-        text = yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=120)
+        text = yaml.dump(record, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
         write_atomic(self.record_path, lambda file: file.write(text.encode()))
 
     def read_record(self) -> dict[str, Any]:
         """What `run.yaml` says. Raises `RunError` when there is no run here, or its record is damaged."""
         self.require()
         try:
-            record = yaml.safe_load(self.record_path.read_text(encoding="utf-8"))
+            record = yaml.load(self.record_path.read_text(encoding="utf-8"), _Loader)
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise RunError(f"{self.record_path}: cannot be read ({error})") from error
         if not isinstance(record, dict) or not {"settings", "space", "data"} <= record.keys():

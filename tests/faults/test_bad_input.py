@@ -294,3 +294,13 @@ def test_a_folder_without_a_run_is_refused(automl, tmp_path, command):
     answer = automl(*command, tmp_path, *(["0"] if command == ["show"] else []))
     assert answer.code == 2
     assert "no run is here" in answer.err
+
+
+@pytest.mark.parametrize("option", ["epochs", "repeats", "folds", "workers", "finalists", "threads"])
+def test_huge_description_numbers_on_the_command_line_have_ends(automl, empty_folder, option):
+    for number in (10**6, 10**12, 10**30):
+        answer = automl("search", "digits", f"--{option}", number)
+        assert answer.code == 2
+        assert f"--{option} {number}" in answer.err
+        assert "less than or equal to" in answer.err
+    assert list(empty_folder.iterdir()) == []

@@ -8,11 +8,14 @@ import pty
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import automl as automl_package
 from automl import search
 
 TITLE, HIDDEN, BELL, REVERSED, OVERWRITTEN = "\x1b]0;mine\x07", "\x1b[8m", "\x9b31m", "\u202etxt", "a\rb"
@@ -96,3 +99,26 @@ def test_formula_cells_are_shown_as_text_by_a_spreadsheet_and_numbers_stay_numbe
     assert labels <= {"'=1+cmd|' /C calc'!A0", "'+sum", "'-dash", "'@at", "'\ttab", "tab", "-1"}
     assert len(labels) > 1
     assert not [text for row in [header, *rows] for text in row if re.match(r"[=+@\t\r]|-(?!1$)", text)]
+
+
+@pytest.mark.parametrize("format", ["torch-export", "onnx"])
+def test_private_paths_of_the_exporter_are_in_no_export(automl, steering, tmp_path, format):
+    pytest.importorskip("onnxruntime" if format == "onnx" else "torch")
+    assert automl("export", steering, "--format", format, "-o", tmp_path / "model").code == 0
+    data = (tmp_path / "model").read_bytes()
+    if format == "torch-export":
+        with zipfile.ZipFile(tmp_path / "model") as archive:
+            data = b"".join(archive.read(name) for name in archive.namelist())
+    for path in (Path(automl_package.__file__).parent, Path(torch.__file__).parent, steering.parent, Path.home()):
+        assert os.fsencode(path) not in data, path
+
+
+@pytest.mark.parametrize("text", ["a: &x [1]\nb: *x\n", "settings: &x [*x]\n"])
+def test_endless_record_aliases_are_refused_with_their_line(automl, steering, tmp_path, text):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.yaml").write_text((steering / "run.yaml").read_text() + text)
+    answer = automl("leaderboard", tmp_path / "run")
+    assert answer.code == 2
+    assert "aliases" in answer.err
+    assert "line" in answer.err
+    assert "&id0" not in (steering / "run.yaml").read_text()

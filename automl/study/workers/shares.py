@@ -39,7 +39,7 @@ def count_workers(prepared: Prepared, storage: str | None) -> int:
             "out, or name fewer devices"
         )
     if settings.workers != "auto":
-        return settings.workers
+        return min(settings.workers, max(settings.trials, named))
     return 1 if single_writer else min(_automatic(prepared), settings.trials)
 
 
