@@ -85,6 +85,7 @@ def test_the_threads_are_shared_out(small):
 
 def test_a_number_is_taken_as_it_is(small):
     assert count_workers(prepared(small, workers=5), None) == 5
+    assert count_workers(prepared(small, workers=500, trials=3), None) == 3  # more would have nothing to do
 
 
 def test_sqlite_has_one_writer_only(large):
