@@ -13,7 +13,9 @@ MAX_WORKERS = 8  # of `auto`: each takes hundreds of megabytes
 
 
 def count_workers(prepared: Prepared, storage: str | None) -> int:
-    """How many processes `--workers` asks for, at most one for each trial, with the study in this storage (None: the run's journal).
+    """How many processes `--workers` asks for, at most one for each trial.
+
+    `storage` is where the study is; None: the run's journal.
 
     `auto` is one for each of several devices. On one it is one for each CPU thread where that pays, else one: two small
     networks are trained 1.7 times faster side by side, on a thread each, than one after the other on two threads. But

@@ -83,7 +83,7 @@ def test_the_threads_are_shared_out(small):
     assert threads_of(prepared(small, threads=2), 3) == 1
 
 
-def test_a_number_is_taken_as_it_is(small):
+def test_a_number_is_taken_as_it_is_up_to_that_of_the_trials(small):
     assert count_workers(prepared(small, workers=5), None) == 5
     assert count_workers(prepared(small, workers=500, trials=3), None) == 3  # more would have nothing to do
 
