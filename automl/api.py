@@ -31,6 +31,7 @@ from automl.study.folder import RunFolder, fresh_folder
 from automl.study.prepare import Prepared
 from automl.study.record import make_record
 from automl.study.samplers import make_sampler
+from automl.study.storage.looking import look_at_storage
 from automl.study.storage.opening import (
     PASSWORD_VARIABLE,
     create_study,
@@ -261,7 +262,7 @@ def fit(
     if out is not None and Path(out).absolute() == found.folder.model:
         raise BadInput(f"--out {out}: this is the model that was tested; choose another folder")
     prepared = as_searched(found, device, data, plugins)
-    storage = open_storage(storage_url_of(found.record), found.folder.journal)
+    storage = look_at_storage(found.record, found.folder.journal)
     study = load_study(storage, found.record["study"], optuna.samplers.RandomSampler())
     model = fit_later(prepared, study, found.folder, found.record, trial, kind)
     place = Path(out) if out is not None else found.path / "models" / f"trial-{model.about['trial']}-{kind}"

@@ -18,7 +18,8 @@ from automl.errors import RunError
 from automl.racing.objective import Objective
 from automl.results.leaderboard import summarise
 from automl.study.folder import RunFolder
-from automl.study.storage.opening import load_study, open_storage, storage_url_of
+from automl.study.storage.looking import look_at_storage
+from automl.study.storage.opening import load_study
 from automl.study.trial_records import load_curves
 
 if TYPE_CHECKING:
@@ -77,19 +78,19 @@ class Run:
         curves = load_curves(self.folder, number, Objective.named(self.record["objective"], self.record["metric"]))
         return None if curves is None else curves.values
 
-    def report(self) -> Path:
-        """Writes `report.html` anew from what is on disk, and returns its path. Raises `MachineFailed`."""
+    def report(self, out: str | Path | None = None) -> Path:
+        """Writes the report anew from what is on disk to `out`, by default `report.html` in the run's folder, and
+        returns its path. Raises `MachineFailed`."""
         from automl.results.report import write_report
 
-        return write_report(self.summary, self.record, self.folder)
+        return write_report(self.summary, self.record, self.folder, None if out is None else Path(out))
 
 
 def open_run(run: str | Path) -> Run:
-    """A run as it is, without going on with it. Raises `RunError` when there is none."""
+    """A run as it is, without going on with it or changing anything. Raises `RunError` when there is none."""
     folder = RunFolder(run)
     record = folder.read_record()
-    storage = open_storage(storage_url_of(record), folder.journal)
-    study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
+    study = load_study(look_at_storage(record, folder.journal), record["study"], optuna.samplers.RandomSampler())
     return Run(folder, summarise(folder, study, record), record)
 
 

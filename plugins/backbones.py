@@ -179,6 +179,8 @@ def _read_state(name: str, weights: str) -> dict[str, Tensor]:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():  # a named pipe would be waited for, and a device has no end
+        raise BadInput(f"{path}: there is no such file of weights")
     try:
         with torch.device("cpu"):
             if path.suffix == ".safetensors":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from automl.data.dataset import Dataset, Kind, Task, complete
 from automl.data.keys import normal_key, number_keys
 from automl.data.understood import Understood, answers_read, extent
 from automl.errors import DataError, did_you_mean
+from automl.open_file import memory, open_file
 
 Array = NDArray[Any]
 
@@ -118,44 +118,44 @@ def _details(samples: Array) -> tuple[str, ...]:
 def read_npz(path: Path) -> dict[str, Array]:
     """Every array of the .npz at `path`. Raises `DataError`: unreadable, damaged, pickled objects."""
     try:
-        stored = np.load(path, allow_pickle=False)
-        if not isinstance(stored, np.lib.npyio.NpzFile):
-            raise DataError(f"{path}: this is a single array, not an .npz with 'x' and 'y'; save it with numpy.savez")
-        with stored:
-            arrays = {}
-            _check_memory(path, stored)
-            for name in stored.files:
-                try:
-                    arrays[name] = stored[name]
-                    if not isinstance(arrays[name], np.ndarray):  # numpy hands out a foreign member as bytes
-                        raise ValueError("it is not in numpy's format")
-                    if arrays[name].dtype.kind == "U" and not _is_text(arrays[name]):
-                        raise ValueError("it holds text that is no Unicode")
-                except Exception as error:  # damaged bytes surface as almost anything in zip, zlib and numpy
-                    reason = (
-                        "it holds Python objects (pickle), which is never loaded" if "pickle" in str(error) else error
-                    )
-                    raise DataError(
-                        f"{path}: array '{name}' cannot be read: {reason}; save it as numbers or text"
-                    ) from error
+        with open_file(path) as file:
+            stored = np.load(file, allow_pickle=False)
+            if not isinstance(stored, np.lib.npyio.NpzFile):
+                raise DataError(
+                    f"{path}: this is a single array, not an .npz with 'x' and 'y'; save it with numpy.savez"
+                )
+            with stored:
+                return _read_arrays(path, stored)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except DataError:
         raise
     except Exception as error:  # again, damaged bytes
         raise DataError(f"{path}: this is not an .npz file; save it with numpy.savez") from error
+
+
+def _read_arrays(path: Path, stored: np.lib.npyio.NpzFile) -> dict[str, Array]:
+    arrays = {}
+    _check_memory(path, stored)
+    for name in stored.files:
+        try:
+            arrays[name] = stored[name]
+            if not isinstance(arrays[name], np.ndarray):  # numpy hands out a foreign member as bytes
+                raise ValueError("it is not in numpy's format")
+            if arrays[name].dtype.kind == "U" and not _is_text(arrays[name]):
+                raise ValueError("it holds text that is no Unicode")
+        except Exception as error:  # damaged bytes surface as almost anything in zip, zlib and numpy
+            reason = "it holds Python objects (pickle), which is never loaded" if "pickle" in str(error) else error
+            raise DataError(f"{path}: array '{name}' cannot be read: {reason}; save it as numbers or text") from error
     return arrays
 
 
 def _check_memory(path: Path, stored: np.lib.npyio.NpzFile) -> None:
     """Raises `DataError` where the arrays would not fit: a few megabytes can be packed zeros of a terabyte."""
     needed = sum(member.file_size for member in stored.zip.infolist()) if stored.zip is not None else 0
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > memory / 2:
-        raise DataError(
-            f"{path}: its arrays would take {needed / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f} GiB of "
-            "memory"
-        )
+    if needed > memory() / 2:
+        there = f"{memory() / 2**30:.1f} GiB of memory"
+        raise DataError(f"{path}: its arrays would take {needed / 2**30:.1f} GiB, and this machine has {there}")
 
 
 def _is_text(array: Array) -> bool:

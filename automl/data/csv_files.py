@@ -17,6 +17,7 @@ import numpy as np
 from automl.data.atomic import write_atomic
 from automl.data.columns import Cells, Column, Declared
 from automl.errors import DataError
+from automl.open_file import open_file, read_file
 
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?(?:[0-9]+,[0-9]{1,2}|[0-9]+,[0-9]{4,}|0,[0-9]+)\s*")
 _DECIMAL_POINT = re.compile(r"\s*[-+]?(?:[0-9]+\.[0-9]{1,2}|[0-9]+\.[0-9]{4,}|0\.[0-9]+)\s*")
@@ -65,7 +66,7 @@ def read_csv(path: Path) -> Table:
     Raises `DataError`: unreadable, empty, no rows, an empty or duplicate name in the header, a ragged row.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_file(path), encoding="utf-8-sig", newline="") as file:
             head = file.readline()
             separator = max(",;\t", key=head.count)
             file.seek(0)
@@ -184,7 +185,7 @@ def _kinds_of(path: Path) -> Path:
 def _with_kinds(table: Table) -> Table:
     """The table with the kinds that `write_csv` has left beside it, if it has."""
     try:
-        kinds = json.loads(_kinds_of(table.path).read_text("utf-8"))
+        kinds = json.loads(read_file(_kinds_of(table.path)))
     except FileNotFoundError:
         return table
     except (OSError, ValueError) as error:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from automl.errors import BadImage, DataError
+from automl.open_file import open_file
 
 MAX_PIXELS = 50_000_000
 """Pixels of one image; 50 million RGB pixels are 150 MB decoded."""
@@ -129,7 +130,7 @@ def read(path: str, size: Size | None) -> tuple[Image.Image, Size, bool]:
     Raises `BadImage`.
     """
     try:
-        with Image.open(path, formats=_formats()) as image:
+        with open_file(path) as file, Image.open(file, formats=_formats()) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadImage(_too_large(f"{image.width * image.height / 1e6:.0f} megapixels"))
             kind = image.format

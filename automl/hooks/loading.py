@@ -22,6 +22,7 @@ from typing import Any
 
 from automl.errors import AutomlError, BadInput, PluginError, did_you_mean
 from automl.hooks.process_state import restored_defaults
+from automl.open_file import read_file
 
 log = logging.getLogger("automl.plugins")
 
@@ -155,7 +156,7 @@ def import_file(path: Path, text: bytes | None = None) -> ModuleType:
     text: what was read of the file, where that was checked. A file that is imported already and has not changed is not
     run again. No bytecode is written beside the file.
     """
-    text = path.read_bytes() if text is None else text
+    text = read_file(path) if text is None else text
     name, digest = _module_name(path), hashlib.sha256(text).hexdigest()
     loaded = sys.modules.get(name)
     if loaded is not None and is_imported(path, digest):

@@ -19,6 +19,7 @@ from automl.data.dataset import Dataset
 from automl.data.decode import printable
 from automl.data.folders import find_images
 from automl.errors import DataError
+from automl.open_file import open_file
 from automl.results.tested import Predictions
 from automl.study.folder import RunFolder
 
@@ -86,7 +87,8 @@ def save_mistakes(
 def load_mistakes(folder: RunFolder) -> Mistakes | None:
     """The example mistakes that a run keeps; None when there are none, or they are damaged."""
     try:
-        with np.load(folder.artifacts / "mistakes.npz", allow_pickle=False) as file:
+        path = folder.artifacts / "mistakes.npz"
+        with open_file(path, owned=True) as opened, np.load(opened, allow_pickle=False) as file:
             return Mistakes(file["index"], file["names"].tolist(), file["images"], file["rows"].tolist())
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return None

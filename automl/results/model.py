@@ -29,6 +29,7 @@ from automl.errors import AutomlError, BadInput, DataError, RunError
 from automl.hooks.declarations import Architecture
 from automl.hooks.host import load_plugins
 from automl.hooks.recorded import find_recorded, refusal
+from automl.open_file import read_file
 from automl.results.description import FORMAT, check_description
 from automl.results.model_files import DESCRIPTION, WEIGHTS, model_folder
 from automl.results.modules import TENSORS, Ensemble, Standardised
@@ -37,6 +38,7 @@ from automl.results.weights import check_layout, check_preprocessing, check_valu
 from automl.training.lazy import materialise
 from automl.training.on_meta import is_about_meta
 
+LARGEST_DESCRIPTION = 64 << 20  # bytes; a name of a class or column takes tens of them
 BATCH = 512
 
 
@@ -258,12 +260,13 @@ def _network(about: Mapping[str, Any], architecture: Architecture) -> nn.Module:
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The description and the weights, checked against each other."""
     try:
-        about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        weights = (folder / WEIGHTS).read_bytes()
+        about = json.loads(read_file(folder / DESCRIPTION, owned=True, limit=LARGEST_DESCRIPTION))
+        weights = read_file(folder / WEIGHTS, owned=True)
     except FileNotFoundError as error:
         raise RunError(f"{folder}: no model is here ({Path(error.filename).name} is missing)") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{folder / DESCRIPTION}: cannot be read ({error})") from error
+        path = getattr(error, "filename", None) or folder / DESCRIPTION
+        raise RunError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     try:
         check_description(about)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from automl.errors import RunError
@@ -20,7 +21,7 @@ def model_folder(path: str | Path) -> Path:
     """
     folder = Path(path).expanduser()
     for candidate in (folder, folder / "model"):
-        if (candidate / DESCRIPTION).is_file():
+        if os.path.lexists(candidate / DESCRIPTION):  # a dead link and a pipe too: reading it says what is wrong
             return candidate
     if RunFolder(folder).exists:
         raise RunError(

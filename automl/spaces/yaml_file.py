@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import yaml
 
 from automl.errors import SpaceError, did_you_mean
+from automl.open_file import open_file
 from automl.spaces.parameters import Scalar
 
 KeyPath = tuple[str | int, ...]
@@ -61,7 +62,7 @@ def read(path: str | Path) -> Document:
     try:
         if not path.is_file():
             raise missing_file(path)
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise SpaceError(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error

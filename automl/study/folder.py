@@ -13,6 +13,12 @@ import yaml
 
 from automl.data.atomic import write_atomic
 from automl.errors import MachineFailed, RunError, did_you_mean
+from automl.open_file import UnfitFile, open_to_append, read_file
+
+LARGEST_RECORD = 64 << 20  # bytes; a name of a class or column takes tens of them
+PARTS = ("run.yaml", "run.lock", "journal.log", "splits.npz", "data", "checkpoints", "artifacts", "model", "models",
+         "logs")  # fmt: skip
+"""What a run writes, by name: none of it may be a link."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -72,10 +78,13 @@ class RunFolder:
         return self.record_path.is_file()
 
     def require(self) -> None:
-        """Raises `RunError` with the runs that there are when none is here."""
+        """Raises `RunError` with the runs that there are when none is here, and for one whose parts are links."""
         if not self.exists:
             what = "no run is here (run.yaml is missing)" if self.path.exists() else "no such run"
             raise RunError(f"{self.given}: {what}{known_runs(self.path)}")
+        for name in PARTS:
+            if (self.path / name).is_symlink():
+                raise RunError(f"{self.path / name}: is a link, which could lead anywhere; a run holds its own files")
 
     def check_free(self) -> None:
         """Raises `RunError` when something is here already."""
@@ -102,9 +111,12 @@ class RunFolder:
         """What `run.yaml` says. Raises `RunError` when there is no run here, or its record is damaged."""
         self.require()
         try:
-            record = yaml.load(self.record_path.read_text(encoding="utf-8"), _Loader)
+            text = read_file(self.record_path, owned=True, limit=LARGEST_RECORD).decode()
+            record = yaml.load(text, _Loader)
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise RunError(f"{self.record_path}: cannot be read ({error})") from error
+        except OSError as error:
+            raise RunError(f"{self.record_path}: cannot be read: {error.strerror or error}") from error
         if not isinstance(record, dict) or not {"settings", "space", "data"} <= record.keys():
             raise RunError(f"{self.record_path}: not the record of a run; 'settings', 'space' and 'data' must be there")
         return record
@@ -117,7 +129,9 @@ class RunFolder:
         """
         path = self.path / "run.lock"
         try:
-            file = path.open("a+b", buffering=0)
+            file = open_to_append(path)
+        except UnfitFile as error:
+            raise RunError(f"{path}: {error.strerror}") from error
         except OSError as error:
             raise MachineFailed(f"the disk failed: {error.strerror} ({path})") from error
         with file:

@@ -16,6 +16,7 @@ from automl.errors import RunError, SpaceError
 from automl.hooks.host import PluginHost
 from automl.hooks.loading import Found
 from automl.hooks.recorded import find_recorded, refusal
+from automl.open_file import read_file
 from automl.settings import Settings, make_settings
 from automl.spaces.space import Space
 from automl.study.prepare import Prepared
@@ -47,7 +48,7 @@ def plugin_files(host: PluginHost, plugin: str | None = None) -> list[dict[str, 
         (found.name, Path(found.source)) for found in host.plugins if not found.version and plugin in (None, found.name)
     ]
     return [
-        {"name": name, "file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        {"name": name, "file": str(path), "sha256": hashlib.sha256(read_file(path)).hexdigest()}
         for name, path in files
         if path.is_file()
     ]

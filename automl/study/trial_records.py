@@ -10,7 +10,6 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from automl.data.atomic import write_atomic
 from automl.data.npz import read_arrays
 from automl.errors import RunError
+from automl.open_file import open_file
 from automl.racing.curves import VALIDATION_LOSS, Curves
 from automl.racing.objective import Objective
 from automl.racing.race import Race, Standing
@@ -207,7 +207,11 @@ def describe(curves: Curves) -> dict[str, Any]:
 
 def load_curves(folder: RunFolder, number: int, objective: Objective) -> Curves | None:
     """The curves of an ended trial, or None when it has none."""
-    return _read_curves(folder.curves(number), objective)
+    try:
+        with open_file(folder.curves(number), owned=True) as file:
+            return _read_curves(file, objective)
+    except OSError:
+        return None
 
 
 def counted_curves(folder: RunFolder, trial: FrozenTrial, objective: Objective) -> Curves | None:
@@ -229,7 +233,7 @@ def trial_curves(folder: RunFolder, number: int, objective: Objective) -> Curves
     return curves
 
 
-def _read_curves(file: Path | IO[bytes], objective: Objective) -> Curves | None:
+def _read_curves(file: IO[bytes], objective: Objective) -> Curves | None:
     try:
         return Curves.of(read_arrays(file)["curves"], objective)
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy

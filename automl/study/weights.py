@@ -15,6 +15,7 @@ import torch
 from automl.data.dataset import Dataset
 from automl.errors import BadInput, Infeasible, SettingsError
 from automl.hooks.host import PluginHost
+from automl.open_file import check_file
 from automl.settings import Settings
 from automl.spaces.parameters import Choice, Parameter, Text
 from automl.spaces.space import Space
@@ -33,7 +34,7 @@ def weights_override(settings: Settings) -> tuple[str, ...]:
         if path.is_dir():
             next(path.iterdir(), None)
         else:
-            path.open("rb").close()
+            check_file(path)
     except OSError as error:
         law = "must be a file of weights or the folder of a run"
         raise SettingsError(f"--weights {settings.weights}: {law}: {error.strerror or error}") from None

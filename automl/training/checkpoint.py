@@ -17,6 +17,7 @@ from torch import Tensor
 
 from automl.data.atomic import write_atomic
 from automl.errors import RunError
+from automl.open_file import check_file
 
 _TENSOR, _TUPLE, _INT_KEYS = "__tensor__", "__tuple__", "__int_keys__"
 
@@ -69,6 +70,7 @@ def load_tree(path: Path, only: str | None = None) -> dict[str, Any]:
     `only`: the one entry that is wanted; no tensor of another one is read.
     """
     try:
+        check_file(path, owned=True)
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             tree = json.loads((file.metadata() or {})["tree"])
             if only is not None:

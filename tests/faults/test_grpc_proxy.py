@@ -43,8 +43,9 @@ class Proxy:
 
 
 @pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[Proxy]:
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     served = Proxy(tmp_path)
+    monkeypatch.setenv("AUTOML_STORAGE", served.url)  # who looks at a run is asked for it
     yield served
     served.stop()
 

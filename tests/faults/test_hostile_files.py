@@ -165,7 +165,7 @@ def test_evil_checkpoint_a_pickle_in_the_cache_of_images_is_decoded_again(automl
     data = folder_of(tmp_path / "data", ["a", "b"])
     arguments = [*SMALL, "--trials", 1, "--quiet"]
     assert automl("search", data, "--out", tmp_path / "first", *arguments).code == 0
-    pixels, facts = (next((tmp_path / "cache").glob(f"*.{kind}")) for kind in ("npy", "json"))
+    pixels, facts = (next((tmp_path / "cache").rglob(f"*.{kind}")) for kind in ("npy", "json"))
     for harm in range(3):
         if harm == 2:
             facts.write_bytes(evil)

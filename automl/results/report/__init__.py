@@ -38,17 +38,20 @@ SECTIONS = {
 """What follows the answer; a section without anything to say is left out."""
 
 
-def write_report(summary: Mapping[str, Any], record: Mapping[str, Any], folder: RunFolder) -> Path:
+def write_report(
+    summary: Mapping[str, Any], record: Mapping[str, Any], folder: RunFolder, out: Path | None = None
+) -> Path:
     """Writes the report of a run and returns its path. A run without a model or a complete trial has one too.
 
-    `summary` is what `automl leaderboard --json` prints, `record` the run's `run.yaml`. Raises `MachineFailed` when the
-    disk does.
+    `summary` is what `automl leaderboard --json` prints, `record` the run's `run.yaml`, `out` the file, by default
+    `report.html` in the run's folder. Raises `MachineFailed` when it cannot be written.
     """
     material = Material(summary, record, folder)
     body = [answer(material), *(section(title, write(material)) for title, write in SECTIONS.items())]
     text = page(f"{record['data'].get('name', '')}: automl report", "\n".join(body))
     try:
-        write_atomic(folder.report, lambda file: file.write(text.encode()))
+        write_atomic(out or folder.report, lambda file: file.write(text.encode()))
     except OSError as error:
-        raise MachineFailed(f"the disk failed: {error.strerror or error} ({folder.report})") from error
-    return folder.report
+        remedy = "" if out else "; write it to another place with --out"
+        raise MachineFailed(f"the disk failed: {error.strerror or error} ({out or folder.report}){remedy}") from error
+    return out or folder.report

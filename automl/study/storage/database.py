@@ -102,11 +102,12 @@ class Database(RDBStorage):
     Args:
         url: of the database; SQLAlchemy's form.
         interrupted: whether the user wants to stop; asked while a call waits.
+        existing: make no tables where there are none.
 
     Raises what `RDBStorage` raises. A trial is made once, even where the answer to the commit was lost.
     """
 
-    def __init__(self, url: str, interrupted: Callable[[], bool] = lambda: False):
+    def __init__(self, url: str, interrupted: Callable[[], bool] = lambda: False, existing: bool = False):
         from sqlalchemy.engine import make_url
 
         parsed = make_url(url)
@@ -114,7 +115,8 @@ class Database(RDBStorage):
         network = {name: value for name, value in NETWORK.items() if libpq and name not in parsed.query}
         self._interrupted = interrupted
         self._tried: set[str] = set()
-        super().__init__(url, engine_kwargs={"pool_pre_ping": True, "connect_args": network})
+        options = {"pool_pre_ping": True, "connect_args": network}
+        super().__init__(url, engine_kwargs=options, skip_table_creation=existing)
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         trial = template_trial or create_trial(state=TrialState.RUNNING)
@@ -250,8 +252,10 @@ for _name in REPEATABLE:
     setattr(Database, _name, _waiting(getattr(RDBStorage, _name)))
 
 
-def open_database(url: str, interrupted: Callable[[], bool] = lambda: False, patience: float = 0.0) -> Database:
-    """The database at `url`, its tables made when they are not there.
+def open_database(
+    url: str, interrupted: Callable[[], bool] = lambda: False, patience: float = 0.0, existing: bool = False
+) -> Database:
+    """The database at `url`, its tables made when they are not there, unless it is to be an `existing` one.
 
     `patience`: seconds to wait for a server that is away. Several processes may open a fresh database at once: those
     that were too late to make a table try again. Raises as `RDBStorage`.
@@ -259,7 +263,7 @@ def open_database(url: str, interrupted: Callable[[], bool] = lambda: False, pat
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 
     def attempt(_: int) -> Database:
-        return Database(url, interrupted)
+        return Database(url, interrupted, existing)
 
     late = 0
     while True:

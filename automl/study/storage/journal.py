@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import io
 import json
 import os
-import shutil
+import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +16,13 @@ from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._storage import JournalOperation
+
+from automl.data.atomic import write_atomic
+from automl.open_file import open_to_append, read_file
+
+PATIENCE = 60.0  # seconds to wait for another process, whose writes take milliseconds
 
 
 class Journal(JournalFileBackend):
@@ -29,17 +37,18 @@ class Journal(JournalFileBackend):
     """
 
     def __init__(self, path: Path):
-        super().__init__(str(path), lock_obj=JournalFileOpenLock(str(path)))
+        open_to_append(path).close()  # made where there is none, and no link or pipe
+        super().__init__(str(path))
         self._path = path
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Appends records, one line each. Raises OSError when the disk fails."""
         content = memoryview("".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode())
         # Not buffered: a buffer that the disk has refused would be tried again when the file is closed.
-        with _locked(self._path), self._path.open("a+b", buffering=0) as file:
+        with _locked(self._path) as file:
             size = file.seek(0, os.SEEK_END)
             if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
-                _cut_torn_tail(self._path)
+                _cut_torn_tail(self._path, file)
                 size = file.seek(0, os.SEEK_END)
             try:
                 while content:
@@ -93,38 +102,51 @@ def repair_journal(path: Path) -> Path | None:
     A record without its newline was never acknowledged. Left there, the next record would be appended to it and the
     journal could not be read any more. Raises OSError when the disk fails; the journal is as it was then.
     """
-    if not path.is_file():
+    if not path.exists():
         return None
-    with _locked(path):
-        return _cut_torn_tail(path)
+    with _locked(path) as file:
+        return _cut_torn_tail(path, file)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = JournalFileOpenLock(str(path))
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+def _locked(path: Path) -> Iterator[io.FileIO]:
+    """The journal, open to be appended to by this process alone; the kernel gives the lock back when a process dies.
+
+    Raises OSError, also when another process holds it longer than `PATIENCE`: one that was stopped in a write.
+    """
+    with open_to_append(path) as file:
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise OSError(errno.EBUSY, "another process holds its lock", str(path)) from None
+                time.sleep(random.uniform(0.0005, 0.002))
+        try:
+            yield file
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # also for a process that was forked meanwhile
 
 
-def _cut_torn_tail(path: Path) -> Path | None:
-    content = path.read_bytes()
+def whole_records(content: bytes) -> int:
+    """How many bytes of a journal are whole records, without what was torn off at its end."""
     end = content.rfind(b"\n") + 1
     while end and not _is_record(content[(start := content.rfind(b"\n", 0, end - 1) + 1) : end]):
         end = start
+    return end
+
+
+def _cut_torn_tail(path: Path, file: io.FileIO) -> Path | None:
+    content = read_file(path, owned=True)
+    end = whole_records(content)
     if end == len(content):
         return None
     copy = path.with_name(f"{path.name}.torn-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09d}")
-    try:
-        shutil.copyfile(path, copy)
-    except OSError:
-        copy.unlink(missing_ok=True)
-        raise
-    with path.open("r+b") as file:
-        file.truncate(end)
-        os.fsync(file.fileno())
+    write_atomic(copy, lambda kept: kept.write(content))
+    file.truncate(end)
+    os.fsync(file.fileno())
     return copy
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.storages.journal import BaseJournalBackend
 from optuna.study import StudyDirection
 
 from automl.errors import Interrupted, MachineFailed, RunError, SettingsError
+from automl.open_file import UnfitFile
 from automl.racing.objective import Objective
 from automl.study.logs import quiet_optuna
 from automl.study.storage.cache import StudyCache
@@ -47,26 +49,30 @@ def is_server(url: str | None) -> bool:
 
 
 def open_storage(
-    url: str | None, journal: Path, interrupted: Callable[[], bool] = lambda: False, patience: float = 0.0
+    url: str | None,
+    journal: Path,
+    interrupted: Callable[[], bool] = lambda: False,
+    patience: float = 0.0,
+    existing: bool = False,
 ) -> BaseStorage:
     """The storage at `url`, or the journal file of the run when there is none.
 
     `interrupted`: whether the user wants to stop, asked while a call waits for a database server that is away;
-    `patience`: seconds to wait for it here already. Raises `SettingsError` for a URL that no driver takes,
-    `MachineFailed` when the storage does not answer, and `RunError` for a journal that is damaged elsewhere than at its
-    end.
+    `patience`: seconds to wait for it here already; `existing`: make no tables in a database that has none. Raises
+    `SettingsError` for a URL that no driver takes, `MachineFailed` when the storage does not answer, and `RunError` for
+    a journal that is damaged elsewhere than at its end.
     """
     if url is None:
         with storage_errors():
             repair_journal(journal)
-            return _open_journal(journal)
+            return open_journal(Journal(journal), journal)
     if url.startswith(SCHEME):
         return open_proxy(url, patience)
     from sqlalchemy.exc import DatabaseError
 
     check_url(url)
     try:
-        return StudyCache(open_database(url, interrupted, patience))
+        return StudyCache(open_database(url, interrupted, patience, existing))
     except Interrupted:
         raise
     except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
@@ -77,9 +83,10 @@ def open_storage(
         raise SettingsError(f"--storage {redact(url)}: {reason}; use {FORM}") from None
 
 
-def _open_journal(path: Path) -> JournalStudies:
+def open_journal(backend: BaseJournalBackend, path: Path) -> JournalStudies:
+    """The studies in a journal, of which `backend` reads the records. Raises OSError, `RunError` for a damaged one."""
     try:
-        return JournalStudies(Journal(path))
+        return JournalStudies(backend)
     except OSError:
         raise
     except Exception as error:  # Optuna replays the records as they are; of a damaged one it raises almost anything
@@ -119,6 +126,8 @@ def storage_errors() -> Iterator[None]:
 
     try:
         yield
+    except UnfitFile as error:
+        raise RunError(f"{error.filename}: {error.strerror}") from error
     except OSError as error:
         raise MachineFailed(f"the disk failed: {error.strerror or error} ({error.filename or 'storage'})") from error
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:

@@ -14,6 +14,7 @@ from io import FileIO
 import torch
 
 from automl.data.shared import share
+from automl.open_file import open_to_append
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
@@ -37,7 +38,7 @@ class Process:
         path.parent.mkdir(exist_ok=True)
         self.log = str(path)
         stdin, stdout = _Pipe(), _Pipe()
-        with stdin.reader, stdout.writer, path.open("ab") as output:
+        with stdin.reader, stdout.writer, open_to_append(path) as output:
             self.process = begin(stdin.reader.fileno(), stdout.writer.fileno(), output.fileno())
         self._to, self._from = stdin.writer, stdout.reader
         with suppress(BrokenPipeError):  # it died at once; its exit code tells

@@ -5,12 +5,14 @@ Torch is imported with the work: who has begun to answer has a place, however lo
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from automl.errors import AutomlError, Interrupted, RunError
+from automl.open_file import open_to_append
 from automl.study.folder import RunFolder
 from automl.study.logs import set_up_logging
 
@@ -84,7 +86,7 @@ def find_run(order: RayOrder) -> RunFolder | None:
 def _write_to(path: Path) -> None:
     """From now on what this process prints goes to `path`, also what libraries write below Python."""
     path.parent.mkdir(exist_ok=True)
-    stream = path.open("a", buffering=1)
+    stream = io.TextIOWrapper(io.BufferedWriter(open_to_append(path)), line_buffering=True)
     for number in (1, 2):
         os.dup2(stream.fileno(), number)
     sys.stdout = sys.stderr = stream
