@@ -99,7 +99,7 @@ def test_evil_checkpoint_a_pickle_as_the_description_of_a_model_is_refused(autom
 
 
 def test_evil_checkpoint_a_pickle_as_the_checkpoint_of_a_complete_trial_is_not_used(automl, run, evil, owned, caplog):
-    best = board(automl, run)["best"]
+    best = board(automl, run)["winner"]
     (run / "checkpoints" / f"trial-{best:05d}.safetensors").write_bytes(evil)
     answer = automl("fit", run, "--final", "ensemble")
     assert answer.code == 0, answer.err
