@@ -127,7 +127,7 @@ def _newcombe(value: float, influences: Array, y: Array, classes: int, design: f
     scale = design * max(scale, scale**0.5)
 
     def beyond(area: float) -> float:
-        return (area - value) ** 2 - quantile**2 * scale * variance(area)
+        return float((area - value) ** 2 - quantile**2 * scale * variance(area))
 
     tiny = 1e-12
     low = brentq(beyond, 0.0, min(value, 1 - tiny)) if value > 0 else 0.0
