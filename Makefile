@@ -57,7 +57,7 @@ benchmarks: $(VENV)/installed
 	$(COLLECT) replay-mnist benchmarks/replay.py benchmarks/tables/mnist1000.npz
 	$(COLLECT) replay-noisy benchmarks/replay.py benchmarks/tables/noisy.npz
 	$(COLLECT) coverage benchmarks/coverage.py
-	$(COLLECT) "false alarms" benchmarks/false_alarms.py
+	$(COLLECT) false-alarms benchmarks/false_alarms.py
 	$(COLLECT) scoring benchmarks/scoring.py $(addprefix benchmarks/tables/,digits.npz mnist1000.npz noisy.npz)
 	$(COLLECT) against-optuna benchmarks/against_optuna.py --data $(AGAINST) --minutes $(MINUTES)
 	$(COLLECT) peers benchmarks/peers.py $(firstword $(AGAINST)) --minutes $(MINUTES)
