@@ -128,7 +128,8 @@ class TestWeights:
     def test_a_saved_transfer_is_a_backbone_again_and_all_of_it_can_be_trained(self, transfer, tmp_path):
         inner = {**CONFIG, "tuning": "head", "weights": "random"}
         about = {"architecture": "transfer", "architecture_config": inner, "input_shape": [3, 8, 8], "num_outputs": 4,
-                 "kind": "image", "classes": list("abcd"), "task": "classification"}  # fmt: skip
+                 "kind": "image", "classes": list("abcd"), "task": "classification",
+                 "conversion": Pixels().model_dump()}  # fmt: skip
         unit = torch.ones(1, 3, 1, 1)
         model = Model(Standardised(automl.build_network(about), 0 * unit, unit, None, None), about)
         save_model(model, tmp_path)
