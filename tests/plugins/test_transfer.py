@@ -17,6 +17,7 @@ from torchvision import models
 import automl
 from automl import BadInput, Infeasible
 from automl.cli import main
+from automl.data.conversion import Pixels
 from automl.data.dataset import Dataset
 from automl.results.model import Model, Standardised, save_model
 from automl.settings import make_settings
