@@ -285,7 +285,7 @@ def test_the_defaults_in_the_reference_are_those_of_the_settings() -> None:
 def test_the_reference_lists_exactly_the_fields_of_the_leaderboard(run_folder: Path) -> None:
     summary = automl.resume(run_folder / "runs" / "digits-1").summary
     fields = {*summary, *(f"trials[].{k}" for k in summary["trials"][0])}
-    fields |= {f"{name}.{k}" for name in ("data", "totals", "test_details") for k in summary[name]}
+    fields |= {f"{name}.{k}" for name in ("data", "guessing", "totals", "test_details") for k in summary[name]}
     listed = re.findall(r"^\| `([\w.\[\]]+)` \|", section("docs/cli.md", "leaderboard"), re.MULTILINE)
     assert set(listed) == fields
 

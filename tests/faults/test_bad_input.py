@@ -167,10 +167,10 @@ def test_bad_csv_names_column_and_row(refused, tmp_path):
     file.write_text("a,price\n" + "\n".join(f"{i},{i * 1.5}" for i in range(40)))
     assert "did you mean 'price'?" in refused(file, "--target", "prise")
     lines = file.read_text().split("\n")
-    lines[7] = "nan,3.5"
+    lines[7] = "3,nan"  # a missing answer; a missing feature is filled
     file.write_text("\n".join(lines))
     message = refused(file, "--target", "price")
-    assert "'a'" in message
+    assert "'price'" in message
     assert "8" in message
     file.write_text("")
     assert "empty" in refused(file, "--target", "price")
