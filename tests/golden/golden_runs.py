@@ -30,8 +30,8 @@ SPACE = {
         "augmentation": "none",
     },
 }
-SETTINGS: dict[str, Any] = {"trials": 8, "folds": 2, "epochs": 4, "finalists": 2, "repeats": 2, "seed": 1,
-                            "workers": 1, "threads": 1, "device": "cpu", "precision": "fp32", "report": False}  # fmt: skip
+SETTINGS: dict[str, Any] = {"trials": 8, "folds": 2, "epochs": 4, "finalists": 2, "repeats": 2, "seed": 1, "workers": 1,
+                            "threads": 1, "device": "cpu", "precision": "fp32", "report": False}  # fmt: skip
 FACTS = ("number", "state", "reason", "detail", "architecture", "config", "score", "score_std", "rescored", "metrics",
          "epochs", "best_epoch", "folds", "fold_epochs", "parameters", "executor")  # fmt: skip
 TOTALS = ("trials", "complete", "waiting", "failed", "pruned", "fold_epochs", "fold_epochs_rescoring")

@@ -57,4 +57,5 @@ def test_a_finished_search_takes_more_trials(golden: Callable[[str], Path]) -> N
     assert run.summary["totals"]["trials"] == 9
     rows = {row["number"]: row for row in KNOWN["sqlite"]["trials"]}
     complete = [row for row in run.leaderboard() if row["state"] == "COMPLETE" and row["number"] in rows]
-    assert complete and all(row["score"] == rows[row["number"]]["score"] for row in complete)
+    assert complete
+    assert all(row["score"] == rows[row["number"]]["score"] for row in complete)
