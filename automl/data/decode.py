@@ -7,6 +7,7 @@
 | palette, CMYK, YCbCr, Lab | RGB (a grey palette: grey) |
 | transparency of any kind | flattened onto white |
 | an EXIF orientation | turned upright |
+| another size than the wanted one | resized to cover it, antialiased, and its centre cut out |
 | 32-bit float or integer | refused: the range is unknown |
 | more than 50 megapixels | refused from the header, before anything is decoded |
 """
@@ -14,7 +15,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,10 +32,10 @@ MAX_PIXELS = 50_000_000
 """Pixels of one image; 50 million RGB pixels are 150 MB decoded."""
 
 _BATCH = 256  # files per joblib task: small enough to share the work out, large enough to cost nothing
-_SMALL = 64 * 64  # pixels
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")  # no EPS: it runs a program
 _FRAMED = ("GIF", "TIFF", "WEBP", "PNG", "AVIF")
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations
+_DRAFT = 1024  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where this side is left, and twice the wanted one
 _GREY = ("1", "L", "LA", "La")
 _SHOWN = 20
 
@@ -45,9 +47,8 @@ Size = tuple[int, int]
 class Decoded(NamedTuple):
     """What decoding a list of files gave.
 
-    pixels: uint8 [n, c, h, w], zeros where a file is bad. bad: index -> reason. sizes: (h, w) of each file that did
-    not have the common size, by index; its pixels are zeros unless it was resized. colour: whether any file was in
-    colour. framed: files of which only the first frame was used.
+    pixels: uint8 [n, c, h, w], zeros where a file is bad. bad: index -> reason. sizes: (h, w) of each file that was
+    resized, by index. colour: whether any file was in colour. framed: files of which only the first frame was used.
     """
 
     pixels: Pixels
@@ -60,12 +61,12 @@ class Decoded(NamedTuple):
 def decode_files(paths: Sequence[str | Path], channels: int, size: Size) -> Pixels:
     """Decodes `paths` to uint8 [n, channels, h, w], as predict needs them; `size` is (h, w).
 
-    Images of another size are resized, coloured ones turned grey where `channels` is 1. Raises `DataError` that lists
+    Images of another size are resized as `read` does, coloured ones turned grey if `channels` is 1. Raises `DataError` that lists
     the files that are no usable images.
     """
     if channels not in (1, 3):
         raise DataError(f"image files have 1 or 3 channels, but the model takes {channels}; give an .npz")
-    decoded = decode_all([os.fspath(path) for path in paths], channels, size, resize=True)
+    decoded = decode_all([os.fspath(path) for path in paths], channels, size)
     if decoded.bad:
         raise bad_files({os.fspath(paths[index]): reason for index, reason in decoded.bad.items()}, len(paths))
     return decoded.pixels
@@ -84,8 +85,10 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def decode_all(paths: Sequence[str], channels: int, size: Size, *, resize: bool) -> Decoded:
-    """Decodes all `paths` in parallel into one array; see `Decoded`. `resize` makes every image (h, w) = `size`."""
+def decode_all(paths: Sequence[str], channels: int, size: Size, *, small: bool = False) -> Decoded:
+    """Decodes all `paths` into one array, each at `size` (h, w); see `Decoded`. In parallel, unless they are `small`:
+    then all is overhead, and threads only fight for the GIL (a 32x32 JPEG takes 265 us in one, 337 us with two).
+    """
     import joblib
 
     pixels = np.zeros((len(paths), channels, *size), dtype=np.uint8)
@@ -96,7 +99,7 @@ def decode_all(paths: Sequence[str], channels: int, size: Size, *, resize: bool)
         colour = False
         for index in range(start, min(start + _BATCH, len(paths))):
             try:
-                image, found, framed = read(paths[index], size if resize else None)
+                image, found, framed = read(paths[index], size)
             except BadImage as problem:
                 result.bad[index] = str(problem)
                 continue
@@ -105,15 +108,11 @@ def decode_all(paths: Sequence[str], channels: int, size: Size, *, resize: bool)
                 result.framed.append(index)
             if found != size:
                 result.sizes[index] = found
-                if not resize:
-                    continue
             plain = np.asarray(image if image.mode == ("L", "RGB")[channels == 3] else _to_channels(image, channels))
             pixels[index] = plain if channels == 1 else plain.transpose(2, 0, 1)
         return colour
 
-    # Threads: PIL releases the GIL while it decodes, and the array is shared without copying. Small images are all
-    # overhead and only fight for the GIL: a 32x32 JPEG takes 265 us in one thread, 337 us with two.
-    small = not resize and size[0] * size[1] < _SMALL
+    # Threads: PIL releases the GIL while it decodes, and the array is shared without copying.
     workers = joblib.Parallel(n_jobs=1 if small else joblib.cpu_count(), backend="threading")
     colour = any(list(workers(joblib.delayed(batch)(start) for start in range(0, len(paths), _BATCH))))
     return result._replace(
@@ -124,28 +123,46 @@ def decode_all(paths: Sequence[str], channels: int, size: Size, *, resize: bool)
     )
 
 
-def read(path: str, size: Size | None) -> tuple[Image.Image, Size, bool]:
-    """One file as an upright PIL image of mode L or RGB, resized to `size`; its own size; whether it has more frames.
+def read(path: str, size: Size | None = None) -> tuple[Image.Image, Size, bool]:
+    """One file as an upright PIL image of mode L or RGB, at `size`; its own size; whether it has more frames.
 
-    Raises `BadImage`.
+    To come to `size` the image is resized so that it just covers it, antialiased, and the centre is kept. Raises
+    `BadImage`.
     """
+    with _opened(path) as image:
+        kind = image.format
+        framed = kind in _FRAMED and getattr(image, "n_frames", 1) > 1
+        found = _upright(image)
+        if size is not None:
+            side = max(_DRAFT, 2 * max(size))
+            image.draft(None, (side, side))
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        plain = _plain(image, kind)
+        if size is not None and plain.size != (size[1], size[0]):
+            plain = ImageOps.fit(plain, (size[1], size[0]), Image.Resampling.BILINEAR)  # antialiased when it shrinks
+        return plain, found, framed
+
+
+def read_header(path: str) -> tuple[Size, str]:
+    """The size of an image file as a viewer shows it, and PIL's mode; nothing is decoded. Raises `BadImage`."""
+    with _opened(path) as image:
+        return _upright(image), image.mode
+
+
+def _upright(image: Image.Image) -> Size:
+    sideways = image.getexif().get(0x0112) in _SIDEWAYS
+    return (image.width, image.height) if sideways else (image.height, image.width)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Image.Image]:
+    """An image file whose header was read. What goes wrong with it, inside as well, is raised as `BadImage`."""
     try:
         with open_file(path) as file, Image.open(file, formats=_formats()) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadImage(_too_large(f"{image.width * image.height / 1e6:.0f} megapixels"))
-            kind = image.format
-            framed = kind in _FRAMED and getattr(image, "n_frames", 1) > 1
-            width, height = image.size
-            found = (width, height) if image.getexif().get(0x0112) in _SIDEWAYS else (height, width)
-            if size is not None:
-                # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the wanted size keeps the quality.
-                image.draft(None, (2 * max(size), 2 * max(size)))
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            plain = _plain(image, kind)
-            if size is not None and plain.size != (size[1], size[0]):
-                plain = plain.resize((size[1], size[0]), Image.Resampling.BILINEAR)  # antialiased when it shrinks
-            return plain, found, framed
+            yield image
     except BadImage:
         raise
     except Image.DecompressionBombError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -16,16 +17,16 @@ from automl.data import cache
 from automl.data.conversion import Pixels
 from automl.data.csv_files import read_csv
 from automl.data.dataset import Dataset, complete
-from automl.data.decode import Size, bad_files, decode_all, decode_files, printable, read
+from automl.data.decode import Size, bad_files, decode_all, decode_files, printable
 from automl.data.folders import Found, find_images
 from automl.data.keys import normal_key, number_keys
+from automl.data.sizes import Sample, look_at
 from automl.data.understood import Understood, extent
-from automl.errors import BadImage, DataError
+from automl.errors import DataError
 
 __all__ = ["decode_files", "load_folder"]
 
-_CACHE_FORMAT = 3  # raise it when decoding gives other pixels or facts than before
-_PROBES = 32  # files looked at to guess the common size and the channels
+_CACHE_FORMAT = 4  # raise it when decoding gives other pixels or facts than before
 
 
 def load_folder(
@@ -35,12 +36,14 @@ def load_folder(
     image_size: int | None = None,
     skip_bad: bool = False,
     follow_links: bool = False,
+    affordable: float = math.inf,
 ) -> Dataset:
     """The images under `folder` as a classification data set, decoded in parallel once and cached.
 
-    groups: a csv with the columns `file` (relative to `folder`) and `group`. image_size: resize to a square.
-    Raises `DataError`: no or one class, an empty class, links out of the folder, unusable files (unless `skip_bad`),
-    or several image sizes without `image_size`.
+    groups: a csv with the columns `file` (relative to `folder`) and `group`. image_size: the side of the square that
+    all are resized to; by default images of one size stay as they are, unless they are large, and for others
+    `choose_side` is asked. affordable: pixels that all may have together then.
+    Raises `DataError`: no or one class, an empty class, links out of the folder, unusable files (unless `skip_bad`).
     """
     if image_size is not None and not 1 <= image_size <= 4096:
         raise DataError(f"image_size must be between 1 and 4096, not {image_size}")
@@ -48,14 +51,14 @@ def load_folder(
     files, classes, notes = photos.files, photos.classes, list(photos.notes)
     paths = [file.path for file in files]
     labels = {name: number for number, name in enumerate(classes)}
-    pixels, facts = _decoded(folder, files, image_size)
+    sample = look_at([os.path.join(folder, file.path) for file in files if file.regular and not file.test])
+    size = (image_size, image_size) if image_size else sample.size(len(files), affordable)
+    pixels, facts = _decoded(folder, files, size, sample)
     bad = {paths[index]: reason for index, reason in facts["bad"]}
     if bad and not skip_bad:
         raise DataError(
             f"{folder}: {bad_files(bad, len(files))}\nrepair or remove them, or pass --skip-bad to leave them out"
         )
-    if image_size is None and len(facts["sizes"]) > 1:
-        raise _mixed_sizes(folder, facts["sizes"])
     if bad:
         shown = "; ".join(f"{path}: {reason}" for path, reason in list(bad.items())[:20])
         notes.append(
@@ -77,28 +80,30 @@ def load_folder(
         conversion=Pixels(),
         notes=tuple(printable(note) for note in notes),
         understood=Understood(
-            "photos", _sizes(facts["training_sizes"], pixels), test_from=photos.test_from, joined=photos.joined
+            "photos",
+            _sizes(facts["training_sizes"], pixels),
+            test_from=photos.test_from,
+            joined=photos.joined,
+            image_size=None if image_size or sample.uniform else size[0],
         ),
     )
     return complete(dataset, lambda index: printable(kept[index].path))
 
 
-def _decoded(folder: Path, files: list[Found], image_size: int | None) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Pixels of the usable files, uint8 [n, c, h, w], and facts: bad [[index, reason]], framed (a count), sizes and,
-    without the test set, training_sizes [[height, width, count]], the commonest first."""
-    key = _key(folder, files, image_size)
+def _decoded(folder: Path, files: list[Found], size: Size, sample: Sample) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Pixels of the usable files, uint8 [n, c, *size], and facts: bad [[index, reason]], framed (a count), and of what
+    is not in the test set training_sizes [[height, width, count]], the commonest first."""
+    key = _key(folder, files, size)
     stored = cache.load(key)
     if stored is not None:
         return stored
-    paths = [os.path.join(folder, file.path) if file.regular else "" for file in files]
-    size, channels = _guess([path for path in paths if path])
-    if image_size is not None:
-        size = (image_size, image_size)
+    channels = 3 if sample.colour() else 1
     check_memory(folder, len(files) * channels * size[0] * size[1])
     # A named pipe would block for ever when opened: such files get no path, so that they are never opened.
-    decoded = decode_all(paths, channels, size, resize=image_size is not None)
+    paths = [os.path.join(folder, file.path) if file.regular else "" for file in files]
+    decoded = decode_all(paths, channels, size, small=sample.small)
     if decoded.colour and channels == 1:
-        decoded = decode_all(paths, 3, size, resize=image_size is not None)
+        decoded = decode_all(paths, 3, size, small=sample.small)
     for index, file in enumerate(files):
         if not file.regular:
             decoded.bad[index] = "not a regular file"
@@ -106,11 +111,8 @@ def _decoded(folder: Path, files: list[Found], image_size: int | None) -> tuple[
     facts: dict[str, Any] = {
         "bad": sorted([index, reason] for index, reason in decoded.bad.items()),
         "framed": len(decoded.framed),
-        "sizes": _counted(decoded.sizes.get(index, size) for index in usable),
         "training_sizes": _counted(decoded.sizes.get(index, size) for index in usable if not files[index].test),
     }
-    if image_size is None and len(facts["sizes"]) > 1:
-        return decoded.pixels, facts
     pixels = np.delete(decoded.pixels, list(decoded.bad), axis=0) if decoded.bad else decoded.pixels
     cache.store(key, pixels, facts)
     # The stored copy is mapped, not held in memory; without one (a full disk) the decoded array serves as well.
@@ -127,25 +129,11 @@ def check_memory(folder: Path, needed: int) -> None:
         )
 
 
-def _key(folder: Path, files: list[Found], image_size: int | None) -> str:
-    settings = (_CACHE_FORMAT, os.path.realpath(folder), image_size)
+def _key(folder: Path, files: list[Found], size: Size) -> str:
+    settings = (_CACHE_FORMAT, os.path.realpath(folder), size)
     # One text, for 60,000 small updates of the hash take longer than all else here.
     listed = "".join([f"{path}\0{size}\0{modified}\0{changed}\n" for path, _, _, size, modified, changed, _ in files])
     return hashlib.sha256((repr(settings) + listed).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _guess(paths: list[str]) -> tuple[Size, int]:
-    """The commonest size among a few files, and 1 channel if all of these are grey, else 3."""
-    sizes: Counter[Size] = Counter()
-    channels = 1
-    for path in paths[:: max(1, len(paths) // _PROBES)]:
-        try:
-            image, found, _ = read(path, None)
-        except BadImage:
-            continue
-        sizes[found] += 1
-        channels = 3 if image.mode == "RGB" else channels
-    return (sizes.most_common(1)[0][0] if sizes else (1, 1)), channels
 
 
 def _counted(sizes: Iterable[Size]) -> list[list[int]]:
@@ -160,18 +148,6 @@ def _sizes(sizes: list[list[int]], pixels: NDArray[Any]) -> tuple[str, ...]:
     found = f"{len(sizes):,} sizes" if len(sizes) > 1 else extent(sizes[0][:2])
     resized = [] if [size[:2] for size in sizes] == [now] else [f"resized to {extent(now)}"]
     return found, *resized, *(["grey"] if pixels.shape[1] == 1 else [])
-
-
-def _mixed_sizes(folder: Path, sizes: list[list[int]]) -> DataError:
-    shown = ", ".join(f"{width}x{height} ({count})" for height, width, count in sizes[:5])
-    counts = [count for _, _, count in sizes]
-    middle = int(np.median(np.repeat([min(height, width) for height, width, _ in sizes], counts)))
-    # Networks shrink by halves: the nearest multiple of 8 wastes nothing, and 256 is as large as is quick to search.
-    proposed = min(256, max(8, round(middle / 8) * 8))
-    return DataError(
-        f"{folder}: the images have {len(sizes)} different sizes, width x height: {shown}"
-        f"{', ...' if len(sizes) > 5 else ''}; pass --image-size {proposed} to resize all {sum(counts)} to one size"
-    )
 
 
 def _groups(path: Path, files: list[str], folder: Path) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,14 @@ def load(
     skip_bad: bool = False,
     follow_links: bool = False,
     task: str | None = None,
+    affordable: float = math.inf,
     plugin_datasets: Mapping[str, Callable[[], tuple[Any, ...]]] | None = None,
 ) -> Dataset:
     """Loads DATA: `digits`, a folder of images, an .npz, a .csv, `torchvision:NAME`, or a plugin's data set by name.
 
     target: the csv's column to predict. groups: a csv's column, an .npz's array, or for a folder of images a csv file
-    with the columns file,group. image_size: side to which a folder's images are resized. skip_bad: leave out unusable
+    with the columns file,group. image_size: side to which a folder's images are resized, by default chosen so that
+    they have together no more than `affordable` pixels. skip_bad: leave out unusable
     image files. follow_links: allow links out of the folder. task: 'classification' or 'regression', where the rule of
     the source decides otherwise. plugin_datasets: by name, functions that return (x, y) or (x, y, class names).
     Raises `DataError` with the culprit and the remedy, also for an option that this kind of DATA does not have.
@@ -62,6 +65,7 @@ def load(
             image_size=image_size,
             skip_bad=skip_bad,
             follow_links=follow_links,
+            affordable=affordable,
         )
     if path.is_file() and path.suffix.lower() == ".npz":
         _refuse(data, {"target": target, "image_size": image_size})

@@ -36,6 +36,7 @@ class Understood:
     samples: what they are called, in the plural. details: about them (`114 sizes`). columns: of a table with names.
     target: the column with the answers. answers: how that was read, and how to have it read otherwise.
     test_from: where a given test set comes from (`val/`). joined: sides that were added to the training part.
+    image_size: the side that photos were resized to where the data decided it, for the run to keep.
     """
 
     samples: str = "samples"
@@ -45,6 +46,7 @@ class Understood:
     answers: str = ""
     test_from: str = ""
     joined: tuple[str, ...] = ()
+    image_size: int | None = None
 
 
 def summarise(dataset: Dataset, test_samples: int) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _files(path: Path, about: Mapping[str, Any], labelled: bool, skip_bad: bool,
         part = names[start : start + SIZE]
         # Opening a named pipe would block for ever; without a path it is reported as unusable.
         paths = [os.path.join(folder, name) if os.path.isfile(folder / name) else "" for name in part]
-        decoded = decode_all(paths, shape[0], (shape[1], shape[2]), resize=True)
+        decoded = decode_all(paths, shape[0], (shape[1], shape[2]))
         bad = {part[i]: reason if paths[i] else "not a regular file" for i, reason in decoded.bad.items()}
         if bad and not skip_bad:
             text = bad_files({os.path.join(folder, name): reason for name, reason in bad.items()}, len(part))

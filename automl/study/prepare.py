@@ -13,6 +13,7 @@ import torch
 
 from automl.data.dataset import Dataset
 from automl.data.resident import Resident, refuse_too_large
+from automl.data.sizes import affordable_pixels
 from automl.data.sources import load
 from automl.data.splits import Splits, make_splits
 from automl.errors import SettingsError, SpaceError
@@ -117,8 +118,8 @@ def load_host(settings: Settings, recorded: Sequence[Found] = ()) -> PluginHost:
     return host
 
 
-def load_dataset(settings: Settings, host: PluginHost) -> Dataset:
-    """The data that the settings name. Raises `DataError`."""
+def load_dataset(settings: Settings, host: PluginHost, device: torch.device) -> Dataset:
+    """The data that the settings name, of a size that a search on `device` has the time for. Raises `DataError`."""
     return load(
         settings.data,
         target=settings.target,
@@ -127,6 +128,7 @@ def load_dataset(settings: Settings, host: PluginHost) -> Dataset:
         skip_bad=settings.skip_bad,
         follow_links=settings.follow_links,
         task=settings.task,
+        affordable=affordable_pixels(device.type, settings.timeout),
         plugin_datasets={name: source.build for name, source in host.datasets.items()},
     )
 
@@ -196,7 +198,9 @@ def prepare(
         ladder = parse_ladder(settings.ladder, settings.epochs, settings.folds)
     if space is None and (settings.space or settings.weights):
         merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
-    dataset = dataset or load_dataset(settings, host)
+    dataset = dataset or load_dataset(settings, host, device)
+    if dataset.understood.image_size is not None:  # what was chosen now is so when the run is resumed elsewhere
+        settings = settings.model_copy(update={"image_size": dataset.understood.image_size})
     for each in devices:
         refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from automl.data import cache
 from automl.data.images import check_memory, decode_files, load_folder
+from automl.data.sizes import affordable_pixels, choose_side
 from automl.errors import DataError
 
 
@@ -196,20 +197,64 @@ def test_only_the_first_frame_of_an_animation_is_used_and_said(tmp_path: Path) -
 # --- sizes ------------------------------------------------------------------------------------------------------------
 
 
-def test_mixed_sizes_stop_with_a_proposal_and_are_resized_when_told(tmp_path: Path) -> None:
+def test_photos_of_several_sizes_are_brought_to_the_side_nearest_to_their_median(tmp_path: Path) -> None:
+    folder_of(tmp_path, {"a": 3}, 100, 90, 3)
+    folder_of(tmp_path, {"b": 2}, 20, 20, 3)
+    dataset = load_folder(tmp_path)
+    assert dataset.input_shape == (3, 96, 96)
+    assert dataset.understood.details == ("2 sizes", "resized to 96 x 96")
+    assert dataset.understood.image_size == 96
+    assert load_folder(tmp_path).x.tobytes() == dataset.x.tobytes()  # out of the cache
+
+
+def test_a_chosen_side_overrides_that_of_the_data(tmp_path: Path) -> None:
     folder_of(tmp_path, {"a": 3}, 40, 30, 3)
     folder_of(tmp_path, {"b": 2}, 20, 20, 3)
-    with pytest.raises(DataError, match=r"2 different sizes.*30x40 \(3\), 20x20 \(2\); pass --image-size 32"):
-        load_folder(tmp_path)
     dataset = load_folder(tmp_path, image_size=16)
     assert dataset.input_shape == (3, 16, 16)
+    assert dataset.understood.image_size is None
     # Antialiased: noise shrunk to 16 x 16 varies less than the noise itself.
     assert dataset.x[0].std() < 0.8 * noise(0, 40, 30, 3).std()
 
 
+def test_a_photo_is_resized_to_cover_the_square_and_its_centre_is_kept(tmp_path: Path) -> None:
+    wide = np.repeat(np.arange(0, 240, 2, dtype=np.uint8)[None], 40, axis=0)  # 120 x 40: the middle third is 80 to 158
+    path = save(wide, tmp_path / "wide.png")
+    pixels = decode_files([path], 1, (40, 40))[0, 0]
+    assert (pixels == wide[:, 40:80]).all()
+    expected = ImageOps.fit(Image.fromarray(wide), (16, 16), Image.Resampling.BILINEAR)
+    assert (decode_files([path], 1, (16, 16))[0, 0] == np.asarray(expected)).all()
+
+
+def test_large_photos_of_one_size_are_resized_too_and_small_ones_stay_as_they_are(tmp_path: Path) -> None:
+    assert load_folder(folder_of(tmp_path / "large", {"a": 1, "b": 1}, 300, 400)).input_shape == (1, 224, 224)
+    small = load_folder(folder_of(tmp_path / "small", {"a": 1, "b": 1}, 30, 40))
+    assert small.input_shape == (1, 30, 40)
+    assert small.understood.image_size is None
+
+
+def test_an_image_that_has_not_the_size_of_the_others_is_brought_to_theirs_when_it_is_of_the_test_set(
+    tmp_path: Path,
+) -> None:
+    folder_of(tmp_path / "train", {"a": 3, "b": 3}, 12, 10)
+    folder_of(tmp_path / "test", {"a": 1, "b": 1}, 25, 21)
+    assert load_folder(tmp_path).input_shape == (1, 12, 10)
+
+
+@pytest.mark.parametrize(
+    ("photos", "device", "timeout", "side"),
+    [(245, "cpu", 60, 224), (2_000, "cpu", 300, 224), (2_000, "cpu", 60, 96), (20_000, "cpu", None, 96),
+     (100_000, "cuda:0", 60, 224), (10**9, "cpu", 1, 32)],
+)  # fmt: skip
+def test_many_photos_and_a_short_time_make_the_side_smaller(
+    photos: int, device: str, timeout: float | None, side: int
+) -> None:
+    assert choose_side([375, 333, 500], photos, affordable_pixels(device, timeout)) == side
+
+
 def test_large_jpegs_are_resized_close_to_the_exact_value(tmp_path: Path) -> None:
-    ramp = np.repeat(np.linspace(0, 255, 800)[None], 600, axis=0).astype(np.uint8)
-    path = save(ramp, tmp_path / "ramp.jpg", quality=95)
+    ramp = np.repeat(np.linspace(0, 255, 4000)[None], 4000, axis=0).astype(np.uint8)
+    path = save(ramp, tmp_path / "ramp.jpg", quality=95)  # decoded at a quarter of its size
     pixels = decode_files([path], 1, (16, 16))[0, 0].astype(float)
     assert np.abs(pixels - np.linspace(8, 247, 16)).max() < 6
 

@@ -134,12 +134,6 @@ def test_corrupt_images_are_all_listed_in_one_message(refused, tmp_path):
     assert all(name in message for name in ("3.png", "4.png", "5.png", "--skip-bad"))
 
 
-def test_mixed_sizes_stop_and_a_size_is_proposed(refused, tmp_path):
-    folder = write_images(tmp_path / "data", cat=20, dog=20)
-    Image.new("L", (16, 16)).save(folder / "cat" / "large.png")
-    assert "--image-size" in refused(folder)
-
-
 def test_path_escape_links_out_of_the_folder_are_refused(refused, tmp_path):
     folder = write_images(tmp_path / "data", cat=20, dog=20)
     secret = tmp_path / "secret.png"

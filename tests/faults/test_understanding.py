@@ -68,6 +68,15 @@ def photos_of(folder: Path, *names: str, count: int = 6) -> Path:
     return folder
 
 
+def test_mixed_sizes_are_resized_to_a_side_that_the_data_choose_and_the_run_keeps(search, automl, tmp_path):
+    folder = photos_of(tmp_path / "data", "cat", "dog", count=12)
+    Image.new("L", (90, 60)).save(folder / "cat" / "large.png")
+    _, data, run = search(folder)
+    assert data["understood"][0].startswith("25 photos, 2 sizes, resized to 32 x 32; classes cat 13, dog 12; ")
+    assert yaml.safe_load((run / "run.yaml").read_text())["settings"]["image_size"] == 32
+    assert automl("resume", run, "--trials", 2).code == 0
+
+
 @pytest.mark.parametrize("sides", [("Training", "Testing"), ("train", "valid")])
 def test_side_folders_are_sides_and_no_classes(search, tmp_path, sides):
     data = photos_of(tmp_path / "photos", *[f"{side}/{name}" for side in sides for name in ("cat", "dog")])
