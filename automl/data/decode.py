@@ -61,8 +61,8 @@ class Decoded(NamedTuple):
 def decode_files(paths: Sequence[str | Path], channels: int, size: Size) -> Pixels:
     """Decodes `paths` to uint8 [n, channels, h, w], as predict needs them; `size` is (h, w).
 
-    Images of another size are resized as `read` does, coloured ones turned grey for one channel. Raises `DataError` that
-    lists the files that are no usable images.
+    Images of another size are resized as `read` does, and turned grey where the model takes one channel. Raises
+    `DataError` that lists the files that are no usable images.
     """
     if channels not in (1, 3):
         raise DataError(f"image files have 1 or 3 channels, but the model takes {channels}; give an .npz")
