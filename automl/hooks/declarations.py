@@ -14,7 +14,7 @@ from typing import Any
 
 from automl.errors import PluginError, did_you_mean
 from automl.hooks.process_state import keeps_defaults
-from automl.spaces.parameters import Parameter
+from automl.spaces.parameters import Float, Parameter
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Declaration:
     plugin: str = field(default="", compare=False)
 
     kind = "declaration"
+    samples = frozenset[str]()
+    """What of the training itself the declaration may give a domain of its own, e.g. the learning rate."""
+
     positional: tuple[str, ...] = field(default=(), repr=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -54,20 +57,23 @@ class Architecture(Declaration):
 class Optimizer(Declaration):
     """`build(params, lr, **config) -> torch.optim.Optimizer`.
 
-    `params` is a list of parameter groups; each has its own `weight_decay` (0 for biases and norm parameters).
+    `params` is a list of parameter groups; each has its own `weight_decay` (0 for biases and norm parameters). A domain
+    `lr` takes the place of the search space's `train.lr` for trials with this optimizer.
     """
 
     kind = "optimizer"
+    samples = frozenset({"lr"})
 
 
 class Schedule(Declaration):
     """`build(optimizer, epochs, steps_per_epoch, **config) -> torch.optim.lr_scheduler.LRScheduler`.
 
     It is stepped after every batch, except `ReduceLROnPlateau`, which is stepped after every epoch with the fold's
-    validation loss.
+    validation loss. A domain `lr` takes the place of the optimizer's for trials with this schedule.
     """
 
     kind = "schedule"
+    samples = frozenset({"lr"})
 
 
 class Augmentation(Declaration):
@@ -103,7 +109,10 @@ def _declare(
         name = build.__name__
         # Not inspect.getdoc, which takes that of the base class.
         summary = inspect.cleandoc(build.__doc__ or "").partition("\n")[0]
-        problems = [_check_signature(cls.kind, build, positional, space), *_check_space(build, space)]
+        own = {key: parameter for key, parameter in space.items() if key not in cls.samples}
+        problems = [_check_signature(cls.kind, build, positional, own), *_check_space(build, own)]
+        problems += [f"'{key}' must be Float(...), not {space[key]!r}" for key in set(space) - set(own)
+                     if not isinstance(space[key], Float)]  # fmt: skip
         if not summary:
             problems.append(f"{cls.kind} '{name}' needs a docstring; its first line is the summary in `automl plugins`")
         if wrong := list(filter(None, problems)):
@@ -193,7 +202,10 @@ def architecture(**space: Parameter) -> Callable[[Callable[..., Any]], Architect
 
 
 def optimizer(**space: Parameter) -> Callable[[Callable[..., Any]], Optimizer]:
-    """Declares an optimizer: `f(params, lr, *, parameters...) -> torch.optim.Optimizer`. Raises `PluginError`."""
+    """Declares an optimizer: `f(params, lr, *, parameters...) -> torch.optim.Optimizer`.
+
+    `lr=Float(...)` gives it learning rates of its own. Raises `PluginError`.
+    """
     return _declare(Optimizer, ("params", "lr"), space)
 
 

@@ -51,8 +51,16 @@ def _value(name: Any, value: Any, domains: Mapping[str, Domain], known: Containe
 
 
 def fit_first(first: Iterable[Config], domains: Mapping[str, Domain]) -> tuple[Config, ...]:
-    """The configs as far as they are drawn from these `domains`: without what was pinned or narrowed since."""
-    there = [config for config in first if _draws(domains["architecture"], config["architecture"])]
+    """The configs as far as they are drawn from these `domains`: without what was pinned or narrowed since.
+
+    A config of another architecture is left out, and one that was made for another optimizer: its learning rate is not
+    that of this one.
+    """
+    there = [
+        config
+        for config in first
+        if all(_draws(domains[name], config[name]) for name in ("architecture", "train.optimizer") if name in config)
+    ]
     return tuple({n: v for n, v in config.items() if n in domains and _draws(domains[n], v)} for config in there)
 
 

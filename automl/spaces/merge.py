@@ -54,6 +54,9 @@ def merge(
     for name in sorted(values, key=lambda name: name not in CHOICES):
         with problems.noted():
             _override(name, values[name], sections, catalogue)
+        if name == "train.lr":
+            with problems.noted():
+                _refuse_unused_lr(values[name], sections["optimizers"])
     problems.raise_all()
     return Space(**sections | {"first": fit_first(sections["first"], Space(**sections).parameters())})
 
@@ -260,6 +263,15 @@ def _override(name: str, text: str, sections: dict[str, Any], catalogue: Catalog
         return
     full = Space(**_everything(catalogue))
     raise SpaceError(place, _unknown("parameter", name, full.parameters()))
+
+
+def _refuse_unused_lr(text: str, optimizers: Mapping[str, Group]) -> None:
+    """Raises `SpaceError` where every optimizer has learning rates of its own, so that `train.lr` changes nothing."""
+    if all("lr" in group for group in optimizers.values()):
+        own = ", ".join(f"train.{name}.lr" for name in sorted(optimizers))
+        raise SpaceError(
+            f"--set train.lr={shortened(text)}", f"every optimizer has learning rates of its own: set {own}"
+        )
 
 
 def _unknown(kind: str, name: str, known: Any) -> str:

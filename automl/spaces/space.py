@@ -140,25 +140,39 @@ class Space:
     def _draw(self, value_of: Callable[[str, Parameter], Scalar]) -> Config:
         config: Config = {}
 
-        def fill(prefix: str, group: Group) -> dict[str, Scalar]:
+        def fill(prefix: str, group: Group, before: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
             """Values of the active domains of a group; the config has them by their full names."""
-            values: dict[str, Scalar] = {}
+            values: dict[str, Scalar] = {**(before or {})}
             for name, domain in group.items():
                 if not isinstance(domain, Parameter):
                     values[name] = domain
                 elif domain.active(values):
                     single = len(domain.corners()) == 1
                     values[name] = domain.corners()[0] if single else value_of(prefix + name, domain)
-            config.update({prefix + name: value for name, value in values.items()})
+                if name in values:
+                    config[prefix + name] = values[name]
             return values
 
         architecture = cast(str, fill("", {"architecture": _choice(self.architectures)})["architecture"])
         fill(f"{architecture}.", self.architectures[architecture])
-        training = fill("train.", self._training())
-        for key, kind in NAMED.items():
-            name = cast(str, training[key])
-            fill(f"train.{name}.", getattr(self, kind)[name])
+        names = fill("train.", {key: _choice(getattr(self, kind)) for key, kind in NAMED.items()})
+        groups = {key: (cast(str, names[key]), getattr(self, kind)[names[key]]) for key, kind in NAMED.items()}
+        # One learning rate is drawn: the optimizer's own, else the schedule's, else the search space's.
+        owner = next((key for key in ("optimizer", "schedule") if "lr" in groups[key][1]), "training")
+        fill("train.", _without_lr(self.training, owner != "training"), names)
+        for key, (name, group) in groups.items():
+            fill(f"train.{name}.", _without_lr(group, owner != key and key != "augmentation"))
         return config
+
+
+def learning_rate(config: Mapping[str, Any]) -> float:
+    """The learning rate of a config: the optimizer's own, else the schedule's, else `train.lr`."""
+    owners = (f"train.{config['train.optimizer']}.lr", f"train.{config['train.schedule']}.lr", "train.lr")
+    return float(next(config[name] for name in owners if name in config))
+
+
+def _without_lr(group: Group, left_out: bool) -> Group:
+    return {name: domain for name, domain in group.items() if name != "lr"} if left_out else group
 
 
 def draw(domain: Parameter, rng: random.Random) -> Scalar:

@@ -17,6 +17,7 @@ from automl.data.policy import BOUNDS, Policy
 from automl.errors import TrialFailed
 from automl.hooks.declarations import Architecture, Augmentation, Declaration, Optimizer, Schedule
 from automl.hooks.host import PluginHost
+from automl.spaces.space import learning_rate
 from automl.training.network import parameters_by_ratio
 from automl.training.techniques import Techniques
 
@@ -64,10 +65,10 @@ class Recipe:
             architecture=host.architecture(architecture),
             architecture_config=under(f"{architecture}."),
             optimizer=host.optimizer(optimizer),
-            optimizer_config=under(f"train.{optimizer}."),
+            optimizer_config=_without_lr(under(f"train.{optimizer}.")),
             schedule=host.schedule(schedule),
-            schedule_config=under(f"train.{schedule}."),
-            lr=config["train.lr"],
+            schedule_config=_without_lr(under(f"train.{schedule}.")),
+            lr=learning_rate(config),
             weight_decay=config["train.weight_decay"],
             batch_size=config["train.batch_size"],
             epochs=epochs,
@@ -118,6 +119,11 @@ class Recipe:
         if not callable(built):
             raise TrialFailed(f"{source}: build() returned {type(built).__name__}, not a Policy or a function")
         return BatchAugmentation(Policy(**self.augmentation_parts), built, source)
+
+
+def _without_lr(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Without a learning rate of its own, which the builder is given by its position."""
+    return {name: value for name, value in config.items() if name != "lr"}
 
 
 def describe_source(declaration: Declaration) -> str:
