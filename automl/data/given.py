@@ -55,7 +55,15 @@ class Given:
         return path
 
 
-def take(data: Any, *, target: str | None = None, groups: str | None = None, task: Task | None = None) -> Given:
+def take(
+    data: Any,
+    *,
+    target: str | None = None,
+    groups: str | None = None,
+    task: Task | None = None,
+    name: str | None = None,
+    source: str | None = None,
+) -> Given:
     """The data set that a Python object holds.
 
     Args:
@@ -65,6 +73,7 @@ def take(data: Any, *, target: str | None = None, groups: str | None = None, tas
         target: the DataFrame's column to predict.
         groups: the mapping's array of groups, or the DataFrame's column of them.
         task: as in `from_arrays` and `load_csv`.
+        name: of the data set; by default what kind of data they are. source: what messages call the data.
 
     Raises `DataError` that names the array, column or sample.
     """
@@ -72,11 +81,13 @@ def take(data: Any, *, target: str | None = None, groups: str | None = None, tas
         data, target = _with_answers(data[0], data[1], target)
     if is_frame(data):
         table = table_of(data)
-        return Given(table_dataset(table, name="table", target=target, groups=groups, task=task), table, target)
+        kept = table_dataset(table, name=name or "table", target=target, groups=groups, task=task)
+        return Given(kept, table, target)
     if target is not None:
         raise DataError("target= names a column of a DataFrame or of a .csv; these data have none")
-    name, arrays = _arrays(data)
-    return Given(from_mapping(arrays, groups=groups, task=task, name=name, source=name))
+    kind, arrays = _arrays(data)
+    name = name or kind
+    return Given(from_mapping(arrays, groups=groups, task=task, name=name, source=source or name))
 
 
 def is_frame(data: Any) -> bool:

@@ -13,7 +13,8 @@ def is_missing(data: str, *, maybe_a_name: bool = True) -> bool:
     path = Path(data).expanduser()
     if data == "digits" or data.startswith("torchvision:") or path.exists():
         return False
-    looks_like_a_file = len(path.parts) != 1 or path.suffix != "" or data.startswith("~")
+    name = Path(data.partition(":")[0])  # a plugin's data set may have parameters: NAME:noise=0.5
+    looks_like_a_file = len(path.parts) != 1 or name.suffix != "" or data.startswith("~")
     return looks_like_a_file or not maybe_a_name
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from automl.data.arrays import from_arrays, load_npz
 from automl.data.dataset import Dataset, Task
+from automl.data.given import take
 from automl.data.images import load_folder
 from automl.data.missing import missing_data
 from automl.data.tables import load_csv
-from automl.errors import DataError
+from automl.errors import BadInput, DataError
 
 _KINDS = "digits, a folder of images, an .npz, a .csv, torchvision:NAME, or the name of a plugin's data set"
 
@@ -29,7 +30,7 @@ def load(
     follow_links: bool = False,
     task: str | None = None,
     affordable: float = math.inf,
-    plugin_datasets: Mapping[str, Callable[[], tuple[Any, ...]]] | None = None,
+    plugin_datasets: Mapping[str, Callable[[str], Any]] | None = None,
 ) -> Dataset:
     """Loads DATA: `digits`, a folder of images, an .npz, a .csv, `torchvision:NAME`, or a plugin's data set by name.
 
@@ -37,16 +38,19 @@ def load(
     with the columns file,group. image_size: side to which a folder's images are resized, by default chosen so that
     they have together no more than `affordable` pixels. skip_bad: leave out unusable
     image files. follow_links: allow links out of the folder. task: 'classification' or 'regression', where the rule of
-    the source decides otherwise. plugin_datasets: by name, functions that return (x, y) or (x, y, class names).
+    the source decides otherwise. plugin_datasets: by name, functions that make the data of their parameters: the text
+    behind `NAME:`, "" for none.
     Raises `DataError` with the culprit and the remedy, also for an option that this kind of DATA does not have.
     """
     plugins = plugin_datasets or {}
     wanted = _task(task)
     path = Path(data).expanduser()
     options = {"target": target, "groups": groups, "image_size": image_size}
-    if data in plugins:
-        _refuse(data, options)
-        return _from_plugin(data, plugins[data], wanted)
+    name, _, parameters = data.partition(":")
+    if name in plugins:
+        _refuse(data, {"image_size": image_size})
+        made = _made_by_plugin(name, plugins[name], parameters)
+        return take(made, target=target, groups=groups, task=wanted, name=name, source=f"data set '{name}'").dataset
     if data == "digits":
         _refuse(data, options)
         return _digits(wanted)
@@ -90,7 +94,7 @@ def _task(task: str | None) -> Task | None:
 
 def _refuse(data: str, options: Mapping[str, object]) -> None:
     homes = {
-        "target": "a .csv",
+        "target": "a .csv or a DataFrame",
         "groups": "a .csv, an .npz or a folder of images",
         "image_size": "a folder of images",
     }
@@ -109,16 +113,16 @@ def _digits(task: Task | None) -> Dataset:
     return from_arrays(images, digits.target, task=task, name="digits")
 
 
-def _from_plugin(name: str, build: Callable[[], tuple[Any, ...]], task: Task | None) -> Dataset:
+def _made_by_plugin(name: str, build: Callable[[str], Any], parameters: str) -> Any:
     try:
-        made = build()
-    except DataError:
+        made = build(parameters)
+    except BadInput:
         raise
     # Whatever a plugin raises, the search must stop with its name, not with a traceback of ours.
     except (Exception, SystemExit) as error:
         raise DataError(f"the data set '{name}' could not be loaded: {type(error).__name__}: {error}") from error
-    if not isinstance(made, tuple) or len(made) not in (2, 3):
-        shape = f"{len(made)} values" if isinstance(made, tuple) else type(made).__name__
-        raise DataError(f"the data set '{name}' must return (x, y) or (x, y, class_names), not {shape}")
-    classes = [str(class_name) for class_name in made[2]] if len(made) == 3 else None
-    return from_arrays(made[0], made[1], classes=classes, task=task, name=name, source=f"data set '{name}'")
+    if isinstance(made, tuple) and len(made) == 3:
+        return dict(zip(("x", "y", "classes"), made, strict=True))
+    if isinstance(made, tuple) and len(made) != 2:
+        raise DataError(f"the data set '{name}' must return (x, y) or (x, y, class_names), not {len(made)} values")
+    return made

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from automl.errors import PluginError, did_you_mean
+from automl.errors import BadInput, PluginError, did_you_mean
 from automl.hooks.process_state import keeps_defaults
 from automl.spaces.parameters import Float, Parameter
 
@@ -87,10 +87,48 @@ class Augmentation(Declaration):
 
 
 class DatasetSource(Declaration):
-    """`build() -> (x, y)` or `(x, y, class_names)`: numpy arrays as in an `.npz` (images uint8 [n, h, w(, c)], or a
-    table float [n, features]; labels int or str, targets float)."""
+    """`build(**parameters)` returns what `automl.search` takes from Python, or `(x, y, class_names)`.
+
+    Such as numpy arrays `(x, y)`; a mapping with the arrays of an .npz (`x`, `y`, and where wanted `classes`, `groups`,
+    `x_test` and `y_test`); a torch data set; a DataFrame. Its keyword-only arguments, each with a default, are set on
+    the command line: `NAME:size=100,noise=0.5`.
+    """
 
     kind = "dataset"
+
+    def make(self, parameters: str) -> Any:
+        """The data of the function with `parameters`, a text such as "size=100,noise=0.5". Raises `BadInput`."""
+        arguments = inspect.signature(self.build).parameters
+        defaults = {name: argument.default for name, argument in arguments.items()}
+        given: dict[str, Any] = {}
+        for part in filter(None, (part.strip() for part in parameters.split(","))):
+            key, equals, text = (each.strip() for each in part.partition("="))
+            place = f"{self.name}:{part}"
+            if not equals or not text:
+                raise BadInput(f"{place}: must be {self.name}:PARAMETER=VALUE, e.g. {self._example(defaults)}")
+            if key not in defaults:
+                raise BadInput(
+                    f"{place}: {self.name} takes {', '.join(defaults) or 'none'}{did_you_mean(key, defaults)}"
+                )
+            given[key] = _typed(place, text, defaults[key])
+        return self.build(**given)
+
+    def _example(self, defaults: Mapping[str, Any]) -> str:
+        first = next(iter(defaults), None)
+        return self.name if first is None else f"{self.name}:{first}={defaults[first]}"
+
+
+def _typed(place: str, text: str, default: Any) -> Any:
+    """`text` as a value of the kind that `default` has. Raises `BadInput`."""
+    kind = type(default)
+    words = {"true": True, "false": False}
+    try:
+        if kind is bool:
+            return words[text.lower()]
+        return kind(text) if kind in (int, float) else text
+    except (KeyError, ValueError):
+        law = "true or false" if kind is bool else f"{'an int' if kind is int else 'a float'} such as {default}"
+        raise BadInput(f"{place}: must be {law}") from None
 
 
 def _declare(
@@ -226,6 +264,6 @@ def augmentation(**space: Parameter) -> Callable[[Callable[..., Any]], Augmentat
 
 
 def dataset(build: Callable[..., Any]) -> DatasetSource:
-    """Declares a data set: `f() -> (x, y)`, loaded when DATA is its name. Raises `PluginError`."""
+    """Declares a data set: `f(*, parameters...) -> (x, y)`, loaded when DATA is its name. Raises `PluginError`."""
     declared: DatasetSource = _declare(DatasetSource, (), {})(build)
     return declared

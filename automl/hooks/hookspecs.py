@@ -53,7 +53,8 @@ def automl_optimizers() -> list[Optimizer]:  # type: ignore[empty-body]
     '''The optimizers of this plugin: a list of functions decorated with `@optimizer(...)`.
 
     The function gets a list of parameter groups, each with its own `weight_decay`, and the learning rate, and returns
-    a `torch.optim.Optimizer`.
+    a `torch.optim.Optimizer`. With a domain `lr=Float(...)` in the decorator, trials with this optimizer draw their
+    learning rate from it, as `train.averaged.lr`, in place of the search space's `train.lr`.
 
     ```python
     from automl import Float, hookimpl, optimizer
@@ -140,8 +141,10 @@ def automl_augmentations() -> list[Augmentation]:  # type: ignore[empty-body]
 def automl_datasets() -> list[DatasetSource]:  # type: ignore[empty-body]
     '''The data sets of this plugin: a list of functions decorated with `@dataset`.
 
-    The function returns `(x, y)` or `(x, y, class_names)`: numpy arrays, images as uint8 [n, height, width] or
-    [n, height, width, channels], tables as float [n, features]. It is called when DATA is its name.
+    The function returns what `automl.search` takes from Python: `(x, y)`, numpy arrays, images as uint8 [n, height,
+    width] or [n, height, width, channels], tables as float [n, features]; a mapping with the arrays of an .npz (`x`,
+    `y`, and where wanted `classes`, `groups`, `x_test` and `y_test`); a torch data set, or a DataFrame. It is called
+    when DATA is its name. Its keyword-only arguments, each with a default, are set there too: `stripes:size=24`.
 
     ```python
     import numpy as np
@@ -149,15 +152,15 @@ def automl_datasets() -> list[DatasetSource]:  # type: ignore[empty-body]
 
 
     @dataset
-    def stripes():
-        """Horizontal against vertical stripes, 200 images of 16 x 16 pixels."""
+    def stripes(*, size=16, samples=200):
+        """Horizontal against vertical stripes."""
         rng = np.random.default_rng(0)
-        y = np.arange(200) % 2
-        x = np.zeros((200, 16, 16), np.uint8)
+        y = np.arange(samples) % 2
+        x = np.zeros((samples, size, size), np.uint8)
         for image, vertical in zip(x, y):
             lines = image.T if vertical else image
             lines[rng.integers(2) :: 2] = rng.integers(100, 256)
-        return x, y, ["horizontal", "vertical"]
+        return {"x": x, "y": y, "classes": ["horizontal", "vertical"]}
 
 
     @hookimpl

@@ -129,7 +129,7 @@ def load_dataset(settings: Settings, host: PluginHost, device: torch.device) -> 
         follow_links=settings.follow_links,
         task=settings.task,
         affordable=affordable_pixels(device.type, settings.timeout),
-        plugin_datasets={name: source.build for name, source in host.datasets.items()},
+        plugin_datasets={name: source.make for name, source in host.datasets.items()},
     )
 
 

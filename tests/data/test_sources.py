@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -47,7 +48,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'digit': .*did you mean 'digits'\?"):
         load("digit")
     with pytest.raises(DataError, match=r"did you mean 'flowers'\?"):
-        load("flower", plugin_datasets={"flowers": lambda: (IMAGES, LABELS)})
+        load("flower", plugin_datasets={"flowers": lambda _: (IMAGES, LABELS)})
     with pytest.raises(DataError, match=r"did you mean '.*mnist10k\.npz'\?"):
         load(str(tmp_path / "mnist10.npz"))
     with pytest.raises(DataError, match="there is no such file"):
@@ -57,7 +58,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
 def test_an_option_that_the_data_does_not_have_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=IMAGES, y=LABELS)
     (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n")
-    with pytest.raises(DataError, match=r"target is for a \.csv only"):
+    with pytest.raises(DataError, match=r"target is for a \.csv or a DataFrame only"):
         load("digits", target="b")
     with pytest.raises(DataError, match="image_size is for a folder of images only"):
         load(str(tmp_path / "a.npz"), image_size=32)
@@ -73,25 +74,39 @@ def test_an_option_that_the_data_does_not_have_is_refused(tmp_path: Path) -> Non
 
 def test_a_plugin_data_set_is_loaded_by_name() -> None:
     plugins: dict[str, Any] = {
-        "plain": lambda: (IMAGES, LABELS),
-        "named": lambda: (IMAGES, LABELS, ["off", "on"]),
-        "table": lambda: (IMAGES.reshape(8, -1).astype(float), LABELS * 0.5),
+        "plain": lambda _: (IMAGES, LABELS),
+        "named": lambda _: (IMAGES, LABELS, ["off", "on"]),
+        "table": lambda _: (IMAGES.reshape(8, -1).astype(float), LABELS * 0.5),
     }
     assert load("plain", plugin_datasets=plugins).classes == ("0", "1")
     assert load("named", plugin_datasets=plugins).classes == ("off", "on")
     assert load("table", plugin_datasets=plugins).task == "regression"
 
 
+def test_a_plugin_data_set_may_bring_its_test_set_and_groups() -> None:
+    made = {"x": IMAGES, "y": LABELS, "groups": np.arange(8) // 2, "x_test": IMAGES[:2], "y_test": LABELS[:2]}
+    loaded = load("photos", plugin_datasets={"photos": lambda _: made})
+    assert loaded.test is not None
+    assert loaded.groups is not None
+    assert (int(loaded.test.sum()), len(set(loaded.groups.tolist()))) == (2, 6)
+
+
+def test_a_plugin_data_set_may_be_a_frame() -> None:
+    frame = pd.DataFrame({"size": [1.0, 2.0, 3.0, 4.0] * 5, "price": [2.0, 4.0, 6.5, 8.0] * 5})
+    loaded = load("prices", target="price", plugin_datasets={"prices": lambda _: frame})
+    assert (loaded.task, [column.name for column in loaded.columns]) == ("regression", ["size"])
+
+
 def test_a_broken_plugin_data_set_is_named() -> None:
-    def raises() -> tuple[Any, ...]:
+    def raises(_: str) -> tuple[Any, ...]:
         raise OSError("no network")
 
     with pytest.raises(DataError, match="'bad' could not be loaded: OSError: no network"):
         load("bad", plugin_datasets={"bad": raises})
-    with pytest.raises(DataError, match=r"'bad' must return \(x, y\) .* not 1 values"):
-        load("bad", plugin_datasets={"bad": lambda: (IMAGES,)})
+    with pytest.raises(DataError, match=r"'bad' must return \(x, y\) .* not 4 values"):
+        load("bad", plugin_datasets={"bad": lambda _: (IMAGES, LABELS, [], [])})
     with pytest.raises(DataError, match="data set 'bad': 'x' has 8 samples, but 'y' has 3"):
-        load("bad", plugin_datasets={"bad": lambda: (IMAGES, LABELS[:3])})
+        load("bad", plugin_datasets={"bad": lambda _: (IMAGES, LABELS[:3])})
 
 
 # --- torchvision ------------------------------------------------------------------------------------------------------

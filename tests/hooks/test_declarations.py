@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from automl.errors import PluginError
+from automl.errors import BadInput, PluginError
 from automl.hooks.declarations import architecture, augmentation, dataset, optimizer, schedule
 from automl.spaces.parameters import Choice, Float, Int
 
@@ -177,3 +177,25 @@ def test_all_that_is_wrong_is_said_at_once():
     assert "'depth' depends on 'norm', which must be declared before it" in problem
     assert "build() needs a default for it" in problem
     assert "build() takes 'width'" not in problem  # it is the misspelt one
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("size", "must be waves:PARAMETER=VALUE, e.g. waves:size=16"),
+        ("sise=3", "waves takes size, noise, flip; did you mean 'size'?"),
+        ("size=large", "must be an int such as 16"),
+        ("noise=loud", "must be a float such as 0.5"),
+        ("flip=2", "must be true or false"),
+    ],
+)
+def test_a_wrong_parameter_of_a_data_set_says_what_it_takes(text, problem):
+    @dataset
+    def waves(*, size=16, noise=0.5, flip=True):
+        """Waves."""
+        return size, noise, flip
+
+    assert waves.make("noise=1,flip=false") == (16, 1.0, False)
+    with pytest.raises(BadInput) as caught:
+        waves.make(text)
+    assert str(caught.value) == f"waves:{text}: {problem}"

@@ -75,10 +75,13 @@ def test_the_augmentations_of_the_example_are_a_policy_and_a_function(load_examp
 
 
 def test_the_dataset_of_the_example_gives_two_kinds_of_stripes(load_example):
-    x, y, names = load_example("automl_datasets").dataset("stripes").build()
-    assert x.shape == (200, 16, 16)
+    source = load_example("automl_datasets").dataset("stripes")
+    made = source.make("size=24, samples=100")
+    x, y = made["x"], made["y"]
+    assert x.shape == (100, 24, 24)
+    assert source.make("")["x"].shape == (200, 16, 16)
     assert x.dtype == "uint8"
-    assert names == ["horizontal", "vertical"]
+    assert made["classes"] == ["horizontal", "vertical"]
     along = x.std(axis=2).mean(axis=1)  # within each row: zero when the stripes are horizontal
     assert (along[y == 0] == 0).all()
     assert (along[y == 1] > 0).all()

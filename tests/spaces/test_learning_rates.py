@@ -27,8 +27,10 @@ def test_trials_with_the_optimizer_have_its_learning_rates_and_the_others_those_
     _, configs = samples("training: {optimizer: [sgd, lion], lr: {float: [0.1, 0.2]}}", LION)
     own = [config for config in configs if config["train.optimizer"] == "lion"]
     others = [config for config in configs if config["train.optimizer"] == "sgd"]
-    assert own and all("train.lr" not in config and 1e-5 <= learning_rate(config) <= 1e-4 for config in own)
-    assert others and all("train.lion.lr" not in config and 0.1 <= learning_rate(config) <= 0.2 for config in others)
+    assert own
+    assert all("train.lr" not in config and 1e-5 <= learning_rate(config) <= 1e-4 for config in own)
+    assert others
+    assert all("train.lion.lr" not in config and 0.1 <= learning_rate(config) <= 0.2 for config in others)
 
 
 def test_of_an_optimizer_and_a_schedule_that_both_have_one_the_optimizers_is_drawn():
