@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from automl.hooks.declarations import Architecture
+    from automl.hooks.declarations import Declaration
     from automl.hooks.host import PluginHost
-    from automl.hooks.testing import Check
+    from automl.testing import Check
 
 app = typer.Typer(help="List the plugins, check an architecture, or begin a new one.", invoke_without_command=True)
 
@@ -41,33 +41,37 @@ def plugins(context: typer.Context, plugin: Files = None, plugins_dir: Folders =
 @app.command()
 def check(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="An architecture, or a plugin's file.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="What a plugin declares, or a plugin's file.")],
     input_shape: Annotated[str, typer.Option(metavar="C,H,W", help="One sample's shape.")] = "1,28,28",
     outputs: Annotated[int, typer.Option(min=1, help="Classes; 1 for a regression.")] = 10,
     plugin: Files = None,
     plugins_dir: Folders = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build, train for a step, save and load an architecture at the corners of its space and at random configs.
+    """Try what a plugin declares, at the corners of its search space and at random configs, as a search uses it.
 
-    Exit code 0: all is well; 1: a check failed; 2: the architecture is unknown, or its plugin is broken.
+    Exit code 0: all is well; 1: a check failed; 2: the name is unknown, or its plugin is broken.
     """
     shape = _shape(input_shape)
     files, folders, json_before = context.obj
-    found = _architectures(name, [*files, *(plugin or [])], [*folders, *(plugins_dir or [])])
+    host, found = _declarations(name, [*files, *(plugin or [])], [*folders, *(plugins_dir or [])])
 
-    from automl.hooks.testing import examine
+    from automl.testing import examine_any
+    from automl.testing.listeners import examine_listeners
 
-    results = {a.name: examine(a, shape, outputs) for a in found}
+    same = len({d.name for d in found}) < len(found)  # an optimizer may be called as an architecture is
+    checks = {f"{d.kind} {d.name}" if same else d.name: examine_any(d, shape, outputs) for d in found}
+    if name.endswith(".py") and (heard := examine_listeners(name, host)):
+        checks["events"] = heard
     if as_json or json_before:
-        rows = {key: [dataclasses.asdict(c) for c in value] for key, value in results.items()}
+        rows = {key: [dataclasses.asdict(c) for c in value] for key, value in checks.items()}
         typer.echo(json.dumps(rows, indent=2))
     else:
-        for key, value in results.items():
+        for key, value in checks.items():
             _print_checks(key, value)
     # No feasible config is a failure too: nothing was shown to work.
-    for checks in results.values():
-        outcomes = {c.outcome for c in checks}
+    for each in checks.values():
+        outcomes = {c.outcome for c in each}
         if "failed" in outcomes or outcomes == {"infeasible"}:
             raise typer.Exit(1)
 
@@ -127,30 +131,26 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _architectures(name: str, files: list[Path], folders: list[Path]) -> list[Architecture]:
-    """The architecture `name`, or all that the file `name` declares."""
+def _declarations(name: str, files: list[Path], folders: list[Path]) -> tuple[PluginHost, list[Declaration]]:
+    """The host, and what is declared as `name`, of whatever kind, or all that the file `name` declares.
+
+    Raises `BadInput`.
+    """
     from automl.errors import BadInput
+    from automl.hooks.checks import HOOKS
     from automl.hooks.host import load_plugins
 
     if not name.endswith(".py"):
         host = load_plugins(files=files, folders=folders)
-        if name not in host.architectures:
-            for d in host.declarations():
-                if d.name == name:
-                    raise BadInput(
-                        f"'{name}' is of kind {d.kind} (plugin '{d.plugin}'); only architectures can be checked"
-                    )
-        return [host.architecture(name)]
+        return host, [d for d in host.declarations() if d.name == name] or [host.architecture(name)]
     host = load_plugins(files=[name], entry_points=False)
     if len(host.broken) == 1:
         raise host.broken[0].error()
     if host.broken:
         raise BadInput("\n".join(map(str, host.broken)))
-    if not host.architectures:
-        others = ", ".join(f"{d.kind} '{d.name}'" for d in host.declarations())
-        only = f", only {others}" if others else ""
-        raise BadInput(f"{name}: declares no architecture{only}; there is nothing to check")
-    return list(host.architectures.values())
+    if not host.declarations() and not host.listens(HOOKS):
+        raise BadInput(f"{name}: declares nothing and listens to nothing; there is nothing to check")
+    return host, host.declarations()
 
 
 def _print_plugins(host: PluginHost) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -97,6 +97,10 @@ class PluginHost:
             schedules={name: d.parameters for name, d in self.schedules.items()},
             augmentations={name: d.parameters for name, d in self.augmentations.items()},
         )
+
+    def listens(self, events: Iterable[str]) -> bool:
+        """Whether a plugin listens to any of the `events`."""
+        return any(getattr(self._manager.hook, event).get_hookimpls() for event in events)
 
     def notify(self, event: str, **facts: Mapping[str, Any]) -> list[Broken]:
         """Calls the listeners of `event` one by one with read-only `facts`, e.g. `run=..., trial=...`.

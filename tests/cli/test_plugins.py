@@ -112,19 +112,80 @@ def test_check_of_a_broken_file_says_what_is_broken(bad):
     assert str(result.exception).startswith("plugin 'bad' (bad.py:1): ModuleNotFoundError")
 
 
-def test_check_of_an_optimizer_says_that_only_architectures_can_be_checked():
-    result = run("check", "sgd")
-    assert isinstance(result.exception, BadInput)
-    assert (
-        str(result.exception) == "'sgd' is of kind optimizer (plugin 'optimizers'); only architectures can be checked"
+@pytest.mark.parametrize("name", ["sgd", "adamw", "cosine", "plateau", "one_cycle", "medium"])
+def test_check_takes_every_kind_that_is_declared(name):
+    result = run("check", name)
+    assert result.exit_code == 0, result.stdout
+    assert ", 0 infeasible, 0 failed" in result.stdout
+
+
+HEAD = "import torch\nfrom automl import augmentation, dataset, hookimpl, optimizer, schedule\n\n\n"
+WRONG = {
+    "leaves the weights": (
+        "optimizer",
+        "class Lazy(torch.optim.SGD):\n    def step(self, closure=None):\n        pass\n\n\n"
+        "@optimizer()\ndef broken(params, lr):\n    'Does nothing.'\n    return Lazy(params, lr)\n",
+        "4 steps leave the parameter '0.weight' as it is",
+    ),
+    "forgets": (
+        "optimizer",
+        "class Forgetful(torch.optim.SGD):\n    def __init__(self, *a):\n        super().__init__(*a)\n"
+        "        self.count = 0\n\n    def step(self, closure=None):\n        self.count += 1\n"
+        "        for group in self.param_groups:\n            group['lr'] = 0.1 * self.count\n"
+        "        super().step()\n\n\n"
+        "@optimizer()\ndef broken(params, lr):\n    'Counts for itself.'\n    return Forgetful(params, lr)\n",
+        "with its saved state it goes on differently; keep what it remembers in `self.state`",
+    ),
+    "raises": (
+        "optimizer",
+        "@optimizer()\ndef broken(params, lr):\n    'Divides by zero.'\n    return 1 / 0\n",
+        "ZeroDivisionError: division by zero at file.py:8",
+    ),
+    "negative": (
+        "schedule",
+        "@schedule()\ndef broken(optimizer, epochs, steps_per_epoch):\n    'Falls below zero.'\n"
+        "    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0 - step)\n",
+        "the learning rates of 5 epochs are",
+    ),
+    "other images": (
+        "augmentation",
+        "import random\n\n\n@augmentation()\ndef broken():\n    'Random.'\n"
+        "    return lambda images: images.float() * random.random()\n",
+        "with the same seed it gives other images; draw what is random with torch",
+    ),
+    "one class": (
+        "dataset",
+        "import numpy as np\n\n\n@dataset\ndef broken():\n    'One class.'\n"
+        "    return np.zeros((4, 8, 8), np.uint8), np.zeros(4, int)\n",
+        "classification needs at least two classes, found 1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "text", "problem"), WRONG.values(), ids=WRONG)
+def test_check_says_what_is_wrong_with_a_plugin_of_any_kind(kind, text, problem, tmp_path):
+    file = tmp_path / "file.py"
+    file.write_text(f"{HEAD}{text}\n\n@hookimpl\ndef automl_{kind}s():\n    return [broken]\n")
+    result = run("check", str(file))
+    assert result.exit_code == 1, result.stdout
+    assert problem in result.stdout
+
+
+def test_check_of_a_listener_runs_a_small_search_and_says_what_it_raises(tmp_path):
+    file = tmp_path / "listener.py"
+    file.write_text(
+        "from automl import hookimpl\n\n\n@hookimpl\ndef automl_trial_finished(trial):\n    trial['no such key']\n"
     )
+    result = run("check", str(file))
+    assert result.exit_code == 1, result.stdout
+    assert "plugin 'listener' (listener.py:6): KeyError: 'no such key'" in result.stdout
 
 
-def test_check_of_a_file_without_architectures_is_bad_input(tmp_path):
+def test_check_of_a_file_that_declares_nothing_is_bad_input(tmp_path):
     file = tmp_path / "empty.py"
     file.write_text("")
     result = run("check", str(file))
-    assert str(result.exception) == f"{file}: declares no architecture; there is nothing to check"
+    assert str(result.exception) == f"{file}: declares nothing and listens to nothing; there is nothing to check"
 
 
 @pytest.mark.parametrize("shape", ["0,28,28", "28,28", "a", "", "1,28,-1"])

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from automl import Choice, Float, Infeasible, Int, architecture
-from automl.hooks import testing
 from automl.hooks.configs import corner_configs, random_config_list
 from automl.hooks.host import load_plugins
+from automl.testing import architectures as testing
 from automl.testing import check_architecture, examine
 
 

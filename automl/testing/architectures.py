@@ -13,7 +13,6 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -25,8 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from automl.errors import Infeasible
 from automl.hooks.configs import corner_configs, random_config_list
 from automl.hooks.declarations import Architecture
-from automl.hooks.loading import blame
 from automl.spaces.parameters import Scalar
+from automl.testing.check import Check, Failure, explain
 from automl.training.losses import split_auxiliary
 from automl.training.on_meta import is_about_meta
 
@@ -34,26 +33,6 @@ BATCH = 2
 MOST_TRAINED = 16
 LARGEST_TRAINED = 20_000_000  # parameters
 MOST_WORK = 1.5e10  # floating-point operations of one pass of all trained networks: about half a minute on a slow core
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one config showed. `problem` is why it failed or is infeasible; `parameters` the network's number of them;
-    `operations` the floating-point operations of 2 samples' forward pass; `trained` whether a training step and saving
-    were tried too, `untrained` why not; `seconds` what everything took."""
-
-    config: Mapping[str, Scalar]
-    outcome: Literal["ok", "infeasible", "failed"]
-    problem: str = ""
-    parameters: int = 0
-    operations: int = 0
-    trained: bool = False
-    untrained: str = ""
-    seconds: float = 0.0
-
-
-class _Failure(Exception):
-    """A check found something wrong; the message says what."""
 
 
 class _NoVerdict(Exception):
@@ -175,9 +154,9 @@ def _passed(
     except Infeasible as error:
         outcome, problem = "infeasible", str(error)
     except Exception as error:
-        if device == "meta" and not isinstance(error, _Failure) and is_about_meta(error):
+        if device == "meta" and not isinstance(error, Failure) and is_about_meta(error):
             raise _NoVerdict from error
-        outcome, problem = "failed", _explain(error, architecture, f"on torch.device('{device}')")
+        outcome, problem = "failed", explain(error, architecture, f"on torch.device('{device}')")
     operations = counter.get_total_flops()
     return Check(config, outcome, problem, parameters, operations, seconds=time.perf_counter() - start)
 
@@ -193,7 +172,7 @@ def _on_cpu(architecture: Architecture, check: Check, shape: tuple[int, ...], nu
         _check_saved(network, _build(architecture, check.config, shape, num_outputs), x)
         _check_moves(network, x)
     except Exception as error:
-        problem = _explain(error, architecture, "on the CPU")
+        problem = explain(error, architecture, "on the CPU")
     seconds = check.seconds + time.perf_counter() - start
     outcome: Literal["ok", "failed"] = "failed" if problem else "ok"
     return dataclasses.replace(check, outcome=outcome, problem=problem, trained=True, seconds=seconds)
@@ -204,7 +183,7 @@ def _build(
 ) -> nn.Module:
     network = architecture.build(shape, num_outputs, **config)
     if not isinstance(network, nn.Module):
-        raise _Failure(f"build() returned {type(network).__name__}; it must return a torch.nn.Module")
+        raise Failure(f"build() returned {type(network).__name__}; it must return a torch.nn.Module")
     return network
 
 
@@ -219,11 +198,11 @@ def _check_outputs(network: nn.Module, output: object, num_outputs: int) -> tupl
 
 def _check_output(output: object, num_outputs: int) -> None:
     if not isinstance(output, torch.Tensor):
-        raise _Failure(f"the network returned {type(output).__name__}; it must return one tensor")
+        raise Failure(f"the network returned {type(output).__name__}; it must return one tensor")
     if tuple(output.shape) != (BATCH, num_outputs):
-        raise _Failure(f"the network's output has shape {list(output.shape)}; it must be {[BATCH, num_outputs]}")
+        raise Failure(f"the network's output has shape {list(output.shape)}; it must be {[BATCH, num_outputs]}")
     if not output.is_floating_point():
-        raise _Failure(f"the network's output is {output.dtype}; it must be a floating-point tensor")
+        raise Failure(f"the network's output is {output.dtype}; it must be a floating-point tensor")
 
 
 def _check_step(network: nn.Module, x: torch.Tensor, num_outputs: int) -> None:
@@ -236,17 +215,17 @@ def _check_step(network: nn.Module, x: torch.Tensor, num_outputs: int) -> None:
     else:
         loss = nn.functional.cross_entropy(outputs, (torch.arange(BATCH) % num_outputs).repeat(parts))
     if not torch.isfinite(loss):
-        raise _Failure(f"the loss of the first step is {loss.item()}")
+        raise Failure(f"the loss of the first step is {loss.item()}")
     if not loss.requires_grad:
-        raise _Failure("the loss does not depend on any parameter that requires a gradient")
+        raise Failure("the loss does not depend on any parameter that requires a gradient")
     loss.backward()  # type: ignore[no-untyped-call]
     gradients = {name: p.grad for name, p in network.named_parameters() if p.requires_grad}
     without = [name for name, g in gradients.items() if g is None]
     if without:
-        raise _Failure(f"parameters without a gradient (is the layer used in forward?): {', '.join(without)}")
+        raise Failure(f"parameters without a gradient (is the layer used in forward?): {', '.join(without)}")
     wild = [name for name, g in gradients.items() if g is not None and not torch.isfinite(g).all()]
     if wild:
-        raise _Failure(f"parameters with a non-finite gradient: {', '.join(wild)}")
+        raise Failure(f"parameters with a non-finite gradient: {', '.join(wild)}")
 
 
 def _check_saved(network: nn.Module, another: nn.Module, x: torch.Tensor) -> None:
@@ -256,18 +235,18 @@ def _check_saved(network: nn.Module, another: nn.Module, x: torch.Tensor) -> Non
     with torch.no_grad():
         expected = network(x)
         if not isinstance(expected, torch.Tensor):
-            raise _Failure(f"in eval mode the network returned {type(expected).__name__}; it must return one tensor")
+            raise Failure(f"in eval mode the network returned {type(expected).__name__}; it must return one tensor")
         if not torch.allclose(network(x), expected, rtol=1e-4, atol=1e-5):
-            raise _Failure("two passes in eval mode differ; is there dropout that ignores self.training?")
+            raise Failure("two passes in eval mode differ; is there dropout that ignores self.training?")
         if not torch.isfinite(expected).all():
-            raise _Failure("the outputs in eval mode are not finite")
+            raise Failure("the outputs in eval mode are not finite")
         another(x)  # lazy modules get their parameters in the first pass
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "model.safetensors")
             save_model(network, str(file))  # unlike save_file, it takes tied weights
             load_model(another, str(file))
         if not torch.allclose(another(x), expected, rtol=1e-4, atol=1e-5):
-            raise _Failure(
+            raise Failure(
                 "the saved weights, loaded into a new network of the same config, give other outputs; "
                 "register what build() draws as parameters or buffers"
             )
@@ -283,12 +262,4 @@ def _check_moves(network: nn.Module, x: torch.Tensor) -> None:
         if "expected device" not in str(error) and "same device" not in str(error):
             return  # it looks at values, which meta has not: a search on the CPU or a GPU does not mind
         remedy = "register its tensors as buffers"
-        raise _Failure(f"the network does not move with .to(device), {remedy}: {error}") from None
-
-
-def _explain(error: Exception, architecture: Architecture, where: str) -> str:
-    if isinstance(error, _Failure):
-        return str(error)
-    broken = blame(error, architecture.plugin, architecture.source)
-    place = f" at {Path(broken.source).name}:{broken.line}" if broken.line else ""
-    return f"{broken.problem}{place} ({where})"
+        raise Failure(f"the network does not move with .to(device), {remedy}: {error}") from None
