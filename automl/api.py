@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -122,10 +121,8 @@ def _begin(
         storage = open_storage(storage_url, folder.journal, interrupted)
         create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
     with storage_errors():
-        # The id tells a worker on another machine whether a folder is this run's.
-        record: dict[str, Any] = {"id": secrets.token_hex(8)}
-        record |= make_record(prepared, study_name, redact(storage_url) if storage_url else None)
-        folder.create(record if given is None else {**record, "data": {**record["data"], "kept": ""}})
+        kept = None if given is None else ""
+        folder.create(make_record(prepared, study_name, redact(storage_url) if storage_url else None, kept=kept))
         if given is not None:
             keep(given, folder)
         save_splits(prepared.splits, folder.splits)
@@ -177,15 +174,16 @@ def resume(
                 save_splits(prepared.splits, folder.splits)
         prepared = replace(prepared, splits=load_splits(folder.splits))
         changed = {name: getattr(prepared.settings, name) for name in ("trials", "trial_timeout")}
-        record = {**folder.read_record(), "settings": {**record["settings"], **changed}}
+        record = folder.read_record()
+        record = record.but(settings=record.settings.model_copy(update=changed))
         with storage_errors():
             folder.write_record(record)
         storage_url = storage_url_of(record, prepared.settings.storage)
         with hire(prepared, storage_url) as launcher:
             storage = open_storage(storage_url, folder.journal, interrupted)
-            if not storage_url and "seconds" not in record and not optuna.get_all_study_names(storage):
+            if not storage_url and record.seconds is None and not optuna.get_all_study_names(storage):
                 # Killed between the folder and the study.
-                create_study(storage, record["study"], prepared.objective, optuna.samplers.RandomSampler())
+                create_study(storage, record.study, prepared.objective, optuna.samplers.RandomSampler())
             return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted, started)
 
 
@@ -256,14 +254,14 @@ def fit(
         BadInput: `final` is neither, or `out` is the run's own model.
     """
     found = open_run(run)
-    kind = final or found.record["settings"].get("final", "refit")
+    kind = final or found.record.settings.final
     if kind not in FINAL_KINDS:
         raise SettingsError(f"--final {kind}: must be {' or '.join(FINAL_KINDS)}")
     if out is not None and Path(out).absolute() == found.folder.model:
         raise BadInput(f"--out {out}: this is the model that was tested; choose another folder")
     prepared = as_searched(found, device, data, plugins)
     storage = look_at_storage(found.record, found.folder.journal)
-    study = load_study(storage, found.record["study"], optuna.samplers.RandomSampler())
+    study = load_study(storage, found.record.study, optuna.samplers.RandomSampler())
     model = fit_later(prepared, study, found.folder, found.record, trial, kind)
     place = Path(out) if out is not None else found.path / "models" / f"trial-{model.about['trial']}-{kind}"
     with storage_errors():
@@ -290,5 +288,5 @@ def serve_dashboard(
     folder = RunFolder(run)
     record = folder.read_record()
     storage = open_storage(storage_url_of(record), folder.journal)
-    study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
+    study = load_study(storage, record.study, optuna.samplers.RandomSampler())
     serve(study, record, folder, port, ready, host, login=not no_login_i_know, edit=edit)

@@ -17,6 +17,7 @@ from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared, prepare
 from automl.study.record import check_unchanged, recorded_plugins, settings_of
+from automl.study.run_record import RunRecord
 
 
 def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
@@ -38,14 +39,14 @@ def keep(given: Given, folder: RunFolder) -> None:
     """Keeps the data in the run's folder, and notes in `run.yaml` where: nowhere, if they are too large."""
     record = folder.read_record()
     path = given.keep(folder.data)
-    record["settings"]["data"] = str(path or "")
-    record["data"]["kept"] = str(path.relative_to(folder.path)) if path else ""
-    folder.write_record(record)
+    kept = str(path.relative_to(folder.path)) if path else ""
+    settings = record.settings.model_copy(update={"data": str(path or "")})
+    folder.write_record(record.but(settings=settings, data=record.data.model_copy(update={"kept": kept})))
 
 
 def prepare_again(
     folder: RunFolder,
-    record: Mapping[str, Any],
+    record: RunRecord,
     changes: Mapping[str, Any],
     data: Any,
     plugins: Sequence[str | Path] = (),
@@ -57,7 +58,7 @@ def prepare_again(
     """
     recorded = recorded_plugins(record, folder.given, folder.path, plugins)
     settings = settings_of(record, changes).model_copy(update={"plugins": tuple(map(str, plugins)), "plugins_dirs": ()})
-    kept = record["data"].get("kept")  # None: the data have a name
+    kept = record.data.kept  # None: the data have a name
     if kept and (folder.path / kept).is_file():  # also when the folder was moved
         settings = settings.model_copy(update={"data": str(folder.path / kept)})
     if data is None and kept == "":

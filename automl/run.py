@@ -15,9 +15,9 @@ import optuna
 from numpy.typing import NDArray
 
 from automl.errors import RunError
-from automl.racing.objective import Objective
 from automl.results.leaderboard import summarise
 from automl.study.folder import RunFolder
+from automl.study.run_record import RunRecord
 from automl.study.storage.looking import look_at_storage
 from automl.study.storage.opening import load_study
 from automl.study.trial_records import load_curves
@@ -32,7 +32,7 @@ class Run:
 
     folder: RunFolder
     summary: Mapping[str, Any]
-    record: Mapping[str, Any]
+    record: RunRecord
 
     @property
     def path(self) -> Path:
@@ -75,7 +75,7 @@ class Run:
         The last axis is train loss, train metric, validation loss, validation metric; NaN where nothing was trained.
         """
         self.trial(number)
-        curves = load_curves(self.folder, number, Objective.named(self.record["objective"], self.record["metric"]))
+        curves = load_curves(self.folder, number, self.record.objective)
         return None if curves is None else curves.values
 
     def report(self, out: str | Path | None = None) -> Path:
@@ -90,7 +90,7 @@ def open_run(run: str | Path) -> Run:
     """A run as it is, without going on with it or changing anything. Raises `RunError` when there is none."""
     folder = RunFolder(run)
     record = folder.read_record()
-    study = load_study(look_at_storage(record, folder.journal), record["study"], optuna.samplers.RandomSampler())
+    study = load_study(look_at_storage(record, folder.journal), record.study, optuna.samplers.RandomSampler())
     return Run(folder, summarise(folder, study, record), record)
 
 
@@ -98,6 +98,6 @@ def data_of(model: str | Path) -> Path | None:
     """The data that the model of a run (its folder, or `RUN/model`) was searched on, when they are still there."""
     for folder in (RunFolder(model), RunFolder(Path(model).absolute().parent)):
         if folder.exists:
-            data = Path(folder.read_record()["settings"]["data"])
+            data = Path(folder.read_record().settings.data)
             return data if data.is_absolute() and data.exists() else None
     return None

@@ -94,7 +94,7 @@ class _Session:
         settings = prepared.settings
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        self.study = load_study(storage, self.record["study"], optuna.samplers.RandomSampler())
+        self.study = load_study(storage, self.record.study, optuna.samplers.RandomSampler())
         annotate_study(self.study, self.record, folder)
         earlier = self.study.get_trials(deepcopy=False)
         self.race = Race(prepared.ladder, finalists=settings.finalists)
@@ -102,8 +102,9 @@ class _Session:
         self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), prepared.space, shown)
         self.budget = Budget(settings.trials, settings.timeout, interrupted, started=started)
         self.facts = {
-            "folder": str(folder.path), "study": self.record["study"], "data": prepared.dataset.name,
-            **{name: self.record[name] for name in ("settings", "objective", "metric")},
+            "folder": str(folder.path), "study": self.record.study, "data": prepared.dataset.name,
+            "settings": self.record.settings.model_dump(mode="json"),
+            "objective": self.record.objective_name, "metric": self.record.metric,
         }  # fmt: skip
         watcher = watch(prepared, self.budget, earlier) if watch else Watcher()
         prepared.host.notify("automl_search_started", run=self.facts)
@@ -137,12 +138,14 @@ class _Session:
     def conclude(self, work: Search) -> None:
         """Chooses the winner, fits the final model and tests it. Raises as `automl.results.final.conclude` does."""
         self._collect()
-        self.record["final"] = conclude(self.prepared, work, self.budget, self.watcher, self.record.get("final"))
+        final = conclude(self.prepared, work, self.budget, self.watcher, self.record.final)
+        self.record = self.record.but(final=final)
 
     def close(self, report: bool) -> Run:
         """Writes down what the run has come to, however the session ended."""
-        study, record, folder = self.study, self.record, self.folder
-        record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - self.started
+        study, folder = self.study, self.folder
+        seconds = (self.record.seconds or 0.0) + time.monotonic() - self.started
+        self.record = record = self.record.but(seconds=seconds)
         self._collect()
         with storage_errors():
             folder.write_record(record)

@@ -161,7 +161,7 @@ def account(run: Path, url: str | None, asked: int) -> Account:
     """The account of an ended search, from its storage."""
     folder = RunFolder(run)
     storage = open_storage(url, folder.journal)
-    name = folder.read_record()["study"]
+    name = folder.read_record().study
     trials = optuna.load_study(storage=storage, study_name=name).get_trials(deepcopy=False)
     claims = optuna.load_study(storage=storage, study_name=f"{name}.leases").get_trials(deepcopy=False)
     assert [trial.number for trial in trials] == list(range(len(trials)))
@@ -255,7 +255,7 @@ def leftovers(run: Path, url: str | None) -> dict[str, int]:
     """What an ended search should not have left: processes, checkpoints of trials that are not complete, half-written
     files (those of killed workers are deleted after an hour)."""
     folder = RunFolder(run)
-    study = optuna.load_study(storage=open_storage(url, folder.journal), study_name=folder.read_record()["study"])
+    study = optuna.load_study(storage=open_storage(url, folder.journal), study_name=folder.read_record().study)
     complete = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"}
     checkpoints = [int(path.stem.rpartition("-")[2]) for path in (run / "checkpoints").glob("trial-*")]
     return {

@@ -38,14 +38,14 @@ def main() -> None:
     run = automl.open_run(args.run)
     winner = int(run.summary["winner"])
     found = list(refitted(run, winner, args.seeds))
-    own = run.record["final"]["test"]
+    own = run.record.final.test
     rows = [["the run's own", *(f"{own[name]:.4f}" for name in METRICS)]]
     rows += [[f"refit {n}", *(f"{scores[name]:.4f}" for name in METRICS)] for n, scores in enumerate(found, 1)]
     rows += [["refits, mean", *(spread([scores[name] for scores in found]) for name in METRICS)]]
     (ensemble,) = refitted(run, winner, 1, "ensemble")
     rows += [["ensemble", *(f"{ensemble[name]:.4f}" for name in METRICS)]]
-    print(heading(seeds=[run.record["settings"]["seed"]]) + "\n")
-    print(table([f"trial {winner} of `{run.record['settings']['data']}`", "test accuracy", "test log loss"], rows))
+    print(heading(seeds=[run.record.settings.seed]) + "\n")
+    print(table([f"trial {winner} of `{run.record.settings.data}`", "test accuracy", "test log loss"], rows))
 
 
 def refitted(run: Run, trial: int, count: int, kind: str = "refit") -> Iterator[dict[str, float]]:
@@ -63,7 +63,7 @@ def refitted(run: Run, trial: int, count: int, kind: str = "refit") -> Iterator[
 
 def open_study(run: Run) -> optuna.Study:
     """The run's study."""
-    return load_study(open_storage(None, run.folder.journal), run.record["study"], optuna.samplers.RandomSampler())
+    return load_study(open_storage(None, run.folder.journal), run.record.study, optuna.samplers.RandomSampler())
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def test_arrays_and_a_space_as_a_mapping_are_searched(run):
     assert run.best is not None
     assert run.leaderboard()[0]["number"] == run.best["number"]
     assert run.best["config"]["linear.dropout"] <= 0.2
-    assert run.record["data"]["classes"] == ["no", "yes"]
+    assert run.record.data.classes == ("no", "yes")
     assert (run.model.predict(X) == Y).mean() > 0.8
 
 

@@ -74,7 +74,7 @@ def test_the_temporary_run_lives_as_long_as_its_estimator_and_a_chosen_one_stays
 def test_images_are_taken_as_a_search_takes_them():
     images = load_digits(n_class=3).images.astype(np.uint8) * 15
     classifier = SearchClassifier(**TINY).fit(images, load_digits(n_class=3).target)
-    assert classifier.run_.record["data"]["kind"] == "image"
+    assert classifier.run_.record.data.kind == "image"
     assert classifier.predict_proba(images[:4]).shape == (4, 3)
 
 

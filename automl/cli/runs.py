@@ -51,7 +51,7 @@ def leaderboard(
             raise SettingsError("--json prints the whole run: leave out --csv, --by, --architecture and --state")
         typer.echo(json.dumps(found.summary))
         return
-    rows = keep(found.summary, list(found.record["space"]["architectures"]), architecture or (), state)
+    rows = keep(found.summary, list(found.record.space["architectures"]), architecture or (), state)
     if by:
         rows = sort(rows, by, found.summary)
     if as_csv:
@@ -68,7 +68,7 @@ def print_trials(run: Run, rows: Sequence[Mapping[str, Any]], top: int, by: str 
     from automl.cli.table import Column, print_table
     from automl.results.listing import value_of
 
-    metric, objective = run.record["metric"], run.record["objective"]
+    metric, objective = run.record.metric, run.record.objective_name
     extra = by if by not in {None, objective, metric, *SHOWN} else None
     shown = rows[:top]
     # A number is of no use when cut: where the terminal is narrow, the last in rank are left out.
@@ -111,27 +111,27 @@ def print_answer(run: Run) -> None:
     """
     from automl.results.leaderboard import ENOUGH, basis
 
-    summary, final, totals = run.summary, run.record.get("final"), run.summary["totals"]
+    summary, final, totals = run.summary, run.record.final, run.summary["totals"]
     objective, guessing = summary["objective"], summary["guessing"]
     if guessing["words"]:
         typer.echo(guessing["words"])
     if final:
-        row = next(row for row in summary["trials"] if row["number"] == final["trial"])
+        row = next(row for row in summary["trials"] if row["number"] == final.trial)
         value, std, how = basis(row)
         named = f"trial {row['number']}, {row['architecture']}"
         typer.echo(f"best      {named}: {objective} {value:.4f}{f' ± {std:.4f}' if std is not None else ''} ({how})")
-        choice = final.get("choice") or {}
-        for words in filter(None, (choice.get("words"), choice.get("rescoring"), _why_not_lower(summary, row))):
+        choice = final.choice
+        for words in filter(None, (choice and choice.words, choice and choice.rescoring, _why_not_lower(summary, row))):
             typer.echo(f"          {words}")
-    if known := _guessed(guessing["cross_validated"], objective, run.record["metric"]):
+    if known := _guessed(guessing["cross_validated"], objective, run.record.metric):
         typer.echo(f"guessing  {known} (by {guessing['by']}, on the same folds)")
     if final:
         details = summary["test_details"] or {"intervals": {}, "gap": None}
         typer.echo("test      " + ", ".join(_tested(summary["test"], details["intervals"])))
         if details["gap"]:
             typer.echo(f"          {details['gap']['words']}")
-        if final.get("words"):
-            typer.echo(f"          {final['words']}")
+        if final.words:
+            typer.echo(f"          {final.words}")
     pruned = ", ".join(f"{count} {reason}" for reason, count in sorted(totals["pruned"].items())) or "none"
     waiting = f", {totals['waiting']} waiting" if totals["waiting"] else ""
     counts = f"{totals['complete']} complete, pruned: {pruned}, {totals['failed']} failed{waiting}"
@@ -145,7 +145,7 @@ def print_answer(run: Run) -> None:
         if again := totals["fold_epochs_rescoring"]:
             typer.echo(f"          and {again} fold-epochs on fresh folds, to choose among the finalists")
     if final:
-        typer.echo(f"model     {final['model']}")
+        typer.echo(f"model     {final.model}")
     typer.echo(f"report    {run.folder.report}")
 
 

@@ -27,7 +27,6 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one trial: its config, its score, why it ended, its curves, and what they say."""
-    from automl.racing.objective import Objective
     from automl.racing.overfitting import OverfittingRule
     from automl.results.diagnosis import diagnose, longest_means
     from automl.run import open_run
@@ -35,14 +34,12 @@ def show(
 
     found = open_run(run)
     row = found.trial(best_trial(found) if trial is None else trial)
-    curves = trial_curves(
-        found.folder, row["number"], Objective.named(found.record["objective"], found.record["metric"])
-    )
+    curves = trial_curves(found.folder, row["number"], found.record.objective)
     trained = curves is not None and curves.fold_epochs > 0
     losses = [[float(v) for v in mean] for mean in longest_means(curves)] if trained and curves else [[], []]
-    guessing = found.record["guessing"].get(curves.objective.loss) if trained and curves else None
-    settings = found.record["settings"]
-    rule = OverfittingRule.of(settings["epochs"], settings["patience"], settings["tolerance"])
+    guessing = found.record.guessing.get(curves.objective.loss) if trained and curves else None
+    settings = found.record.settings
+    rule = OverfittingRule.of(settings.epochs, settings.patience, settings.tolerance)
     diagnosis = diagnose(curves, guessing, reason=row["detail"] or row["reason"], rule=rule)
     if as_json:
         more = {

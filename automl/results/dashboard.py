@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -25,6 +25,7 @@ from automl.results.listening import PORTS, listen
 from automl.results.notes import study_note, trial_note
 from automl.results.remembering import Remembering
 from automl.study.folder import RunFolder
+from automl.study.run_record import RunRecord
 from automl.study.storage.opening import storage_errors
 from automl.study.trial_records import load_curves
 
@@ -35,17 +36,16 @@ PICTURE = "curves.png"
 NOTED = 300  # trials; each answer looks through all notes and pictures for every trial, so more would make it slow
 
 
-def annotate_study(study: optuna.Study, record: Mapping[str, Any], folder: RunFolder) -> None:
+def annotate_study(study: optuna.Study, record: RunRecord, folder: RunFolder) -> None:
     """Gives a study its note, unless it has one: what a person has written there stays. Raises `MachineFailed`."""
     from optuna_dashboard import get_note, save_note
 
     with storage_errors():
         if not get_note(study):
             save_note(study, study_note(record, folder.path))
-        final = record.get("final")
-        if final:
-            facts = {"model": final["model"], "model_trial": final["trial"]}
-            facts |= {f"test_{name}": value for name, value in final.get("test", {}).items()}
+        if final := record.final:
+            facts: dict[str, object] = {"model": final.model, "model_trial": final.trial}
+            facts |= {f"test_{name}": value for name, value in final.test.items()}
             for name, value in facts.items():
                 if study.user_attrs.get(name) != value:
                     study.set_user_attr(name, value)
@@ -53,7 +53,7 @@ def annotate_study(study: optuna.Study, record: Mapping[str, Any], folder: RunFo
 
 def annotate_trials(
     study: optuna.Study,
-    record: Mapping[str, Any],
+    record: RunRecord,
     folder: RunFolder,
     *,
     complete_only: bool = False,
@@ -69,7 +69,7 @@ def annotate_trials(
     """
     from optuna_dashboard import save_note
 
-    objective = Objective.named(record["objective"], record["metric"])
+    objective = record.objective
     with storage_errors():
         # A trial of the study itself would go through its sampler.
         noted = optuna.load_study(
@@ -138,7 +138,7 @@ def _save_picture(study: optuna.Study, trial: FrozenTrial, folder: RunFolder, pi
 
 def serve(
     study: optuna.Study,
-    record: Mapping[str, Any],
+    record: RunRecord,
     folder: RunFolder,
     port: int | None = None,
     ready: Callable[[str], None] = lambda url: None,
@@ -176,7 +176,7 @@ def serve(
 
 
 @contextmanager
-def _annotating(study: optuna.Study, record: Mapping[str, Any], folder: RunFolder) -> Iterator[None]:
+def _annotating(study: optuna.Study, record: RunRecord, folder: RunFolder) -> Iterator[None]:
     """Makes notes and pictures in the background, and again every few seconds."""
     done = threading.Event()
     writing = threading.Lock()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +23,7 @@ from automl.results.winner import Winner, as_finalist, choose, find_finalists
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
+from automl.study.run_record import Choice, FinalRecord, RunRecord
 from automl.study.search import Search
 from automl.study.storage.opening import storage_errors
 from automl.study.watcher import Watcher
@@ -32,8 +32,8 @@ from automl.training.metrics import measure
 
 
 def conclude(
-    prepared: Prepared, work: Search, budget: Budget, watcher: Watcher, earlier: Mapping[str, Any] | None
-) -> dict[str, Any]:
+    prepared: Prepared, work: Search, budget: Budget, watcher: Watcher, earlier: FinalRecord | None
+) -> FinalRecord:
     """What `run.yaml` keeps of the end of a search. `earlier` is what it has of an earlier session: where the winner is
     the same, it stands, and the test set is not touched again.
 
@@ -46,29 +46,29 @@ def conclude(
     racing, left_out = rescoring.run(finalists)
     settings, dropped = prepared.settings, len(finalists) - len(racing) - len(rescoring.failed)
     winner = choose(racing, prepared.objective, settings.folds, prefer=settings.prefer, dropped=dropped)
-    choice = {"words": winner.words, "folds": winner.folds, "rescoring": left_out}
+    choice = Choice(words=winner.words, folds=winner.folds, rescoring=left_out)
     if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final, work.folder):
-        return {**earlier, "choice": choice}
+        return earlier.model_copy(update={"choice": choice})
     fit = FinalFit(prepared, work.resident, budget, work.folder, prepared.settings.final, forecast)
     watcher.fitting(winner.finalist.number, fit.schedule(winner.finalist).epochs)
     passing("final")
     others = [finalist for finalist in racing if finalist is not winner.finalist]
     final = fit.fit([winner.finalist, *others])
     found = _save_and_test(prepared, final, replace(winner, finalist=final.finalist), work.folder)
-    touched = (earlier or {}).get("test_details", {}).get("touched", 0)
+    touched = earlier.test_details.get("touched", 0) if earlier else 0
     found["test_details"]["touched"] = touched + 1
-    return {**found, "choice": choice}
+    return FinalRecord(**found, choice=choice)
 
 
 def fit_later(
-    prepared: Prepared, study: optuna.Study, folder: RunFolder, record: Mapping[str, Any], trial: int | None, kind: str
+    prepared: Prepared, study: optuna.Study, folder: RunFolder, record: RunRecord, trial: int | None, kind: str
 ) -> Model:
     """The final model of `kind` of a run that has ended, for this trial or the winner. The test set is not touched.
 
     Raises `RunError` for a trial that cannot be fitted, `NoTrialSucceeded` where there is no winner.
     """
     objective = prepared.objective
-    number = trial if trial is not None else (record.get("final") or {}).get("trial")
+    number = trial if trial is not None or record.final is None else record.final.trial
     if number is None:
         finalist = find_finalists(study, folder, objective, 1)[0]
     else:
@@ -76,12 +76,12 @@ def fit_later(
     return FinalFit(prepared, prepared.resident(), Budget(trials=0), folder, kind).fit_one(finalist).model
 
 
-def _is_fitted(final: Mapping[str, Any], winner: Winner, kind: str, folder: RunFolder) -> bool:
+def _is_fitted(final: FinalRecord, winner: Winner, kind: str, folder: RunFolder) -> bool:
     """Whether the final model of an earlier session is this winner's, and is there: a session may have died since,
     after it had replaced the model and before it could say so.
     """
     wanted = winner.finalist.number, kind
-    if (final["trial"], final.get("kind", "refit")) != wanted or final["cut_short"]:
+    if (final.trial, final.kind) != wanted or final.cut_short:
         return False
     try:
         about = read_about(folder.model)

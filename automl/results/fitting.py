@@ -177,7 +177,7 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "architecture": run.recipe.architecture.name,
         "architecture_config": rebuild_config(folds[0].network, run.recipe.architecture_config),
         "config": full_config(finalist.trial, prepared.space),
-        "plugins": plugin_files(prepared.host, run.recipe.architecture.plugin),
+        "plugins": [file.model_dump() for file in plugin_files(prepared.host, run.recipe.architecture.plugin)],
         "trial": finalist.number,
         "final": kind,
         "members": len(members),

@@ -13,6 +13,7 @@ from automl.racing.objective import Objective
 from automl.spaces.space import Space
 from automl.study.folder import RunFolder
 from automl.study.reasons import BROKEN
+from automl.study.run_record import RunRecord
 from automl.study.trial_records import recall_facts, recall_standing, repeated_fold_epochs
 from automl.training.guessing import HOW
 
@@ -29,26 +30,26 @@ FINAL = ("kind", "epochs", "cut_short", "stand_in", "words")
 """What the summary says of the final model."""
 
 
-def summarise(folder: RunFolder, study: optuna.Study, record: Mapping[str, Any]) -> dict[str, Any]:
+def summarise(folder: RunFolder, study: optuna.Study, record: RunRecord) -> dict[str, Any]:
     """The whole run: its best score, model, test scores, trials (best first) and totals.
 
     `record` is the run's `run.yaml`. The schema stands in docs/cli.md and is stable.
     """
-    space = Space.from_json(record["space"], str(folder.record_path))
-    objective = Objective.named(record["objective"], record["metric"])
+    space = record.read_space(str(folder.record_path))
+    objective = record.objective
     rescored = {
         key.removeprefix(RESCORED): known for key, known in study.user_attrs.items() if key.startswith(RESCORED)
     }
     rows = [
-        make_row(trial, objective, space, rescored.get(str(trial.number)), record.get("ladder", ()))
+        make_row(trial, objective, space, rescored.get(str(trial.number)), record.ladder)
         for trial in study.get_trials(deepcopy=False)
     ]
     rows.sort(key=lambda row: _rank(row, objective))
     complete = [row for row in rows if row["state"] == "COMPLETE"]
-    final = record.get("final") or {}
+    final = record.final.model_dump(mode="json") if record.final else {}
     return {
         "run": str(folder.path),
-        "data": {name: fact for name, fact in record["data"].items() if name != "kept"},
+        "data": record.data.model_dump(mode="json", exclude={"kept"}),
         "objective": objective.name,
         "direction": objective.direction,
         "best": complete[0]["number"] if complete else None,
@@ -139,12 +140,12 @@ def basis(row: Mapping[str, Any]) -> tuple[float, float | None, str]:
     return score, spread, how
 
 
-def _guessing(record: Mapping[str, Any]) -> dict[str, Any]:
+def _guessing(record: RunRecord) -> dict[str, Any]:
     """What guessing scores on the same folds, and whether the final model is better; see docs/cli.md."""
-    judged = (record.get("final") or {}).get("guessing") or {}
+    judged = record.final.guessing if record.final else {}
     return {
-        "by": HOW.get(record["data"].get("task"), ""),
-        "cross_validated": record.get("guessing", {}),
+        "by": HOW.get(record.data.task, ""),
+        "cross_validated": record.guessing,
         "test": judged.get("test"),
         "better": judged.get("better"),
         "words": judged.get("words", ""),
@@ -189,12 +190,12 @@ def _best_by_architecture(rows: list[Row]) -> dict[str, int]:
     return best
 
 
-def _totals(rows: list[Row], record: Mapping[str, Any]) -> dict[str, Any]:
+def _totals(rows: list[Row], record: RunRecord) -> dict[str, Any]:
     pruned: dict[str, int] = {}
     for row in rows:
         if row["state"] == "PRUNED":
             pruned[row["reason"]] = pruned.get(row["reason"], 0) + 1
-    full = record["settings"]["folds"] * record["settings"]["epochs"]
+    full = record.settings.folds * record.settings.epochs
     return {
         "trials": len(rows),
         "complete": sum(row["state"] == "COMPLETE" for row in rows),
@@ -203,5 +204,5 @@ def _totals(rows: list[Row], record: Mapping[str, Any]) -> dict[str, Any]:
         "pruned": pruned,
         "fold_epochs": sum(row["fold_epochs"] for row in rows),
         "fold_epochs_without_race": sum(without_race(row["fold_epochs"], full, _is_broken(row)) for row in rows),
-        "seconds": record.get("seconds", 0.0),
+        "seconds": record.seconds or 0.0,
     }

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.racing.objective import Objective
 from automl.results.report import duration, search_command
+from automl.study.run_record import RunRecord
 from automl.study.storage.opening import redact
 
 Markdown = str
@@ -31,36 +30,37 @@ def plain(text: object) -> Markdown:
     return escape(re.sub(r"([\\`*_\[\]|~$]|:(?=//))", r"\\\1", shown), quote=False)
 
 
-def study_note(record: Mapping[str, Any], run: Path) -> Markdown:
+def study_note(record: RunRecord, run: Path) -> Markdown:
     """What a study is about: data, folds, ladder, space, versions, seed, and the commands to go on with it.
 
     `record` is the run's `run.yaml`. A storage URL is shown without its password.
     """
-    settings, data = record["settings"], record["data"]
-    classes = [plain(str(name)[:60]) for name in data.get("classes", ())]
+    settings, data = record.settings, record.data
+    classes = [plain(str(name)[:60]) for name in data.classes]
     names = ", ".join(classes[:CLASSES]) + (", ..." if len(classes) > CLASSES else "")
-    samples = f"{data.get('samples', 0):,} samples, of which {data.get('test_samples', 0):,} are the test set"
+    samples = f"{data.samples:,} samples, of which {data.test_samples:,} are the test set"
     facts = {
-        "data": f"{plain(data.get('name'))}: {plain(data.get('task'))} of {plain(data.get('kind'))}s, {samples}",
-        "one sample": " x ".join(str(n) for n in data.get("input_shape", ())),
+        "data": f"{plain(data.name)}: {plain(data.task)} of {plain(data.kind)}s, {samples}",
+        "one sample": " x ".join(str(n) for n in data.input_shape),
         "classes": f"{len(classes)}: {names}" if classes else "",
-        "understood as": "; ".join(plain(line) for line in data.get("understood", ())),
-        "notes on the data": "; ".join(plain(note) for note in data.get("notes", ())),
-        "score": f"{plain(record['objective'])} of the validation data; beside it {plain(record['metric'])}",
-        "folds": str(settings["folds"]),
-        "ladder": f"{plain(', '.join(record['ladder']))} (epochs x folds)",
-        "search space": f"{plain(settings.get('space') or 'the built-in one')}, "
-        f"fingerprint {plain(str(record.get('space_fingerprint', ''))[:16])}",
-        "seed": str(settings["seed"]),
-        "device": f"{plain(record.get('device', ''))}, {plain(record.get('precision', ''))}",
-        "storage": plain(redact(settings["storage"])) if settings.get("storage") else "",
-        "versions": plain(", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())),
+        "understood as": "; ".join(plain(line) for line in data.understood),
+        "notes on the data": "; ".join(plain(note) for note in data.notes),
+        "score": f"{plain(record.objective_name)} of the validation data; beside it {plain(record.metric)}",
+        "folds": str(settings.folds),
+        "ladder": f"{plain(', '.join(record.ladder))} (epochs x folds)",
+        "search space": f"{plain(settings.space or 'the built-in one')}, "
+        f"fingerprint {plain(record.space_fingerprint[:16])}",
+        "seed": str(settings.seed),
+        "device": f"{plain(record.device)}, {plain(record.precision)}",
+        "storage": plain(redact(settings.storage)) if settings.storage else "",
+        "versions": plain(", ".join(f"{name} {version}" for name, version in record.versions.items())),
     }
+    again = search_command(settings.model_dump(mode="json"))
     table = "\n".join(f"| {name} | {value} |" for name, value in facts.items() if value)
     return (
-        f"## {plain(data.get('name'))}\n\n| | |\n|---|---|\n{table}\n\n"
+        f"## {plain(data.name)}\n\n| | |\n|---|---|\n{table}\n\n"
         f"Go on with this run, or begin it anew:\n\n{_code(f'automl resume {shlex.quote(str(run))}')}\n\n"
-        f"{_code(search_command(settings))}\n\n"
+        f"{_code(again)}\n\n"
         "A trial's reason says why it ended; its picture shows train and validation loss of each fold.\n"
     )
 

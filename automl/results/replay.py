@@ -15,6 +15,7 @@ from automl.racing.ladder import Ladder
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.record import versions
+from automl.study.run_record import RunRecord
 from automl.study.trial_records import trial_curves
 from automl.training.run import TrialRun
 
@@ -70,7 +71,7 @@ class Replay:
         }
 
 
-def replay_trial(prepared: Prepared, folder: RunFolder, row: Mapping[str, Any], record: Mapping[str, Any]) -> Replay:
+def replay_trial(prepared: Prepared, folder: RunFolder, row: Mapping[str, Any], record: RunRecord) -> Replay:
     """Trains the trial of this `row` of the leaderboard again, for the epochs that each of its folds has on record.
 
     Writes nothing. Raises `RunError` when there is nothing to compare with, and what `TrialRun` raises.
@@ -95,7 +96,7 @@ def replay_trial(prepared: Prepared, folder: RunFolder, row: Mapping[str, Any], 
         number,
         recorded,
         replayed,
-        then=_circumstances(record["device"], record["precision"], row["executor"], row["threads"], record["versions"]),
+        then=_circumstances(record.device, record.precision, row["executor"], row["threads"], record.versions),
         now=_circumstances(str(prepared.device), precision, run.executor.name, torch.get_num_threads(), versions()),
     )
 

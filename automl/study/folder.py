@@ -7,35 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from automl.data.atomic import write_atomic
 from automl.errors import MachineFailed, RunError, did_you_mean
 from automl.open_file import UnfitFile, open_to_append, read_file
+from automl.study.run_record import RunRecord
 
 LARGEST_RECORD = 64 << 20  # bytes; a name of a class or column takes tens of them
 PARTS = ("run.yaml", "run.lock", "journal.log", "splits.npz", "data", "checkpoints", "artifacts", "model", "models",
          "logs")  # fmt: skip
 """What a run writes, by name: none of it may be a link."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Takes no aliases: a few of them make a record that is endless, or larger than any memory."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"line {line}: aliases (*) are not taken")
-        return super().compose_node(parent, index)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes values in full that stand in a record twice."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 class RunFolder:
@@ -95,31 +76,28 @@ class RunFolder:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(f"{self.path} is there already and is not an empty folder; choose another --out")
 
-    def create(self, record: dict[str, Any]) -> None:
+    def create(self, record: RunRecord) -> None:
         """Makes the folder with its `run.yaml`. Raises `RunError` when something is there already."""
         self.check_free()
         for folder in (self.path, self.checkpoints, self.artifacts):
             folder.mkdir(parents=True, exist_ok=True)
         self.write_record(record)
 
-    def write_record(self, record: dict[str, Any]) -> None:
-        """Writes `run.yaml`: settings, merged space, fingerprints, versions, and later the results."""
-        text = yaml.dump(record, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    def write_record(self, record: RunRecord) -> None:
+        """Writes `run.yaml`."""
+        text = record.to_yaml()
         write_atomic(self.record_path, lambda file: file.write(text.encode()))
 
-    def read_record(self) -> dict[str, Any]:
+    def read_record(self) -> RunRecord:
         """What `run.yaml` says. Raises `RunError` when there is no run here, or its record is damaged."""
         self.require()
         try:
             text = read_file(self.record_path, owned=True, limit=LARGEST_RECORD).decode()
-            record = yaml.load(text, _Loader)
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        except UnicodeDecodeError as error:
             raise RunError(f"{self.record_path}: cannot be read ({error})") from error
         except OSError as error:
             raise RunError(f"{self.record_path}: cannot be read: {error.strerror or error}") from error
-        if not isinstance(record, dict) or not {"settings", "space", "data"} <= record.keys():
-            raise RunError(f"{self.record_path}: not the record of a run; 'settings', 'space' and 'data' must be there")
-        return record
+        return RunRecord.from_yaml(text, str(self.record_path))
 
     @contextmanager
     def lock(self) -> Iterator[None]:

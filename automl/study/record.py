@@ -1,10 +1,11 @@
-"""`run.yaml`: what a run writes down of itself, and whether it may be gone on with."""
+"""The record of a new run, and whether a run may be gone on with."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import platform
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from automl.hooks.loading import Found
 from automl.hooks.recorded import find_recorded, refusal
 from automl.open_file import read_file
 from automl.settings import Settings, make_settings
-from automl.spaces.space import Space
 from automl.study.prepare import Prepared
+from automl.study.run_record import DataFacts, PluginFile, RunRecord
 from automl.training.device import PRECISIONS
 from automl.training.guessing import guess_means
 
@@ -42,77 +43,79 @@ def versions() -> dict[str, str]:
     }
 
 
-def plugin_files(host: PluginHost, plugin: str | None = None) -> list[dict[str, str]]:
+def plugin_files(host: PluginHost, plugin: str | None = None) -> list[PluginFile]:
     """The plugins that came from a file, each with the SHA-256 of its text; or only those of the name `plugin`."""
     files = [
         (found.name, Path(found.source)) for found in host.plugins if not found.version and plugin in (None, found.name)
     ]
     return [
-        {"name": name, "file": str(path), "sha256": hashlib.sha256(read_file(path)).hexdigest()}
+        PluginFile(name=name, file=str(path), sha256=hashlib.sha256(read_file(path)).hexdigest())
         for name, path in files
         if path.is_file()
     ]
 
 
 def recorded_plugins(
-    record: Mapping[str, Any], subject: str | Path, inside: Path | None = None, named: Sequence[str | Path] = ()
+    record: RunRecord, subject: str | Path, inside: Path | None = None, named: Sequence[str | Path] = ()
 ) -> list[Found]:
     """The plugin files of a run, for `prepare`; those that the command has `named` stand in for theirs.
 
     subject: what is said to name them. inside: the run's folder. Raises `RunError` for a file that might be anybody's.
     """
-    found, refused = find_recorded(record.get("plugins") or [], named, inside)
+    found, refused = find_recorded([plugin.model_dump() for plugin in record.plugins], named, inside)
     if refused:
         raise RunError(refusal(subject, refused))
     return found
 
 
-def make_record(prepared: Prepared, study: str, storage: str | None) -> dict[str, Any]:
-    """The contents of a new `run.yaml`. `storage` is the redacted URL, or None for the journal."""
+def make_record(prepared: Prepared, study: str, storage: str | None, *, kept: str | None = None) -> RunRecord:
+    """The record of a new run. `storage` is the redacted URL, or None for the journal; `kept` as in `DataFacts`."""
     dataset = prepared.dataset
-    return {
-        "settings": prepared.settings.model_dump(mode="json") | {"storage": storage},
-        "study": study,
-        "objective": prepared.objective.name,
-        "metric": prepared.objective.beside,
-        "data": summarise(dataset, len(prepared.splits.test)) | {"fingerprint": dataset.fingerprint},
-        "guessing": guess_means(dataset, prepared.splits),
-        "ladder": [str(rung) for rung in prepared.ladder],
-        "device": str(prepared.device),
-        "precision": str(prepared.precision).removeprefix("torch."),
-        "versions": versions(),
-        "plugins": plugin_files(prepared.host),
-        "space_fingerprint": prepared.space.fingerprint(),
-        "space": prepared.space.to_json(),
-    }
+    about = summarise(dataset, len(prepared.splits.test))
+    return RunRecord(
+        id=secrets.token_hex(8),
+        settings=prepared.settings.model_copy(update={"storage": storage}),
+        study=study,
+        objective=prepared.objective.name,
+        metric=prepared.objective.beside,
+        data=DataFacts(**about, fingerprint=dataset.fingerprint, kept=kept),
+        guessing=guess_means(dataset, prepared.splits),
+        ladder=tuple(str(rung) for rung in prepared.ladder),
+        device=str(prepared.device),
+        precision=str(prepared.precision).removeprefix("torch."),
+        versions=versions(),
+        plugins=tuple(plugin_files(prepared.host)),
+        space_fingerprint=prepared.space.fingerprint(),
+        space=prepared.space.to_json(),
+    )
 
 
-def check_unchanged(prepared: Prepared, record: Mapping[str, Any]) -> None:
+def check_unchanged(prepared: Prepared, record: RunRecord) -> None:
     """Whether data and search space are those that the run was begun with. Raises `RunError` with the difference.
 
     A plugin's file that was edited since is only said, for a comment may be all that is new.
     """
     present = plugin_files(prepared.host)
-    for was in record.get("plugins", []):
-        files = [plugin for plugin in present if plugin["name"] == was["name"]]
-        if files and was["sha256"] not in {plugin["sha256"] for plugin in files}:
+    for was in record.plugins:
+        files = [plugin for plugin in present if plugin.name == was.name]
+        if files and was.sha256 not in {plugin.sha256 for plugin in files}:
             log.warning(
                 "the plugin %s was edited since this run was begun (SHA-256 %s... then, %s... now): what is trained "
                 "from now on may not be comparable with what was trained before",
-                files[0]["file"], was["sha256"][:12], files[0]["sha256"][:12],
+                files[0].file, was.sha256[:12], files[0].sha256[:12],
             )  # fmt: skip
-    data = record["data"]
-    if data.get("fingerprint") != prepared.dataset.fingerprint:
-        was, now = data.get("samples"), len(prepared.dataset)
-        detail = f"{was} samples then, {now} now" if was != now else "the same number of samples, but other values"
-        name = prepared.settings.data or data.get("name")
+    data = record.data
+    if data.fingerprint != prepared.dataset.fingerprint:
+        then, now = data.samples, len(prepared.dataset)
+        detail = f"{then} samples then, {now} now" if then != now else "the same number of samples, but other values"
+        name = prepared.settings.data or data.name
         raise RunError(
             f"the data '{name}' have changed since this run was begun ({detail}); "
             "scores on other data cannot be compared: bring the old data back or begin a new run"
         )
-    if record.get("space_fingerprint") != prepared.space.fingerprint():
+    if record.space_fingerprint != prepared.space.fingerprint():
         try:
-            lines = Space.from_json(record["space"], "run.yaml: space").difference(prepared.space)
+            lines = record.read_space().difference(prepared.space)
         except SpaceError as error:
             raise RunError(str(error)) from error
         raise RunError(
@@ -135,16 +138,16 @@ CHANGEABLE = {
 }
 
 
-def settings_of(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
+def settings_of(record: RunRecord, changes: Mapping[str, Any]) -> Settings:
     """The settings of a run with what may be changed when it is resumed. A timeout counts anew and is not inherited.
 
     Raises `RunError` for a change that would change the search.
     """
-    old = {k: v for k, v in record["settings"].items() if k not in ("timeout", "storage")}
+    old = record.settings.model_dump(mode="json", exclude={"timeout", "storage"})
     # The executor decides about the ladder, which must be the same when the run goes on on another device.
-    old["ladder"] = ",".join(record["ladder"])
+    old["ladder"] = ",".join(record.ladder)
     # So must the precision: scores of two cannot be compared.
-    old["precision"] = next(name for name, dtype in PRECISIONS.items() if dtype == getattr(torch, record["precision"]))
+    old["precision"] = next(name for name, dtype in PRECISIONS.items() if dtype == getattr(torch, record.precision))
     for name, value in changes.items():
         if value is not None and name not in CHANGEABLE and old.get(name) != value:
             raise RunError(f"{name} was {old.get(name)!r} when this run was begun; it cannot become {value!r} now")

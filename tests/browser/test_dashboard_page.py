@@ -28,7 +28,7 @@ def test_the_page_shows_the_study_and_its_note_and_loads_nothing_from_elsewhere(
         assert match
         address, token = match.groups()
         studies, _ = browse(f"{address}/dashboard{token}")
-        assert finished_run.record["study"] in studies
+        assert finished_run.record.study in studies
         note, console = browse(f"{address}/dashboard/studies/0/note{token}")
         assert [line for line in console if "ERROR" in line] == []
         assert requests(f"{address}/dashboard/studies/0/note{token}") == []

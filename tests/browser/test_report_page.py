@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +25,8 @@ EVIL = "<img src=x onerror=\"document.title='executed'\">"
 def mistaken(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The run with a class called `EVIL`, and with a model that takes four test samples for the next class."""
     folder = RunFolder(shutil.copytree(finished_run.path, tmp_path_factory.mktemp("mistaken") / "run"))
-    record = copy.deepcopy(folder.read_record())
-    record["data"]["classes"] = [EVIL, "b", "c"]
+    record = folder.read_record()
+    record = record.but(data=record.data.model_copy(update={"classes": (EVIL, "b", "c")}))
     tested = load_tested(folder)
     assert tested is not None
     predicted = tested.predicted.copy()

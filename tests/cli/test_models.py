@@ -78,7 +78,7 @@ def test_each_export_is_written_and_agrees_with_the_model(finished_run, format, 
         pytest.importorskip("onnxscript")
     said = call("export", finished_run.path, "--format", format, "-o", tmp_path / "m")
     assert "largest difference" in said
-    assert f"on {finished_run.record['settings']['data']} samples" in said
+    assert f"on {finished_run.record.settings.data} samples" in said
     shutil.copytree(finished_run.path / "model", tmp_path / "alone")
     assert "on random samples" in call("export", tmp_path / "alone", "--format", format, "-o", tmp_path / "m2")
     assert (tmp_path / "m").stat().st_size > 0

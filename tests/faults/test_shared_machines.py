@@ -182,7 +182,7 @@ def test_local_users_a_shared_cache_stays_open_to_others_and_their_entries_are_n
 
     def fingerprint(out: str) -> str:
         assert automl("search", tmp_path / "photos", "--out", out, *SMALL, "--quiet").code == 0
-        return RunFolder(out).read_record()["data"]["fingerprint"]
+        return RunFolder(out).read_record().data.fingerprint
 
     decoded = fingerprint("first")
     assert stat.S_IMODE(shared.stat().st_mode) == 0o777

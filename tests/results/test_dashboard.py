@@ -38,7 +38,7 @@ def run(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> RunFolde
 
 
 def study_of(run: RunFolder) -> optuna.Study:
-    return load_study(open_storage(None, run.journal), run.read_record()["study"], optuna.samplers.RandomSampler())
+    return load_study(open_storage(None, run.journal), run.read_record().study, optuna.samplers.RandomSampler())
 
 
 def start(*words: object) -> subprocess.Popen[str]:
@@ -90,7 +90,7 @@ def ended(address: str) -> dict[str, Any]:
 
 def test_it_serves_the_study_under_its_name(address: str, run: RunFolder) -> None:
     (study,) = json.loads(ask(f"{address}/api/studies"))["study_summaries"]
-    assert study["study_name"] == run.read_record()["study"]
+    assert study["study_name"] == run.read_record().study
     assert b"<!DOCTYPE html>" in ask(f"{address}/dashboard")
 
 
@@ -188,7 +188,7 @@ def test_the_dashboards_own_command_serves_the_journal_too(run: RunFolder) -> No
                 break
             except urllib.error.URLError:
                 time.sleep(0.2)
-        assert [study["study_name"] for study in studies] == [run.read_record()["study"]]
+        assert [study["study_name"] for study in studies] == [run.read_record().study]
     finally:
         server.kill()
         server.communicate()
@@ -200,7 +200,7 @@ def test_a_finished_search_leaves_notes_and_pictures_of_its_finalists(finished_r
     for trial in study.get_trials(states=(TrialState.COMPLETE,)):
         assert f"dashboard:{trial._trial_id}:note_ver" in system
         assert any(key.startswith(f"dashboard:artifacts:{trial._trial_id}:") for key in system)
-    assert study.user_attrs["model_trial"] == finished_run.record["final"]["trial"]
+    assert study.user_attrs["model_trial"] == finished_run.record.final.trial
 
 
 def test_making_notes_and_pictures_again_changes_nothing(tmp_path: Path, finished_run: Any) -> None:
@@ -231,7 +231,8 @@ def test_with_many_trials_all_complete_ones_have_a_picture_and_of_the_others_som
 
 def test_no_password_comes_into_a_note(finished_run: Any) -> None:
     url = "postgresql+psycopg://me:sesame@host/db"
-    record = {**finished_run.record, "settings": {**finished_run.record["settings"], "storage": url}}
+    record = finished_run.record
+    record = record.but(settings=record.settings.model_copy(update={"storage": url}))
     assert "sesame" not in study_note(record, finished_run.path)
 
 

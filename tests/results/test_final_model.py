@@ -41,7 +41,7 @@ def prepared(copied, images):
 @pytest.fixture(scope="module")
 def winner(copied, prepared) -> Finalist:
     """The best complete trial; its folds' networks have 3 epochs."""
-    study = load_study(open_storage(None, RunFolder(copied).journal), open_run(copied).record["study"], RandomSampler())
+    study = load_study(open_storage(None, RunFolder(copied).journal), open_run(copied).record.study, RandomSampler())
     return as_finalist(study, RunFolder(copied), prepared.objective, open_run(copied).best["number"])
 
 

@@ -44,7 +44,7 @@ def test_a_refit_worse_on_what_it_saw_than_the_folds_on_what_they_had_not_seen_g
     curves = Curves(2, 3)
     curves.add(FoldEpoch(fold, 1, loss, 0.5, loss, 0.5) for fold in range(2))
     storage = open_storage(None, RunFolder(copied).journal)
-    study = load_study(storage, open_run(copied).record["study"], RandomSampler())
+    study = load_study(storage, open_run(copied).record.study, RandomSampler())
     finalist = as_finalist(study, RunFolder(copied), prepared.objective, open_run(copied).best["number"])
     model = refit(prepared, replace(finalist, curves=curves), prepared.resident(), Budget(trials=0))
     assert model.about["epochs"] == 1 + more
@@ -116,6 +116,6 @@ def test_a_regressions_ensemble_averages_predictions(numbers, tmp_path):
     x = torch.from_numpy(numbers.x)
     expected = (module.members[0](x) + module.members[1](x)).detach() / 2
     np.testing.assert_allclose(run.model.predict(numbers.x), expected, rtol=1e-5)
-    assert run.record["final"]["kind"] == "ensemble"
+    assert run.record.final.kind == "ensemble"
     assert set(run.test) == {"rmse", "r2", "mae"}
     assert run.best["rescored"] is None

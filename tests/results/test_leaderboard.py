@@ -16,6 +16,7 @@ from automl.results.leaderboard import full_config, make_row, summarise
 from automl.settings import make_settings
 from automl.study.folder import RunFolder
 from automl.study.prepare import merge_space
+from automl.study.run_record import RunRecord
 from automl.study.trial_records import load_curves, standing_attribute
 
 ROW = {
@@ -54,7 +55,7 @@ def add(study, space, state=None, value=None, **attributes):
 
 
 def summary_of(study, record, tmp_path):
-    return summarise(RunFolder(tmp_path), study, record)
+    return summarise(RunFolder(tmp_path), study, RunRecord.from_mapping(record, "made"))
 
 
 class TestARealRun:

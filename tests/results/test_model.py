@@ -78,7 +78,7 @@ class TestSavingAndLoading:
         assert set(predicted) <= {"low", "mid <b>", "high"}
 
     def test_the_recorded_test_scores_are_those_of_the_loaded_model(self, finished_run):
-        with np.load(finished_run.record["settings"]["data"]) as file:
+        with np.load(finished_run.record.settings.data) as file:
             x, y, classes = file["x"], file["y"], file["classes"]
         with np.load(finished_run.folder.splits) as file:
             test = file["fold"] == -1

@@ -65,10 +65,10 @@ def test_it_is_that_of_each_fold_at_the_epoch_that_the_others_choose(run):
 
 def test_storage_show_report_and_the_final_model_say_the_same(run):
     (row,) = run.leaderboard()
-    study = load_study(open_storage(None, run.folder.journal), run.record["study"], optuna.samplers.RandomSampler())
+    study = load_study(open_storage(None, run.folder.journal), run.record.study, optuna.samplers.RandomSampler())
     assert study.trials[0].value == row["score"] == study.trials[0].user_attrs["score"]
     shown = json.loads(CliRunner().invoke(app, ["show", str(run.path), "0", "--json"]).stdout)
     assert (shown["score"], shown["best_epoch"]) == (row["score"], row["best_epoch"])
     assert f"{row['score']:.4g}" in run.folder.report.read_text()
-    assert run.record["final"]["epochs"] >= row["best_epoch"]
+    assert run.record.final.epochs >= row["best_epoch"]
     assert shown["diagnosis"] != "overfitting"  # by the patience of this search: nothing would stop it

@@ -12,9 +12,11 @@ import pytest
 import yaml
 
 from automl.errors import RunError
+from automl.settings import Settings
 from automl.study.folder import RunFolder, fresh_folder
+from automl.study.run_record import DataFacts, RunRecord
 
-RECORD = {"settings": {"seed": 1}, "space": {}, "data": {"name": "Ünïcode <b>"}}
+RECORD = RunRecord(settings=Settings(seed=1), space={}, data=DataFacts(name="Ünïcode <b>"))
 
 HOLDER = """
 import sys, time
@@ -59,7 +61,7 @@ class TestCreating:
 
     def test_a_second_run_in_a_folder_is_refused_with_the_way_to_resume(self, run):
         with pytest.raises(RunError, match=r"holds a run already; continue it with `automl resume .*/run`"):
-            run.create({**RECORD, "settings": {}})
+            run.create(RECORD)
         assert run.read_record() == RECORD
 
 
@@ -75,6 +77,7 @@ class TestReading:
             b"[]",
             b"just text",
             b"settings: {}\nspace: {}\n",
+            b"settings: {trials: many}\nspace: {}\ndata: {}\n",
             b"a: [",
             b"\xff\xfe",
             b"[" * 50_000,

@@ -30,14 +30,14 @@ def test_the_storage_knows_the_direction_and_the_values_as_they_are(run):
 
     from automl.study.storage.opening import load_study, open_storage
 
-    study = load_study(open_storage(None, run.folder.journal), run.record["study"], optuna.samplers.RandomSampler())
+    study = load_study(open_storage(None, run.folder.journal), run.record.study, optuna.samplers.RandomSampler())
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
     assert study.best_value == run.best["score"]
     assert all(0 <= value <= 1 for trial in study.trials for value in trial.intermediate_values.values())
 
 
 def test_the_model_is_that_of_the_best_trial_and_the_test_has_every_metric(run):
-    assert run.record["final"]["trial"] == run.leaderboard()[0]["number"]
+    assert run.record.final.trial == run.leaderboard()[0]["number"]
     assert set(run.test) == {"log_loss", "accuracy", "balanced_accuracy", "macro_f1", "auroc"}
     assert "Higher is better" in run.folder.report.read_text()
 

@@ -12,11 +12,12 @@ from optuna.trial import TrialState
 
 from automl.errors import Interrupted
 from automl.racing.race import Race
-from automl.settings import make_settings
+from automl.settings import Settings, make_settings
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN, fold_of, shared, thing_of
 from automl.study.prepare import prepare
+from automl.study.run_record import DataFacts, RunRecord
 from automl.study.search import Search
 from automl.study.shared_folds import fold_to_help_with
 from automl.study.storage.opening import open_storage
@@ -39,7 +40,7 @@ class Crew:
         )  # fmt: skip
         self.prepared = prepare(settings, images)
         self.folder = RunFolder(folder)
-        self.folder.create({})
+        self.folder.create(RunRecord(settings=Settings(), space={}, data=DataFacts()))
         storage = open_storage(None, self.folder.journal)
         self.study = optuna.create_study(storage=storage, study_name="s", sampler=optuna.samplers.RandomSampler(3))
         self.interrupted = False

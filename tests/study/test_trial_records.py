@@ -13,7 +13,9 @@ from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.ladder import make_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
+from automl.settings import Settings
 from automl.study.folder import RunFolder
+from automl.study.run_record import DataFacts, RunRecord
 from automl.study.trial_records import (
     count_attempt,
     count_repeated,
@@ -150,7 +152,7 @@ class TestDescribing:
 class TestResults:
     def test_attributes_and_curves_are_written(self, tmp_path):
         folder = RunFolder(tmp_path / "run")
-        folder.create({"settings": {}, "space": {}, "data": {}})
+        folder.create(RunRecord(settings=Settings(), space={}, data=DataFacts()))
         study = optuna.create_study()
         trial = study.ask()
         curves = curves_of([0.9, 0.4])

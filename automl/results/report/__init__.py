@@ -19,6 +19,7 @@ from automl.results.report.test_set import test_set
 from automl.results.report.trials import failures, leaderboard, race
 from automl.results.report.words import duration
 from automl.study.folder import RunFolder
+from automl.study.run_record import RunRecord
 
 __all__ = ["duration", "search_command", "write_report"]
 
@@ -38,17 +39,15 @@ SECTIONS = {
 """What follows the answer; a section without anything to say is left out."""
 
 
-def write_report(
-    summary: Mapping[str, Any], record: Mapping[str, Any], folder: RunFolder, out: Path | None = None
-) -> Path:
+def write_report(summary: Mapping[str, Any], record: RunRecord, folder: RunFolder, out: Path | None = None) -> Path:
     """Writes the report of a run and returns its path. A run without a model or a complete trial has one too.
 
     `summary` is what `automl leaderboard --json` prints, `record` the run's `run.yaml`, `out` the file, by default
     `report.html` in the run's folder. Raises `MachineFailed` when it cannot be written.
     """
-    material = Material(summary, record, folder)
+    material = Material(summary, record.to_mapping(), folder)
     body = [answer(material), *(section(title, write(material)) for title, write in SECTIONS.items())]
-    text = page(f"{record['data'].get('name', '')}: automl report", "\n".join(body))
+    text = page(f"{record.data.name}: automl report", "\n".join(body))
     try:
         write_atomic(out or folder.report, lambda file: file.write(text.encode()))
     except OSError as error:

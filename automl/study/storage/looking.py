@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 
 from automl.errors import MachineFailed, RunError
 from automl.open_file import open_file
+from automl.study.run_record import RunRecord
 from automl.study.storage.journal import whole_records
 from automl.study.storage.opening import PASSWORD_VARIABLE, is_server, open_journal, open_storage, storage_url_of
 from automl.study.storage.redaction import check_url, redact
@@ -56,7 +57,7 @@ class WatchedJournal(BaseJournalBackend):
         self._records.extend(logs)
 
 
-def look_at_storage(record: Mapping[str, Any], journal: Path) -> BaseStorage:
+def look_at_storage(record: RunRecord, journal: Path) -> BaseStorage:
     """The storage of a run, to be looked at.
 
     Raises `RunError` for a server that only the run names, a database that is not there or holds no study, and a

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
@@ -17,6 +16,7 @@ from automl.errors import Interrupted, MachineFailed, RunError, SettingsError
 from automl.open_file import UnfitFile
 from automl.racing.objective import Objective
 from automl.study.logs import quiet_optuna
+from automl.study.run_record import RunRecord
 from automl.study.storage.cache import StudyCache
 from automl.study.storage.database import open_database, reason_of
 from automl.study.storage.journal import Journal, JournalStudies, repair_journal
@@ -28,12 +28,12 @@ __all__ = ["redact"]
 PASSWORD_VARIABLE = "AUTOML_STORAGE"
 
 
-def storage_url_of(record: Mapping[str, Any], given: str | None = None) -> str | None:
+def storage_url_of(record: RunRecord, given: str | None = None) -> str | None:
     """The storage's URL: as given now, from the environment, or from the record, which never holds a password.
 
     None for a run with a journal of its own, whatever the environment says: that is for other runs.
     """
-    recorded = record["settings"].get("storage")
+    recorded = record.settings.storage
     url = given or (os.environ.get(PASSWORD_VARIABLE) if recorded else None) or recorded
     if url and "***" in url:
         raise RunError(

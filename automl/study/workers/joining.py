@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import optuna
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from automl.errors import Interrupted, RunError, SettingsError
 from automl.settings import Settings, make_settings
@@ -27,6 +27,7 @@ from automl.study.folder import RunFolder
 from automl.study.leases import GRACE, RUN
 from automl.study.prepare import Prepared, load_host, prepare
 from automl.study.record import check_unchanged, plugin_files, recorded_plugins, settings_of, versions
+from automl.study.run_record import RunRecord
 from automl.study.storage.database import PATIENCE
 from automl.study.storage.opening import is_server, load_study, open_storage, redact, storage_errors
 from automl.study.watcher import MakeWatcher, Watcher
@@ -40,14 +41,27 @@ RECORD = "automl:record"
 """The study's system attribute with what a worker must know of the search."""
 
 
-def publish(study: optuna.Study, prepared: Prepared, record: Mapping[str, Any], budget: Budget) -> None:
-    """Leaves in the study what a worker must know: the record, the splits' fingerprint, the end of the time."""
-    known = {name: value for name, value in record.items() if name not in ("final", "seconds")}
-    known["plugins"] = plugin_files(prepared.host)  # edited since the run was begun, perhaps
+class Published(BaseModel):
+    """What a search leaves in its study: its record, the splits' fingerprint, the end of its time (seconds of the clock
+    on the wall; None: it has none) and its length in seconds.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: RunRecord
+    splits: str
+    deadline: float | None
+    timeout: float | None
+
+
+def publish(study: optuna.Study, prepared: Prepared, record: RunRecord, budget: Budget) -> None:
+    """Leaves in the study what a worker must know of the search."""
+    # Plugins edited since the run was begun, perhaps.
+    known = record.but(final=None, seconds=None, plugins=tuple(plugin_files(prepared.host)))
     deadline = None if budget.timeout is None else time.time() + budget.timeout - budget.elapsed
-    search = {"splits": prepared.splits.fingerprint(), "deadline": deadline, "timeout": budget.timeout}
+    about = Published(record=known, splits=prepared.splits.fingerprint(), deadline=deadline, timeout=budget.timeout)
     with storage_errors():
-        study._storage.set_study_system_attr(study._study_id, RECORD, {**known, "search": search})
+        study._storage.set_study_system_attr(study._study_id, RECORD, about.model_dump(mode="json", by_alias=True))
 
 
 def join(
@@ -94,16 +108,17 @@ def join(
     with ExitStack() as stack:
         with storage_errors():
             study = load_study(storage, name, optuna.samplers.RandomSampler())
-            record = _find_record(study)
+            published = _find_record(study)
+        record = published.record
         folder = _own_folder(stack) if run is None else _shared_folder(run, record)
-        prepared = _prepare(record, folder if run is not None else None, data, threads, device, plugins)
+        prepared = _prepare(published, folder if run is not None else None, data, threads, device, plugins)
         if prepared.settings.threads:
             torch.set_num_threads(prepared.settings.threads)
         own = worker or fresh_name(0)
         home = RUN if run is not None else own
         leases = SharedLeases(study._storage, name, own, grace, home=home, joined=worker is None)
         ended = _Ended(leases)
-        budget = _budget(record, lambda: interrupted() or ended.seen)
+        budget = _budget(published, lambda: interrupted() or ended.seen)
         with storage_errors():
             if leases.closing:
                 return False
@@ -129,21 +144,22 @@ class _Ended:
         self.seen = self.leases.closing
 
 
-def _find_record(study: optuna.Study) -> dict[str, Any]:
-    record = study._storage.get_study_system_attrs(study._study_id).get(RECORD)
-    if not isinstance(record, dict):
+def _find_record(study: optuna.Study) -> Published:
+    known = study._storage.get_study_system_attrs(study._study_id).get(RECORD)
+    try:
+        published = Published.model_validate(known)
+    except ValidationError:
         raise RunError(
             f"the study '{study.study_name}' says nothing of a search that workers can join; it must have been begun "
             "with `automl search --storage URL`"
-        )
-    ours = versions()["automl"]
-    if record["versions"]["automl"] != ours:
-        raise RunError(f"the search runs automl {record['versions']['automl']}, and this is {ours}: install that one")
-    different = [f"{key} {value} (here {versions().get(key)})" for key, value in record["versions"].items()
-                 if versions().get(key) != value]  # fmt: skip
+        ) from None
+    theirs, ours = published.record.versions, versions()
+    if theirs.get("automl") != ours["automl"]:
+        raise RunError(f"the search runs automl {theirs.get('automl')}, and this is {ours['automl']}: install that one")
+    different = [f"{key} {value} (here {ours.get(key)})" for key, value in theirs.items() if ours.get(key) != value]
     if different:
         log.warning("the search runs %s: scores may differ a little", ", ".join(different))
-    return record
+    return published
 
 
 def _own_folder(stack: ExitStack) -> RunFolder:
@@ -153,15 +169,15 @@ def _own_folder(stack: ExitStack) -> RunFolder:
     return folder
 
 
-def _shared_folder(run: str | Path, record: Mapping[str, Any]) -> RunFolder:
+def _shared_folder(run: str | Path, record: RunRecord) -> RunFolder:
     folder = RunFolder(run)
-    if folder.read_record().get("id") != record.get("id"):
-        raise RunError(f"--run {run}: this is the folder of another run than the study '{record['study']}'")
+    if folder.read_record().id != record.id:
+        raise RunError(f"--run {run}: this is the folder of another run than the study '{record.study}'")
     return folder
 
 
 def _prepare(
-    record: Mapping[str, Any],
+    published: Published,
     folder: RunFolder | None,
     data: str | None,
     threads: int | None,
@@ -169,30 +185,31 @@ def _prepare(
     plugins: Sequence[str],
 ) -> Prepared:
     """What the search stands on, on this machine. Raises `BadInput` with the difference where it is something else."""
+    record = published.record
     ours = make_settings(device=device, threads=threads)  # what is wrong with them is told by their options' names
     theirs = settings_of(record, {"device": ours.device})
     settings = theirs.model_copy(
         update={"threads": ours.threads, "data": _find_data(record, theirs, folder, data)}
         | {"plugins": tuple(plugins), "plugins_dirs": ()}
     )
-    subject = f"the study '{record['study']}'"
+    subject = f"the study '{record.study}'"
     recorded = [] if plugins else recorded_plugins(record, subject, folder.path if folder else None)
-    space = Space.from_json(record["space"], f"{subject}: space")
+    space = record.read_space(subject)
     check_declared(space, load_host(settings, recorded).catalogue())
     prepared = prepare(settings, space=space, recorded=recorded)
     check_unchanged(prepared, record)
-    if prepared.splits.fingerprint() != record["search"]["splits"]:
+    if prepared.splits.fingerprint() != published.splits:
         raise RunError(
             "the seed deals out other folds here than where the search was begun: install the versions of its "
-            f"packages ({json.dumps(record['versions'])})"
+            f"packages ({json.dumps(record.versions)})"
         )
     return prepared
 
 
-def _find_data(record: Mapping[str, Any], settings: Settings, folder: RunFolder | None, data: str | None) -> str:
+def _find_data(record: RunRecord, settings: Settings, folder: RunFolder | None, data: str | None) -> str:
     if data is not None:
         return data
-    kept = record["data"].get("kept")  # None: the data have a name
+    kept = record.data.kept  # None: the data have a name
     if kept and folder is not None and (folder.path / kept).is_file():
         return str(folder.path / kept)
     path = Path(settings.data)
@@ -217,9 +234,9 @@ def check_declared(space: Space, catalogue: Catalogue) -> None:
         raise RunError("the plugins here are not those of the search:\n  " + "\n  ".join(lines))
 
 
-def _budget(record: Mapping[str, Any], interrupted: Callable[[], bool]) -> Budget:
+def _budget(published: Published, interrupted: Callable[[], bool]) -> Budget:
     """The search's budget; its deadline by the clock on the wall, the only one that machines share."""
-    trials, deadline, timeout = record["settings"]["trials"], record["search"]["deadline"], record["search"]["timeout"]
-    if deadline is None:
+    trials, deadline, timeout = published.record.settings.trials, published.deadline, published.timeout
+    if deadline is None or timeout is None:
         return Budget(trials, None, interrupted)
     return Budget(trials, timeout, interrupted, started=time.monotonic() - (timeout - (deadline - time.time())))

@@ -129,7 +129,7 @@ class LocalLauncher:
             device=str(device_of(place, self.prepared)),
             threads=self.threads,
             grace=self.grace,
-            plugins=[file["file"] for file in plugin_files(self.prepared.host)],
+            plugins=[file.file for file in plugin_files(self.prepared.host)],
         )
         return Process(self.folder, order, place, self.server.fork if self.server else self._begin)
 

@@ -77,7 +77,7 @@ def find_run(order: RayOrder) -> RunFolder | None:
     """The run's folder, where this node sees it and may write into it: it is known by the run's id."""
     folder = RunFolder(order.run)
     try:
-        same = order.id is not None and folder.read_record().get("id") == order.id
+        same = order.id is not None and folder.read_record().id == order.id
     except (RunError, OSError):
         return None
     return folder if same and os.access(folder.checkpoints, os.W_OK) else None

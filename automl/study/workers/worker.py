@@ -82,8 +82,8 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     prepared = prepare(settings, attach(Path(order.data)), splits=splits, recorded=plugins)
     torch.set_num_threads(order.threads)
     storage = open_storage(order.storage, folder.journal, interrupted, PATIENCE)
-    study = load_study(storage, record["study"], optuna.samplers.RandomSampler())
-    leases = SharedLeases(study._storage, record["study"], order.name, order.grace)
+    study = load_study(storage, record.study, optuna.samplers.RandomSampler())
+    leases = SharedLeases(study._storage, record.study, order.name, order.grace)
     budget = Budget(order.trials, order.timeout, interrupted, started=order.started)
     take_part(prepared, study, folder, budget, leases, order.number, Watcher())
 

@@ -11,6 +11,7 @@ from automl.results.report import write_report
 from automl.results.tested import Predictions, save_tested
 from automl.settings import Settings
 from automl.study.folder import RunFolder
+from automl.study.run_record import RunRecord
 
 FOLDS, EPOCHS = 3, 6
 VOID = {"meta", "img", "br", "use", "path"}
@@ -206,6 +207,7 @@ class Page(HTMLParser):
 
 
 def written(run):
-    path = write_report(*run)
+    summary, record, folder = run
+    path = write_report(summary, RunRecord.from_mapping(record, "made"), folder)
     assert path == run[2].report
     return path.read_text(encoding="utf-8")

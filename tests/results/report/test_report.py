@@ -6,6 +6,7 @@ from made_runs import Page, curves_to, full_run, keep_test, make_run, written
 from automl.errors import MachineFailed
 from automl.results.report import duration, search_command, write_report
 from automl.settings import Settings
+from automl.study.run_record import RunRecord
 
 EVIL = '<script>alert("1")</script><img src=x>'
 
@@ -99,7 +100,7 @@ def test_a_full_disk_is_the_machines_failure(tmp_path):
     summary, record, folder = make_run(tmp_path, [])
     folder.report = tmp_path / "gone" / "report.html"
     with pytest.raises(MachineFailed, match=r"report\.html"):
-        write_report(summary, record, folder)
+        write_report(summary, RunRecord.from_mapping(record, "made"), folder)
 
 
 def test_the_command_that_begins_it_anew_names_what_was_chosen():

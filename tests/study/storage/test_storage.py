@@ -23,7 +23,7 @@ RANDOM = optuna.samplers.RandomSampler(seed=0)
 @pytest.fixture(scope="module")
 def journal(finished_run) -> tuple[bytes, str]:
     """The journal of a real search, and its study's name."""
-    return finished_run.folder.journal.read_bytes(), finished_run.record["study"]
+    return finished_run.folder.journal.read_bytes(), finished_run.record.study
 
 
 def torn_copies(path: Path) -> list[Path]:

@@ -60,7 +60,7 @@ def begun(postgresql, tmp_path, plugin, data):
     )  # fmt: skip
     prepared = prepare(settings)
     study = create_study(open_storage(postgresql.url, Path()), "s", prepared.objective, optuna.samplers.RandomSampler())
-    record = {"id": "1", **make_record(prepared, "s", "postgresql://me:***@here/db")}
+    record = make_record(prepared, "s", "postgresql://me:***@here/db")
     folder = RunFolder(tmp_path / "run")
     folder.create(record)
     publish(study, prepared, record, Budget(TRIALS))
@@ -124,7 +124,7 @@ def test_a_search_that_is_closing_is_over_for_who_comes_late(begun, postgresql):
 def test_the_record_in_the_study_holds_no_password(begun):
     study, *_ = begun
     record = study._storage.get_study_system_attrs(study._study_id)[RECORD]
-    assert record["settings"]["storage"] == "postgresql://me:***@here/db"
+    assert record["record"]["settings"]["storage"] == "postgresql://me:***@here/db"
 
 
 def test_other_data_are_refused_with_the_difference(begun, postgresql, tmp_path, images):
@@ -148,8 +148,8 @@ def test_other_plugins_are_refused_with_the_difference(begun, postgresql, tmp_pa
 
 
 def test_splits_that_are_dealt_otherwise_are_refused(begun, postgresql):
-    study, _, prepared = begun
-    record = study._storage.get_study_system_attrs(study._study_id)[RECORD]
+    study, folder, prepared = begun
+    record = folder.read_record()
     other = replace(prepared.splits, fold=prepared.splits.fold[::-1])
     publish(study, replace(prepared, splits=other), record, Budget(1))
     with pytest.raises(RunError, match="the seed deals out other folds here"):
@@ -159,7 +159,7 @@ def test_splits_that_are_dealt_otherwise_are_refused(begun, postgresql):
 def test_the_folder_of_another_run_is_refused(begun, postgresql, tmp_path):
     *_, prepared = begun
     other = RunFolder(tmp_path / "other")
-    other.create({"id": "2", **make_record(prepared, "s", None)})
+    other.create(make_record(prepared, "s", None))
     with pytest.raises(RunError, match="this is the folder of another run"):
         join(postgresql.url, "s", run=other.path)
 

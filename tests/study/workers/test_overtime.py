@@ -8,10 +8,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from automl.settings import make_settings
+from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN
 from automl.study.prepare import prepare
+from automl.study.run_record import DataFacts, RunRecord
 from automl.study.trial_records import STANDING
 from automl.study.workers.overtime import SLACK, Overtime
 from automl.study.workers.shared_leases import SharedLeases
@@ -32,7 +33,7 @@ def watched(images, tmp_path):
     a, b, watching = (SharedLeases(study._storage, "s", name, grace=10, clock=clock) for name in ("a", "b", "w"))
     prepared = prepare(make_settings(device="cpu", folds=2, trial_timeout="1m"), images)
     folder = RunFolder(tmp_path / "run")
-    folder.create({})
+    folder.create(RunRecord(settings=Settings(), space={}, data=DataFacts()))
     overtime = Overtime(prepared, study, folder, watching, clock)
 
     def at(seconds: float, worker: str = "a") -> int | None:

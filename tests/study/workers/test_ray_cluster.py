@@ -9,10 +9,11 @@ import time
 import pytest
 
 from automl.errors import MachineFailed, RunError, SettingsError
-from automl.settings import make_settings
+from automl.settings import Settings, make_settings
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import prepare
+from automl.study.run_record import DataFacts, RunRecord
 from automl.study.workers.launching import Ending
 from automl.study.workers.ray_actor import RayOrder, find_run
 from automl.study.workers.ray_cluster import Node, Share, connected, share_out
@@ -141,9 +142,9 @@ def test_the_runs_folder_is_known_by_its_id(tmp_path, images):
     folder = RunFolder(tmp_path / "run")
     order = RayOrder(0, "w", URL, "s", str(folder.path), "abc", "cpu", 1, 30.0)
     assert find_run(order) is None
-    folder.create({"id": "other", "settings": {}, "space": {}, "data": {}})
+    folder.create(RunRecord(id="other", settings=Settings(), space={}, data=DataFacts()))
     assert find_run(order) is None
-    folder.write_record({"id": "abc", "settings": {}, "space": {}, "data": {}})
+    folder.write_record(RunRecord(id="abc", settings=Settings(), space={}, data=DataFacts()))
     found = find_run(order)
     assert found is not None
     assert found.path == folder.path
