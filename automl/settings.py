@@ -108,7 +108,7 @@ class Settings(BaseModel):
     ray_address: str | None = None
     storage: str | None = None
     study: str | None = None
-    log_to: tuple[Literal["tensorboard", "mlflow"], ...] = ()
+    log_to: tuple[str, ...] = ()
 
     @field_validator("space", mode="before")
     @classmethod

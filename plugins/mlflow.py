@@ -16,7 +16,7 @@ from typing import Any
 
 from automl import hookimpl
 
-from .trial_curves import asked_for, fold_means, numbers
+from .trial_curves import fold_means, numbers
 
 BATCH = 900  # metrics a request; MLflow takes 1000
 
@@ -24,10 +24,14 @@ Facts = Mapping[str, Any]
 
 
 @hookimpl
+def automl_log_to() -> dict[str, str]:
+    """`--log-to mlflow`, and the package that it needs."""
+    return {"mlflow": "mlflow"}
+
+
+@hookimpl
 def automl_search_started(run: Facts) -> None:
     """Begins the parent run, or goes on with that of an earlier session."""
-    if not asked_for(run, "mlflow"):
-        return
     # A server that does not answer must not hold the search up for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -52,7 +56,7 @@ def automl_search_started(run: Facts) -> None:
 @hookimpl
 def automl_trial_finished(run: Facts, trial: Facts) -> None:
     """Logs the trial as a nested run: config, metrics by epoch, state and reason."""
-    if not asked_for(run, "mlflow") or not _remembered(run).exists():  # the start has failed, and was told
+    if not _remembered(run).exists():  # the start has failed, and was told
         return
     client, parent = _client(run), _remembered(run).read_text()
     tags = {"mlflow.parentRunId": parent, "state": trial["state"], "reason": trial["reason"]}
@@ -67,7 +71,7 @@ def automl_trial_finished(run: Facts, trial: Facts) -> None:
 @hookimpl
 def automl_search_finished(run: Facts, summary: Facts) -> None:
     """Logs the outcome and the report. A search that was interrupted is KILLED, until it is resumed."""
-    if not asked_for(run, "mlflow") or not _remembered(run).exists():
+    if not _remembered(run).exists():
         return
     client, parent = _client(run), _remembered(run).read_text()
     best = next((row for row in summary["trials"] if row["number"] == summary["best"]), None)

@@ -12,14 +12,18 @@ from typing import Any
 
 from automl import hookimpl
 
-from .trial_curves import asked_for, fold_means, numbers
+from .trial_curves import fold_means, numbers
+
+
+@hookimpl
+def automl_log_to() -> dict[str, str]:
+    """`--log-to tensorboard`, and the package that it needs."""
+    return {"tensorboard": "tensorboard"}
 
 
 @hookimpl
 def automl_trial_finished(run: Mapping[str, Any], trial: Mapping[str, Any]) -> None:
     """Writes the trial as a run of TensorBoard: scalars by epoch, the config as hyperparameters."""
-    if not asked_for(run, "tensorboard"):
-        return
     folder = Path(run["folder"], "tensorboard", f"trial-{trial['number']:05d}")
     writer = import_module("torch.utils.tensorboard").SummaryWriter(str(folder))
     try:

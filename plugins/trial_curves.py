@@ -11,11 +11,6 @@ import numpy as np
 LOSSES = ("log_loss", "rmse")
 
 
-def asked_for(run: Mapping[str, Any], listener: str) -> bool:
-    """Whether the search was told `--log-to` this listener."""
-    return listener in (run["settings"].get("log_to") or ())
-
-
 def fold_means(run: Mapping[str, Any], trial: Mapping[str, Any]) -> dict[str, list[tuple[int, float]]]:
     """(epoch, value) by name: `log_loss/train`, `log_loss/validation`, `accuracy/train`, `accuracy/validation`.
 

@@ -181,7 +181,9 @@ def search(
     ] = None,
     log_to: Annotated[
         list[str] | None,
-        _option("--log-to", help="Log every trial to tensorboard or mlflow. Repeatable.", panel=MACHINE),
+        _option(
+            "--log-to", help="Log every trial to tensorboard, mlflow or a plugin's listener. Repeatable.", panel=MACHINE
+        ),
     ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

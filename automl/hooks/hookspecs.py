@@ -171,6 +171,32 @@ def automl_datasets() -> list[DatasetSource]:  # type: ignore[empty-body]
 
 
 @hookspec
+def automl_log_to() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """The names by which `--log-to` asks for this listener, each with the package that it needs ("" for none).
+
+    A plugin with this hook is told of events only in a search that asks for it by one of these names. A search that
+    does so without the package stops before anything is started. A plugin without the hook hears every search.
+
+    ```python
+    from pathlib import Path
+
+    from automl import hookimpl
+
+
+    @hookimpl
+    def automl_log_to():
+        return {"scores": "json"}
+
+
+    @hookimpl
+    def automl_trial_finished(run, trial):
+        with Path(run["folder"], "scores.txt").open("a") as file:
+            print(trial["number"], trial["score"], file=file)
+    ```
+    """
+
+
+@hookspec
 def automl_search_started(run: Mapping[str, Any]) -> None:
     """A search has started, or was resumed; its folder exists, no trial has run yet.
 

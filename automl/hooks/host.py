@@ -35,7 +35,10 @@ D = TypeVar("D", bound=Declaration)
 
 @dataclass
 class PluginHost:
-    """The loaded plugins: their declarations by name, each with `.plugin` filled in, and what is broken."""
+    """The loaded plugins: their declarations by name, each with `.plugin` filled in, and what is broken.
+
+    `log_targets`: the names that `--log-to` takes, each with the package that its listener needs ("" for none).
+    """
 
     architectures: dict[str, Architecture] = field(default_factory=dict)
     optimizers: dict[str, Optimizer] = field(default_factory=dict)
@@ -44,9 +47,11 @@ class PluginHost:
     datasets: dict[str, DatasetSource] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
     plugins: list[Found] = field(default_factory=list)
+    log_targets: dict[str, str] = field(default_factory=dict)
     _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("automl"), repr=False)
     _versions: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
     _told: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    _on_demand: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)  # by plugin, its names of --log-to
 
     def architecture(self, name: str) -> Architecture:
         """The architecture `name`. Raises `PluginError` or `BadInput` when no plugin declares it."""
@@ -105,13 +110,18 @@ class PluginHost:
     def notify(self, event: str, **facts: Mapping[str, Any]) -> list[Broken]:
         """Calls the listeners of `event` one by one with read-only `facts`, e.g. `run=..., trial=...`.
 
+        A plugin that has names for `--log-to` is called only where the run's settings have one of them.
         A listener that raises is logged as a warning with its plugin, file and line, the same fault once, and never
         stops the search; what went wrong is returned.
         """
         failed: list[Broken] = []
         read_only = {name: MappingProxyType(dict(value)) for name, value in facts.items()}
         # In pluggy's order, which runs its list from the back, so that tryfirst and trylast work.
+        asked_for = set(facts.get("run", {}).get("settings", {}).get("log_to") or ())
         for listener in reversed(getattr(self._manager.hook, event).get_hookimpls()):
+            names = self._on_demand.get(listener.plugin_name)
+            if names is not None and not names & asked_for:
+                continue
             name, source = self._plugin_of(listener)
             with guarded(name, source, failed):
                 listener.function(*[read_only[argument] for argument in listener.argnames])
@@ -155,11 +165,29 @@ class PluginHost:
             return
         self.plugins.append(found)
         self._manager.register(plugin, _key(found))
+        for implementation in self._manager.hook.automl_log_to.get_hookimpls():
+            if implementation.plugin is plugin:
+                with guarded(found.name, found.source, self.broken):
+                    self._collect_log_targets(found, implementation.function)
         for hook, kind in DECLARING.items():
             for implementation in getattr(self._manager.hook, hook).get_hookimpls():
                 if implementation.plugin is plugin:
                     with guarded(found.name, found.source, self.broken):
                         self._collect(found, kind, hook, implementation.function)
+
+    def _collect_log_targets(self, found: Found, function: Callable[[], Any]) -> None:
+        """Keeps the names by which `--log-to` asks for the plugin; raises PluginError for what are none."""
+        names = function()
+        source, line = place_of(function, found.source)
+        if not isinstance(names, Mapping) or not all(isinstance(t, str) for pair in names.items() for t in pair):
+            law = 'automl_log_to() must return a mapping of names to packages, e.g. {"scores": ""}'
+            raise PluginError(found.name, source, line, f"{law}, not {names!r}")
+        taken = sorted(names.keys() & self.log_targets.keys())
+        if taken:
+            problem = f"--log-to '{taken[0]}' belongs to another plugin; rename this one"
+            raise PluginError(found.name, source, line, problem)
+        self.log_targets |= names
+        self._on_demand[_key(found)] = frozenset(names)
 
     def _collect(self, found: Found, kind: type[Declaration], hook: str, function: Callable[[], Any]) -> None:
         """Calls one hook implementation and keeps what it declares; raises PluginError for what is none."""

@@ -16,7 +16,7 @@ from automl.data.resident import Resident, refuse_too_large
 from automl.data.sizes import affordable_pixels
 from automl.data.sources import load
 from automl.data.splits import Splits, make_splits
-from automl.errors import SettingsError, SpaceError
+from automl.errors import SettingsError, SpaceError, did_you_mean
 from automl.hooks.host import PluginHost, load_plugins
 from automl.hooks.loading import Found
 from automl.racing.curves import Curves
@@ -169,11 +169,15 @@ def check_task(space: Space, task: str) -> None:
             )
 
 
-def check_listeners(settings: Settings) -> None:
-    """Raises `SettingsError` when the package of a listener that was asked for is not installed."""
+def check_listeners(settings: Settings, host: PluginHost) -> None:
+    """Raises `SettingsError` for a listener that no plugin has, or whose package is not installed."""
     for name in settings.log_to:
-        if importlib.util.find_spec(name) is None:
-            raise SettingsError(f"--log-to {name} needs the package {name}: pip install 'automl[{name}]'")
+        if name not in host.log_targets:
+            known = f"only to {', '.join(sorted(host.log_targets))}{did_you_mean(name, host.log_targets)}"
+            raise SettingsError(f"--log-to {name}: no plugin logs there, {known}")
+        package = host.log_targets[name]
+        if package and importlib.util.find_spec(package) is None:
+            raise SettingsError(f"--log-to {name} needs the package {package}: pip install {package}")
 
 
 def prepare(
@@ -188,8 +192,8 @@ def prepare(
 
     Raises `BadInput` in one of its kinds; nothing has been started or written then.
     """
-    check_listeners(settings)
     host = load_host(settings, recorded)
+    check_listeners(settings, host)
     settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
     devices = choose_devices(settings.devices) if settings.devices else (choose_device(settings.device),)
     device = devices[0]

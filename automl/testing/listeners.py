@@ -27,7 +27,14 @@ def examine_listeners(file: str | Path, host: PluginHost) -> list[Check]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             search(
-                "digits", space="smoke", trials=2, folds=2, epochs=1, workers=1, plugins=[file], out=Path(folder, "run")
+                "digits",
+                space="smoke",
+                trials=2,
+                folds=2,
+                epochs=1,
+                workers=1,
+                plugins=[str(file)],
+                out=Path(folder, "run"),
             )
     finally:
         log.removeHandler(said)

@@ -87,6 +87,14 @@ def test_the_dataset_of_the_example_gives_two_kinds_of_stripes(load_example):
     assert (along[y == 1] > 0).all()
 
 
+def test_the_listener_that_names_itself_is_told_where_it_is_asked_for(load_example, run, tmp_path):
+    host = load_example("automl_log_to")
+    for settings in ({}, {"log_to": ["scores"]}):
+        asking = {**run, "settings": settings}
+        assert host.notify("automl_trial_finished", run=asking, trial={"number": 3, "score": 0.5}) == []
+    assert (tmp_path / "scores.txt").read_text() == "3 0.5\n"
+
+
 def test_the_listener_of_the_example_notes_the_start(load_example, run, tmp_path):
     assert load_example("automl_search_started").notify("automl_search_started", run=run) == []
     assert (tmp_path / "started.txt").read_text() == "first on digits"

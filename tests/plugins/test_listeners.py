@@ -9,6 +9,7 @@ import pytest
 
 import automl
 from automl.errors import SettingsError
+from automl.hooks.host import load_plugins
 from automl.study import prepare
 
 SMALL = {
@@ -111,11 +112,43 @@ def test_a_search_that_was_not_told_to_log_leaves_nothing(tmp_path):
 
 def test_a_missing_package_is_told_before_anything_is_started(tmp_path, monkeypatch):
     monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"--log-to mlflow needs .* pip install 'automl\[mlflow\]'"):
+    with pytest.raises(SettingsError, match="--log-to mlflow needs the package mlflow: pip install mlflow"):
         automl.search("digits", log_to=("mlflow",), out=tmp_path / "run", **SMALL)
     assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_listener_is_refused():
-    with pytest.raises(SettingsError, match="--log-to"):
-        automl.search("digits", log_to=("wandb",))
+    with pytest.raises(SettingsError, match=r"--log-to mlflo: no plugin logs there, .* did you mean 'mlflow'"):
+        automl.search("digits", log_to=("mlflo",))
+
+
+LISTENER = """\
+from pathlib import Path
+from automl import hookimpl
+
+
+@hookimpl
+def automl_log_to():
+    return {"scores": ""}
+
+
+@hookimpl
+def automl_trial_finished(run, trial):
+    Path(run["folder"], f"heard-{trial['number']}").touch()
+"""
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_plugins_own_listener_hears_only_searches_that_ask_for_it(asked, tmp_path):
+    (tmp_path / "scores.py").write_text(LISTENER)
+    more = {"log_to": ("scores",)} if asked else {}
+    run = automl.search("digits", plugins=[str(tmp_path / "scores.py")], out=tmp_path / "run", **SMALL, **more)
+    assert bool(list(run.path.glob("heard-*"))) == asked
+
+
+def test_two_listeners_of_one_name_are_told_apart(tmp_path):
+    (tmp_path / "other.py").write_text(LISTENER.replace("scores", "mlflow"))
+    host = load_plugins(files=[tmp_path / "other.py"])
+    assert [str(broken) for broken in host.broken] == [
+        "plugin 'other' (other.py:5): --log-to 'mlflow' belongs to another plugin; rename this one"
+    ]
