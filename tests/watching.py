@@ -37,7 +37,7 @@ def workers_of(search: int) -> list[int]:
 
 
 def processes_of(search: int) -> list[int]:
-    """All that this search has started: its fork server and the workers."""
+    """All that this search has started: fork server, workers, and a small helper of `multiprocessing`."""
     return [*children(search), *workers_of(search)]
 
 

@@ -2,62 +2,67 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from io import FileIO
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.forkserver import ensure_running
+from types import ModuleType
 
 import torch
 
 from automl.data.shared import share
-from automl.open_file import open_to_append
+from automl.errors import MachineFailed
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.record import plugin_files
 from automl.study.storage.opening import PASSWORD_VARIABLE
-from automl.study.workers.fork_server import Forked, ForkServer
+from automl.study.workers.bootstrap import run_worker
 from automl.study.workers.launching import Ending, Launched
 from automl.study.workers.shares import count_workers, device_of, threads_of
 from automl.study.workers.worker import Order
 
-Begin = Callable[[int, int, int], "subprocess.Popen[bytes] | Forked"]
-"""Begins a worker with these files as its standard input, output and error."""
+Context = SpawnContext | ForkServerContext
+PRELOADED = "automl.study.workers.preload"
+DYING = 5.0  # seconds until the end of a killed worker is known at most
 
 
 class Process:
-    """One worker process, which `begin` begins. Its output goes to `log`."""
+    """One worker process. Its output goes to `log`.
 
-    def __init__(self, folder: RunFolder, order: Order, place: int, begin: Begin):
+    Raises `MachineFailed` when it cannot be started.
+    """
+
+    def __init__(self, context: Context, folder: RunFolder, order: Order, place: int, environment: Mapping[str, str]):
         self.number, self.name, self.place = order.number, order.name, place
         path = folder.path / "logs" / f"worker-{order.number}.log"
         path.parent.mkdir(exist_ok=True)
         self.log = str(path)
-        stdin, stdout = _Pipe(), _Pipe()
-        with stdin.reader, stdout.writer, open_to_append(path) as output:
-            self.process = begin(stdin.reader.fileno(), stdout.writer.fileno(), output.fileno())
-        self._to, self._from = stdin.writer, stdout.reader
-        with suppress(BrokenPipeError):  # it died at once; its exit code tells
-            self._to.write(order.to_line().encode())
+        self._problem, theirs = context.Pipe(duplex=False)
+        self.process = context.Process(target=run_worker, args=(order, str(folder.path), self.log, environment, theirs))
+        with theirs, _no_main_module():
+            try:
+                self.process.start()
+            except (OSError, EOFError) as error:  # EOFError: the fork server died of its imports
+                raise MachineFailed(f"no worker can be started: {error or 'their fork server died'}") from error
 
     def ending(self) -> Ending | None:
         """How it ended; None while it runs. Asked once after that."""
-        code = self.process.poll()
+        code = self.process.exitcode
         if code is None:
             return None
-        lines = self._from.read().decode(errors="replace").strip().splitlines()
-        try:
-            problem: dict[str, str] = json.loads(lines[-1])
-        except (IndexError, ValueError):
-            problem = {}
-        self._close()
+        error, message = "", ""
+        with suppress(EOFError):  # it had nothing to tell
+            if self._problem.poll():  # not so while one lives on whose fork server has just died
+                error, message = self._problem.recv()
+        self._problem.close()
         if code == 0:
             return Ending()
-        return Ending(f"signal {-code}" if code < 0 else f"exit code {code}", **problem)
+        return Ending(f"signal {-code}" if code < 0 else f"exit code {code}", error, message)
 
     def stop(self) -> None:
         """Asks it to stop."""
@@ -65,28 +70,26 @@ class Process:
 
     def wait(self, seconds: float) -> None:
         """Waits until it has ended, so long at most, and then kills it."""
-        try:
-            self.process.wait(max(0.0, seconds))
-        except subprocess.TimeoutExpired:
+        self.process.join(max(0.0, seconds))
+        if self.process.exitcode is None:
             self.kill()
-        self._close()
+        self._problem.close()
 
     def kill(self) -> None:
         """Ends it, whatever it does."""
         self.process.kill()
-        self.process.wait()
-
-    def _close(self) -> None:
-        self._to.close()
-        self._from.close()
+        self.process.join(DYING)
 
 
-class _Pipe:
-    """A pipe whose ends are closed at the latest when nobody has them any more."""
-
-    def __init__(self) -> None:
-        reader, writer = os.pipe()
-        self.reader, self.writer = FileIO(reader, "r"), FileIO(writer, "w")
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Hides the user's script, which a new process would run once more: what a worker needs is in modules."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class LocalLauncher:
@@ -104,6 +107,7 @@ class LocalLauncher:
         self.storage = storage
         self.count = count_workers(prepared, storage)
         self.threads = threads_of(prepared, self.count)
+        self.context = context_for(prepared.devices)
 
     def open(self, folder: RunFolder, budget: Budget, grace: float) -> None:
         """Lays the data out where every process can map them."""
@@ -113,8 +117,6 @@ class LocalLauncher:
         # Without the storage's URL, which stands in the order: what a plugin starts need not know its password.
         ours = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
         self.environment = {**ours, "OMP_NUM_THREADS": str(self.threads)}
-        self.command = [sys.executable, "-m", "automl.study.workers.begin", str(folder.path), str(os.getpid())]
-        self.server = ForkServer(self.command, self.environment) if can_fork(self.prepared.devices) else None
 
     def start(self, number: int, name: str, place: int) -> Process:
         """Starts a process with the device of its place."""
@@ -131,29 +133,30 @@ class LocalLauncher:
             grace=self.grace,
             plugins=[file.file for file in plugin_files(self.prepared.host)],
         )
-        return Process(self.folder, order, place, self.server.fork if self.server else self._begin)
-
-    def _begin(self, stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
-        """A process that imports everything by itself."""
-        return subprocess.Popen(
-            self.command,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=self.environment,
-            start_new_session=True,  # a Ctrl-C of the terminal is for the supervisor alone
-        )
+        return Process(self.context, self.folder, order, place, self.environment)
 
     def look(self, running: Sequence[Launched]) -> None:
         """Processes of this machine get to work at once."""
 
     def close(self) -> None:
-        """Ends the fork server and removes the shared copy of the data."""
-        if self.server is not None:
-            self.server.close()
+        """Removes the shared copy of the data. The fork server stays, for the next search of this process."""
         shutil.rmtree(self.data, ignore_errors=True)
 
 
+def context_for(devices: Sequence[torch.device]) -> Context:
+    """How processes begin: forked, or with imports of their own."""
+    if not can_fork(devices):
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([PRELOADED])
+    with _no_main_module():
+        ensure_running()  # it imports while the search makes ready
+    return context
+
+
 def can_fork(devices: Sequence[torch.device]) -> bool:
-    """Whether workers for these devices may be forks of a process that has imported PyTorch."""
+    """Whether workers for these devices may be forks of a process that has imported PyTorch.
+
+    Only on Linux, and not for CUDA: neither Apple's libraries nor CUDA bear a fork.
+    """
     return sys.platform == "linux" and all(device.type == "cpu" for device in devices)

@@ -1,21 +1,15 @@
-"""One worker: a process of its own that takes its share of a search. Begun by `study.workers.begin`.
-
-    python -m automl.study.workers.begin RUN PARENT     with the `Order` as a line of JSON on stdin
-
-Stdin stays open as long as who started it lives: at its end the worker stops. Stdout is what went wrong, in JSON.
-"""
+"""One worker: a process of its own that takes its share of a search. Begun by `study.workers.bootstrap`."""
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +34,7 @@ from automl.study.storage.opening import load_study, open_storage, storage_error
 from automl.study.watcher import Watcher
 from automl.study.workers.shared_leases import SharedLeases
 
-LAST_WORDS = 5.0  # seconds for an orderly end, when the parent is dead or the storage is away
+LAST_WORDS = 5.0  # seconds for an orderly end, when the storage is away
 
 
 @dataclass(frozen=True)
@@ -62,10 +56,6 @@ class Order:
     threads: int
     grace: float
     plugins: list[str]
-
-    def to_line(self) -> str:
-        """As one line of JSON."""
-        return json.dumps(asdict(self)) + "\n"
 
 
 def fresh_name(number: int) -> str:
@@ -143,48 +133,23 @@ def _leave(leases: SharedLeases) -> None:
         return
 
 
-class _Ends:
-    """Whether the worker shall stop: by a signal, or because who started it has died."""
+def main(order: Order, folder: str, stop: threading.Event, problem: Connection) -> int:
+    """Runs the worker until the search is over or `stop` is set, which SIGTERM does too.
 
-    def __init__(self) -> None:
-        self.wanted = False
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; who started this one decides
-        threading.Thread(target=self._watch_parent, daemon=True).start()
-
-    def _stop(self, *_: object) -> None:
-        self.wanted = True
-
-    def _watch_parent(self) -> None:
-        while os.read(0, 4096):
-            pass
-        self.wanted = True
-        time.sleep(LAST_WORDS)
-        os._exit(1)
-
-
-def main() -> int:
-    """Runs the worker; the exit code is that of the error (DESIGN section 6), 0 when the search is over."""
-    order = Order(**json.loads(_first_line()))
+    Returns 0 when the search is over, else the exit code of the error (DESIGN section 6), which `problem` is told.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; who started this one decides
     np.random.seed()  # a plugin may draw from it: forks would all draw the same
     set_up_logging()
     print(
         f"automl: worker {order.number} on {order.device}, {order.threads} CPU thread(s)", file=sys.stderr, flush=True
     )
-    ends = _Ends()
     try:
-        work(RunFolder(sys.argv[1]), order, lambda: ends.wanted)
+        work(RunFolder(folder), order, stop.is_set)
     except Interrupted:
         return 128 + signal.SIGTERM
     except AutomlError as error:
-        print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
+        problem.send((type(error).__name__, str(error)))
         return error.exit_code if isinstance(error, MachineFailed) else max(error.exit_code, 1)
     return 0
-
-
-def _first_line() -> bytes:
-    """The order. Read byte by byte, for a buffer would take what the watching thread waits for."""
-    line = b""
-    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
-        line += byte
-    return line
