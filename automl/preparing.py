@@ -11,11 +11,11 @@ import torch
 
 from automl.data.given import Given, take
 from automl.data.splits import load_splits
-from automl.errors import RunError, SettingsError
+from automl.errors import RunError
 from automl.run import Run
 from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder
-from automl.study.prepare import Prepared, prepare
+from automl.study.prepare import Prepared, devices_of, prepare, reading_of
 from automl.study.record import check_unchanged, recorded_plugins, settings_of
 from automl.study.run_record import RunRecord
 
@@ -30,9 +30,14 @@ def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Pre
 
 
 def _take(data: Any, settings: Settings) -> Given:
-    if settings.image_size is not None:
-        raise SettingsError("--image-size is for a folder of images only; resize the arrays yourself")
-    return take(data, target=settings.target, groups=settings.groups, task=settings.task)
+    return take(
+        data,
+        target=settings.target,
+        groups=settings.groups,
+        images=settings.images,
+        task=settings.task,
+        reading=reading_of(settings, devices_of(settings)[0]),
+    )
 
 
 def keep(given: Given, folder: RunFolder) -> None:

@@ -56,7 +56,7 @@ UpTo1000 = Annotated[int, Field(ge=1, le=1000)]
 class Settings(BaseModel):
     """What a user decides about a search. The field's name is the option's name on the command line.
 
-    `data` and the four fields after it say what to learn from; `space`, `architectures`, `overrides` and `weights` what
+    `data` and the fields after it say what to learn from; `space`, `architectures`, `overrides` and `weights` what
     to search; `trials`, `timeout` and `trial_timeout` (seconds) how long; `folds`, `epochs`, `metric`, `ladder`,
     `finalists`, `patience` and `tolerance` define the race, `repeats`, `prefer` and `final` what follows; the rest is
     about the machine and the records.
@@ -68,6 +68,7 @@ class Settings(BaseModel):
     target: str | None = None
     task: Literal["classification", "regression"] | None = None
     groups: str | None = None
+    images: str | None = None
     image_size: Positive | None = None
     skip_bad: bool = False
     follow_links: bool = False
@@ -160,7 +161,7 @@ class Settings(BaseModel):
             return bool(value) and not (field == "space" and is_written_out(value))
 
         changes: dict[str, Any] = {
-            name: absolute(getattr(self, name)) for name in ("data", "space", "weights") if named(name)
+            name: absolute(getattr(self, name)) for name in ("data", "images", "space", "weights") if named(name)
         }
         if (
             self.data and self.groups and Path(self.data).expanduser().is_dir()

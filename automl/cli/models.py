@@ -16,6 +16,9 @@ from automl.foreign_text import escaped
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The run's folder, or its model/ folder.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="The architecture's plugin file; repeatable.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable image files out.")]
+Images = Annotated[
+    Path | None, typer.Option("--images", metavar="DIR", help="Where the paths of a list of images begin.")
+]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Allow links out of the folder.")]
 
 
@@ -53,8 +56,9 @@ def fit(
 
 def evaluate(
     model: ModelArgument,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled: a folder, an .npz or a .csv.")],
-    target: Annotated[str | None, typer.Option("--target", help="The csv's column with the answers.")] = None,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled: a folder, a table or an .npz.")],
+    target: Annotated[str | None, typer.Option("--target", help="The table's column with the answers.")] = None,
+    images: Images = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
     plugin: Plugins = None,
@@ -66,7 +70,7 @@ def evaluate(
     from automl.results.model import load_model
 
     loaded = load_model(model, plugins=plugin or [])
-    found = measure_all(loaded, data, target=target, skip_bad=skip_bad, follow_links=follow_links)
+    found = measure_all(loaded, data, target=target, images=images, skip_bad=skip_bad, follow_links=follow_links)
     if as_json:
         typer.echo(json.dumps({"model": str(model), **found}))
         return
@@ -82,8 +86,9 @@ def evaluate(
 
 def predict(
     model: ModelArgument,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, an image, an .npz or a .csv.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, an image, a table or an .npz.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The csv to write; else it is printed.")] = None,
+    images: Images = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
     plugin: Plugins = None,
@@ -96,7 +101,7 @@ def predict(
     loaded = load_model(model, plugins=plugin or [])
     skipped: dict[str, str] = {}
     notes: list[str] = []
-    reading = {"skip_bad": skip_bad, "follow_links": follow_links}
+    reading: dict[str, Any] = {"images": images, "skip_bad": skip_bad, "follow_links": follow_links}
     if out is not None:
         skipped = write_predictions(loaded, data, out, notes=notes, **reading)
     else:

@@ -110,7 +110,8 @@ def _require_file(data: str) -> None:
 
 def _require_groups(data: str, groups: str | None) -> None:
     """Of a folder of images they are a file; elsewhere they name a column or an array."""
-    if groups and Path(data).expanduser().is_dir() and not Path(groups).expanduser().is_file():
+    folder = Path(data).expanduser()
+    if groups and folder.is_dir() and not any(folder.glob("*.csv")) and not Path(groups).expanduser().is_file():
         raise DataError(f"--groups {groups}: there is no such file")
 
 

@@ -67,16 +67,19 @@ Storage = Annotated[
 
 def search(
     data: Annotated[
-        str, typer.Argument(help="A folder of images, an .npz, a .csv, digits, torchvision:NAME, a plugin's data set.")
+        str, typer.Argument(help="A folder of images, a table, an .npz, digits, torchvision:NAME, a plugin's data set.")
     ] = "digits",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder [runs/NAME-N].")] = None,
-    target: Annotated[str | None, _option("--target", help="The column of a .csv to predict.", panel=DATA)] = None,
+    target: Annotated[str | None, _option("--target", help="The column of a table to predict.", panel=DATA)] = None,
     task: Annotated[
         str | None, _option("--task", help="classification or regression, where unclear.", panel=DATA)
     ] = None,
     groups: Annotated[
         str | None,
         _option("--groups", help="Column, array or file of groups that stay in one fold.", panel=DATA),
+    ] = None,
+    images: Annotated[
+        str | None, _option("--images", metavar="DIR", help="Where the paths of a list of images begin.", panel=DATA)
     ] = None,
     image_size: Annotated[int | None, _option("--image-size", help="Resize all images to N x N.", panel=DATA)] = None,
     skip_bad: Annotated[bool, _option("--skip-bad", help="Leave unreadable images out.", panel=DATA)] = False,
@@ -193,8 +196,9 @@ def search(
     Leaves a run folder with the model, the leaderboard and a report. Ctrl-C stops; `automl resume` goes on.
     """
     settings: dict[str, Any] = {
-        "target": target, "task": task, "groups": groups, "image_size": image_size, "skip_bad": skip_bad,
-        "follow_links": follow_links, "test_fraction": test_fraction, "space": space, "weights": weights,
+        "target": target, "task": task, "groups": groups, "images": images, "image_size": image_size,
+        "skip_bad": skip_bad, "follow_links": follow_links, "test_fraction": test_fraction,
+        "space": space, "weights": weights,
         "max_params": max_params,
         "sampler": sampler, "trials": trials, "timeout": timeout,
         "trial_timeout": trial_timeout, "folds": folds, "epochs": epochs, "metric": metric,

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Table:
 
     def place(self, column: str, row: int) -> str:
         """Where a cell stands, for messages; rows count from 1 without the header."""
-        line = "" if self.path.suffix == "" else f" (line {self.lines[row]})"
+        line = "" if self.path.suffix.lower() in ("", ".parquet") else f" (line {self.lines[row]})"
         return f"{self.path}: column '{column}', row {row + 1}{line}"
 
     @cached_property
@@ -58,6 +58,27 @@ class Table:
         texts = [text for cells in self.cells.values() for text in dict.fromkeys(cells)]
         comma = any(_DECIMAL_COMMA.fullmatch(text) for text in texts)
         return comma and not any(_DECIMAL_POINT.fullmatch(text) for text in texts)
+
+
+TABLES = (".csv", ".parquet")
+
+
+def read_table(path: Path) -> Table:
+    """The table in a .csv or a .parquet file. Raises `DataError`."""
+    if path.suffix.lower() != ".parquet":
+        return read_csv(path)
+    import pandas
+
+    try:
+        with open_file(path) as file:
+            frame = pandas.read_parquet(file)
+    except ImportError:
+        raise DataError(f"{path}: to read it takes the package pyarrow: pip install 'automl[parquet]'") from None
+    # A damaged file makes the reader raise almost anything.
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise DataError(f"{path}: cannot be read as parquet: {reason}") from error
+    return replace(table_of(frame), path=path)
 
 
 def read_csv(path: Path) -> Table:

@@ -32,9 +32,10 @@ class Dataset:
     y: classification int64 [n], an index into `classes`; regression float64 [n, outputs].
     test: bool [n], True where the source itself sets the sample apart for testing.
     groups: int64 [n]; samples of one group never stand on two sides of a split.
+    folds: int64 [n], 0..K-1, where the source has folds of its own; -1 in its test set.
     conversion: what made `x` of the raw data; a model takes it over.
     notes: plain sentences that the user should read. understood: what the source took its data for.
-    fingerprint: SHA-256 over x, y, classes, test and groups.
+    fingerprint: SHA-256 over x, y, classes, test, groups and folds.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     understood: Understood = field(default_factory=Understood)
     fingerprint: str = ""
+    folds: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -121,7 +123,7 @@ def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".f
 
 def _fingerprint(dataset: Dataset) -> str:
     total = hashlib.sha256(repr((dataset.kind, dataset.task, dataset.classes)).encode("utf-8", "surrogateescape"))
-    for name in ("x", "y", "test", "groups"):
+    for name in ("x", "y", "test", "groups", "folds"):
         array = getattr(dataset, name)
         total.update(f"{name}:{None if array is None else (array.dtype.str, array.shape)};".encode())
         if array is not None and array.size:

@@ -107,7 +107,7 @@ def _collect(folder: Path, parts: Sequence[_Part], notes: list[str], follow_link
             _check_link(str(path), root, follow_links)
         if part.side == "train":
             _refuse_shared_folders(path, part.classes)
-        loose = sorted(entry.name for entry in _visible(path) if not entry.is_dir() and _is_image(entry.name))
+        loose = sorted(entry.name for entry in _visible(path) if not entry.is_dir() and is_image(entry.name))
         if loose:
             where = f"directly in {path.name}/ belong to no class and are ignored"
             notes.append(f"{len(loose)} images {where}: {loose[0]}, ...")
@@ -198,6 +198,35 @@ def _are(parts: Sequence[_Part]) -> str:
     return "are" if len(parts) > 1 else "is"
 
 
+def find_file(root: Path, path: str, test: bool, follow_links: bool) -> Found:
+    """The file at `path`, below `root` or absolute. Raises `DataError` for a link out of the root."""
+    whole = root / path
+    if whole.is_symlink():
+        _check_link(str(whole), os.path.realpath(root), follow_links)
+    try:
+        status = whole.stat()
+    except OSError:  # a link to nowhere; decoding reports it
+        return Found(path, "", test, 0, 0, 0, True)
+    regular = stat.S_ISREG(status.st_mode)
+    return Found(path, "", test, status.st_size, status.st_mtime_ns, status.st_ctime_ns, regular)
+
+
+def find_folders(folder: Path) -> list[Path]:
+    """The sub-folders of a folder, sorted, but neither hidden ones nor runs; none where it cannot be read."""
+    try:
+        return [folder / name for name in _folders(folder) if not (folder / name / _RUN).is_file()]
+    except OSError:
+        return []
+
+
+def list_folder(folder: Path) -> list[str]:
+    """The names of the files in a folder, links too, sorted; none where there is no such folder."""
+    try:
+        return sorted(entry.name for entry in _visible(folder) if not entry.is_dir())
+    except (OSError, ValueError):
+        return []
+
+
 def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return [entry for entry in entries if not is_junk(entry.name)]
@@ -207,7 +236,8 @@ def _folders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in _visible(folder) if entry.is_dir())
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Whether a file of this name is one of the usual kinds of images."""
     return name.lower().endswith(_LOOSE)
 
 

@@ -18,7 +18,8 @@ from automl.data.arrays import from_mapping
 from automl.data.atomic import write_atomic
 from automl.data.csv_files import Table, table_of, write_csv
 from automl.data.dataset import Dataset, Task
-from automl.data.tables import table_dataset
+from automl.data.images import Reading
+from automl.data.table_data import from_table
 from automl.errors import DataError
 
 Array = NDArray[Any]
@@ -45,7 +46,7 @@ class Given:
 
         None for data above `MAX_KEPT`. Raises OSError.
         """
-        if self.dataset.x.nbytes + self.dataset.y.nbytes > MAX_KEPT:
+        if (self.table is None or self.dataset.kind == "table") and self.dataset.x.nbytes > MAX_KEPT:
             return None
         folder.mkdir(exist_ok=True)
         if self.table is not None:
@@ -60,7 +61,9 @@ def take(
     *,
     target: str | None = None,
     groups: str | None = None,
+    images: str | None = None,
     task: Task | None = None,
+    reading: Reading | None = None,
     name: str | None = None,
     source: str | None = None,
 ) -> Given:
@@ -72,6 +75,7 @@ def take(
             or `(training, test)` of them; a pandas DataFrame with `target`, or `(DataFrame, y)`.
         target: the DataFrame's column to predict.
         groups: the mapping's array of groups, or the DataFrame's column of them.
+        images, reading: of a DataFrame that lists images, where its paths begin, and how the files are read.
         task: as in `from_arrays` and `load_csv`.
         name: of the data set; by default what kind of data they are. source: what messages call the data.
 
@@ -81,10 +85,19 @@ def take(
         data, target = _with_answers(data[0], data[1], target)
     if is_frame(data):
         table = table_of(data)
-        kept = table_dataset(table, name=name or "table", target=target, groups=groups, task=task)
-        return Given(kept, table, target)
-    if target is not None:
-        raise DataError("target= names a column of a DataFrame or of a .csv; these data have none")
+        made = from_table(
+            table,
+            name=name or "table",
+            target=target,
+            groups=groups,
+            images=images,
+            task=task,
+            reading=reading or Reading(),
+        )
+        return Given(made, table, target)
+    for option, value in (("target", target), ("images", images), ("image_size", reading and reading.image_size)):
+        if value is not None:
+            raise DataError(f"{option}= is for a table (a DataFrame, or a .csv); these data are arrays")
     kind, arrays = _arrays(data)
     name = name or kind
     return Given(from_mapping(arrays, groups=groups, task=task, name=name, source=source or name))

@@ -6,9 +6,10 @@ import hashlib
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,68 +30,91 @@ __all__ = ["decode_files", "load_folder"]
 _CACHE_FORMAT = 4  # raise it when decoding gives other pixels or facts than before
 
 
-def load_folder(
-    folder: Path,
-    *,
-    groups: Path | None = None,
-    image_size: int | None = None,
-    skip_bad: bool = False,
-    follow_links: bool = False,
-    affordable: float = math.inf,
-) -> Dataset:
+@dataclass(frozen=True)
+class Reading:
+    """How image files are read.
+
+    image_size: the side of the square that all are brought to; by default images of one size stay as they are, unless
+    they are large, and for others `choose_side` is asked. affordable: pixels that all may have together then.
+    skip_bad: leave out unusable files. follow_links: allow links out of the data's folder.
+    """
+
+    image_size: int | None = None
+    skip_bad: bool = False
+    follow_links: bool = False
+    affordable: float = math.inf
+
+
+class Read(NamedTuple):
+    """Images that were read: uint8 [m, c, h, w] of the files `kept` [m], what has to be said, phrases on their sizes,
+    and the side that they were brought to where the data chose it."""
+
+    pixels: NDArray[Any]
+    kept: NDArray[np.int64]
+    notes: list[str]
+    details: tuple[str, ...]
+    image_size: int | None
+
+
+def load_folder(folder: Path, *, groups: Path | None = None, reading: Reading | None = None, **more: Any) -> Dataset:
     """The images under `folder` as a classification data set, decoded in parallel once and cached.
 
-    groups: a csv with the columns `file` (relative to `folder`) and `group`. image_size: the side of the square that
-    all are resized to; by default images of one size stay as they are, unless they are large, and for others
-    `choose_side` is asked. affordable: pixels that all may have together then.
-    Raises `DataError`: no or one class, an empty class, links out of the folder, unusable files (unless `skip_bad`).
+    groups: a csv with the columns `file` (relative to `folder`) and `group`. reading: as it says; `more` are fields of
+    it. Raises `DataError`: no or one class, an empty class, links out of the folder, unusable files (unless they are to
+    be skipped).
     """
-    if image_size is not None and not 1 <= image_size <= 4096:
-        raise DataError(f"image_size must be between 1 and 4096, not {image_size}")
-    photos = find_images(folder, follow_links)
-    files, classes, notes = photos.files, photos.classes, list(photos.notes)
-    paths = [file.path for file in files]
-    labels = {name: number for number, name in enumerate(classes)}
-    sample = look_at([os.path.join(folder, file.path) for file in files if file.regular and not file.test])
-    size = (image_size, image_size) if image_size else sample.size(len(files), affordable)
-    pixels, facts = _decoded(folder, files, size, sample)
-    bad = {paths[index]: reason for index, reason in facts["bad"]}
-    if bad and not skip_bad:
-        raise DataError(
-            f"{folder}: {bad_files(bad, len(files))}\nrepair or remove them, or pass --skip-bad to leave them out"
-        )
-    if bad:
-        shown = "; ".join(f"{path}: {reason}" for path, reason in list(bad.items())[:20])
-        notes.append(
-            f"{len(bad)} of {len(files)} files were skipped as unusable: {shown}{'; ...' if len(bad) > 20 else ''}"
-        )
-    if facts["framed"]:
-        notes.append(f"{facts['framed']} images have several frames; the first of each is used.")
-    kept = [file for file in files if file.path not in bad]
+    reading = replace(reading or Reading(), **more)
+    photos = find_images(folder, reading.follow_links)
+    read = read_images(folder, photos.files, reading)
+    labels = {name: number for number, name in enumerate(photos.classes)}
+    kept = [photos.files[index] for index in read.kept]
     in_test = np.array([file.test for file in kept], dtype=bool)
     dataset = Dataset(
         name=folder.resolve().name,
         kind="image",
         task="classification",
-        x=pixels,
+        x=read.pixels,
         y=np.array([labels[file.label] for file in kept], dtype=np.int64),
-        classes=tuple(classes),
+        classes=tuple(photos.classes),
         test=in_test if in_test.any() else None,
         groups=None if groups is None else _groups(groups, [file.path for file in kept], folder),
         conversion=Pixels(),
-        notes=tuple(printable(note) for note in notes),
+        notes=tuple(printable(note) for note in (*photos.notes, *read.notes)),
         understood=Understood(
-            "photos",
-            _sizes(facts["training_sizes"], pixels),
-            test_from=photos.test_from,
-            joined=photos.joined,
-            image_size=None if image_size or sample.uniform else size[0],
+            "photos", read.details, test_from=photos.test_from, joined=photos.joined, image_size=read.image_size
         ),
     )
     return complete(dataset, lambda index: printable(kept[index].path))
 
 
-def _decoded(folder: Path, files: list[Found], size: Size, sample: Sample) -> tuple[NDArray[Any], dict[str, Any]]:
+def read_images(root: Path, files: Sequence[Found], reading: Reading) -> Read:
+    """The images `files` below `root`. Raises `DataError` that lists those of no use, unless they are skipped."""
+    if reading.image_size is not None and not 1 <= reading.image_size <= 4096:
+        raise DataError(f"image_size must be between 1 and 4096, not {reading.image_size}")
+    side = reading.image_size
+    sample = look_at([os.path.join(root, file.path) for file in files if file.regular and not file.test])
+    size = (side, side) if side else sample.size(len(files), reading.affordable)
+    pixels, facts = _decoded(root, files, size, sample)
+    bad: dict[int, str] = dict(facts["bad"])
+    reasons = {files[index].path: reason for index, reason in bad.items()}
+    if bad and not reading.skip_bad:
+        raise DataError(
+            f"{root}: {bad_files(reasons, len(files))}\nrepair or remove them, or pass --skip-bad to leave them out"
+        )
+    notes = []
+    if bad:
+        shown = "; ".join(f"{path}: {reason}" for path, reason in list(reasons.items())[:20])
+        notes.append(
+            f"{len(bad)} of {len(files)} files were skipped as unusable: {shown}{'; ...' if len(bad) > 20 else ''}"
+        )
+    if facts["framed"]:
+        notes.append(f"{facts['framed']} images have several frames; the first of each is used.")
+    kept = np.array([index for index in range(len(files)) if index not in bad], dtype=np.int64)
+    chosen = None if side or sample.uniform else size[0]
+    return Read(pixels, kept, notes, _sizes(facts["training_sizes"], pixels), chosen)
+
+
+def _decoded(folder: Path, files: Sequence[Found], size: Size, sample: Sample) -> tuple[NDArray[Any], dict[str, Any]]:
     """Pixels of the usable files, uint8 [n, c, *size], and facts: bad [[index, reason]], framed (a count), and of what
     is not in the test set training_sizes [[height, width, count]], the commonest first."""
     key = _key(folder, files, size)
@@ -129,7 +153,7 @@ def check_memory(folder: Path, needed: int) -> None:
         )
 
 
-def _key(folder: Path, files: list[Found], size: Size) -> str:
+def _key(folder: Path, files: Sequence[Found], size: Size) -> str:
     settings = (_CACHE_FORMAT, os.path.realpath(folder), size)
     # One text, for 60,000 small updates of the hash take longer than all else here.
     listed = "".join([f"{path}\0{size}\0{modified}\0{changed}\n" for path, _, _, size, modified, changed, _ in files])

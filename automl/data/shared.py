@@ -12,7 +12,7 @@ from automl.data.atomic import write_atomic
 from automl.data.conversion import conversion_of
 from automl.data.dataset import Dataset
 
-ARRAYS = ("y", "test", "groups", "twins")
+ARRAYS = ("y", "test", "groups", "folds", "twins")
 
 
 def share(dataset: Dataset, folder: Path) -> None:
@@ -46,6 +46,7 @@ def attach(folder: Path) -> Dataset:
         classes=tuple(facts["classes"]),
         test=arrays.get("test"),
         groups=arrays.get("groups"),
+        folds=arrays.get("folds"),
         conversion=conversion_of(facts["conversion"]),
         notes=tuple(facts["notes"]),
         fingerprint=facts["fingerprint"],

@@ -43,6 +43,16 @@ def sides_of(names: Iterable[str]) -> dict[str, Side]:
     return plain
 
 
+def side_in(name: str) -> Side | None:
+    """The side that a name by itself speaks of, whatever other words it has.
+
+    >>> side_in("Train_Labels"), side_in("validation"), side_in("photos")
+    ('train', 'val', None)
+    """
+    found = _split(name)
+    return found[0] if found else None
+
+
 def _split(name: str) -> tuple[Side, tuple[str, ...]] | None:
     """The side that a name speaks of, and its other words; None where it speaks of none or of two."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", normal_key(name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,22 @@ from typing import Any
 import numpy as np
 
 from automl.data.arrays import from_arrays, load_npz
+from automl.data.csv_files import TABLES, read_table
 from automl.data.dataset import Dataset, Task
+from automl.data.folders import find_images, list_folder
 from automl.data.given import take
-from automl.data.images import load_folder
+from automl.data.image_lists import ImageList, find_image_list
+from automl.data.images import Reading, load_folder
+from automl.data.listed_images import load_image_list
 from automl.data.missing import missing_data
-from automl.data.tables import load_csv
+from automl.data.sides import side_in
+from automl.data.table_data import from_table, images_folder
 from automl.errors import BadInput, DataError
 
-_KINDS = "digits, a folder of images, an .npz, a .csv, torchvision:NAME, or the name of a plugin's data set"
+_KINDS = (
+    "digits, a folder of images, an .npz, a .csv or .parquet (a table, or a list of images), torchvision:NAME, or the "
+    "name of a plugin's data set"
+)
 
 
 def load(
@@ -25,32 +32,32 @@ def load(
     *,
     target: str | None = None,
     groups: str | None = None,
-    image_size: int | None = None,
-    skip_bad: bool = False,
-    follow_links: bool = False,
+    images: str | None = None,
     task: str | None = None,
-    affordable: float = math.inf,
+    reading: Reading | None = None,
     plugin_datasets: Mapping[str, Callable[[str], Any]] | None = None,
 ) -> Dataset:
     """Loads DATA: `digits`, a folder of images, an .npz, a .csv, `torchvision:NAME`, or a plugin's data set by name.
 
-    target: the csv's column to predict. groups: a csv's column, an .npz's array, or for a folder of images a csv file
-    with the columns file,group. image_size: side to which a folder's images are resized, by default chosen so that
-    they have together no more than `affordable` pixels. skip_bad: leave out unusable
-    image files. follow_links: allow links out of the folder. task: 'classification' or 'regression', where the rule of
-    the source decides otherwise. plugin_datasets: by name, functions that make the data of their parameters: the text
-    behind `NAME:`, "" for none.
+    target: the table's column to predict. groups: a table's column, an .npz's array, or for a folder of images a csv
+    file with the columns file,group. images: the folder in which the paths of a list of images begin. task:
+    'classification' or 'regression', where the rule of the source decides otherwise. reading: how image files are read.
+    plugin_datasets: by name, functions that make the data of their parameters: the text behind `NAME:`, "" for none.
     Raises `DataError` with the culprit and the remedy, also for an option that this kind of DATA does not have.
     """
     plugins = plugin_datasets or {}
     wanted = _task(task)
     path = Path(data).expanduser()
-    options = {"target": target, "groups": groups, "image_size": image_size}
+    reading = reading or Reading()
+    image_size = reading.image_size
+    options = {"target": target, "groups": groups, "images": images, "image_size": image_size}
     name, _, parameters = data.partition(":")
     if name in plugins:
-        _refuse(data, {"image_size": image_size})
         made = _made_by_plugin(name, plugins[name], parameters)
-        return take(made, target=target, groups=groups, task=wanted, name=name, source=f"data set '{name}'").dataset
+        source = f"data set '{name}'"
+        return take(
+            made, target=target, groups=groups, images=images, task=wanted, reading=reading, name=name, source=source
+        ).dataset
     if data == "digits":
         _refuse(data, options)
         return _digits(wanted)
@@ -60,26 +67,58 @@ def load(
         _refuse(data, options)
         return load_torchvision(data.removeprefix("torchvision:"), wanted)
     if path.is_dir():
-        _refuse(data, {"target": target})
+        listed = find_list_in(path, images, target, reading.follow_links)
+        if listed is not None:
+            name = path.resolve().name
+            return load_image_list(listed, name=name, target=target, groups=groups, task=wanted, reading=reading)
+        _refuse(data, {"target": target, "images": images})
         if wanted == "regression":
-            raise DataError(f"{data}: a folder of images is a classification; for a regression on images give an .npz")
-        return load_folder(
-            path,
-            groups=None if groups is None else Path(groups).expanduser(),
-            image_size=image_size,
-            skip_bad=skip_bad,
-            follow_links=follow_links,
-            affordable=affordable,
-        )
+            raise DataError(
+                f"{data}: a folder of images is a classification; for a regression on images give a csv with a column "
+                "of paths and one of numbers"
+            )
+        return load_folder(path, groups=None if groups is None else Path(groups).expanduser(), reading=reading)
     if path.is_file() and path.suffix.lower() == ".npz":
-        _refuse(data, {"target": target, "image_size": image_size})
+        _refuse(data, {"target": target, "images": images, "image_size": image_size})
         return load_npz(path, groups=groups, task=wanted)
-    if path.is_file() and path.suffix.lower() == ".csv":
-        _refuse(data, {"image_size": image_size})
-        return load_csv(path, target=target, groups=groups, task=wanted)
+    if path.is_file() and path.suffix.lower() in TABLES:
+        return from_table(
+            read_table(path), name=path.stem, target=target, groups=groups, images=images, task=wanted, reading=reading
+        )
     if path.exists():
         raise DataError(f"{data}: cannot tell what this is; DATA is {_KINDS}")
     raise missing_data(data, plugins)
+
+
+def find_list_in(
+    folder: Path, images: str | None = None, target: str | None = None, follow_links: bool = False
+) -> ImageList | None:
+    """The list of labelled images in a folder that holds one, and no images that are sorted by class.
+
+    Of several tables the only one for training is taken (`train.csv`). Raises `DataError` where there are more.
+    """
+    tables = [folder / name for name in list_folder(folder) if name.lower().endswith(TABLES)]
+    # A submission is an example of what to hand in, with labels that are none.
+    tables = [path for path in tables if "submission" not in path.stem.casefold()]
+    if not tables or (images is None and _is_sorted(folder, follow_links)):
+        return None
+    found: list[ImageList] = []
+    for path in tables:
+        listed = find_image_list(read_table(path), None if images is None else images_folder(images), target)
+        if listed is not None and listed.others():
+            found.append(listed)
+    alike = [listed for listed in found if side_in(listed.table.path.stem) == "train"]
+    if len(found) > 1 and len(alike) != 1:
+        names = ", ".join(listed.table.path.name for listed in found[:5])
+        raise DataError(f"{folder}: {names} list images with labels; give one of them")
+    return next(iter(alike or found), None)
+
+
+def _is_sorted(folder: Path, follow_links: bool) -> bool:
+    try:
+        return len(find_images(folder, follow_links).classes) > 1
+    except DataError:
+        return False
 
 
 def _task(task: str | None) -> Task | None:
@@ -94,9 +133,10 @@ def _task(task: str | None) -> Task | None:
 
 def _refuse(data: str, options: Mapping[str, object]) -> None:
     homes = {
-        "target": "a .csv or a DataFrame",
-        "groups": "a .csv, an .npz or a folder of images",
-        "image_size": "a folder of images",
+        "target": "a table",
+        "groups": "a table, an .npz or a folder of images",
+        "images": "a table that lists images",
+        "image_size": "image files",
     }
     for name, value in options.items():
         if value is not None:

@@ -63,7 +63,7 @@ def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, see
     """Cuts off the test set and deals the rest into `folds` folds; the same seed gives the same splits.
 
     Classification is stratified. Groups, and identical images, stay in one fold and on one side of the cut; a test set
-    set apart by the source is taken as it is. `test_fraction` 0 makes no test set.
+    set apart by the source is taken as it is, and so are its folds. `test_fraction` 0 makes no test set.
     Raises `SettingsError` for folds < 2 or a fraction outside [0, 1); `DataError` when a class or the number of groups
     is too small, naming it and the largest K possible, or when a group stands on both sides of a given cut.
     """
@@ -80,6 +80,8 @@ def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, see
     else:
         in_test = dataset.test
         _check_given_cut(dataset)
+    if dataset.folds is not None:
+        return _given_folds(dataset, in_test, folds)
     return _deal_training_part(dataset, np.flatnonzero(~in_test), units, folds, rng)
 
 
@@ -88,6 +90,8 @@ def deal_again(dataset: Dataset, splits: Splits, *, seed: int) -> Splits:
 
     As many folds as before, and the same rules. Raises `DataError` when the groups can hardly be dealt otherwise.
     """
+    if dataset.folds is not None:
+        raise DataError(f"{dataset.name} brings its own folds, and there are no others")
     rng = np.random.default_rng(seed)
     units = units_of(dataset)
     for attempt in range(ATTEMPTS):
@@ -98,6 +102,16 @@ def deal_again(dataset: Dataset, splits: Splits, *, seed: int) -> Splits:
             if attempt == ATTEMPTS - 1:
                 raise
     raise AssertionError
+
+
+def _given_folds(dataset: Dataset, in_test: NDArray[np.bool_], folds: int) -> Splits:
+    """The data's own folds as they are. Raises `DataError` where they are not `folds`, or one is of no use."""
+    assert dataset.folds is not None
+    fold = np.where(in_test, -1, dataset.folds)
+    if (found := int(fold.max()) + 1) != folds:
+        raise DataError(f"{dataset.name}: the data have {found} folds of their own, not {folds}; leave --folds out")
+    _check_folds(dataset, fold, folds)
+    return Splits(fold)
 
 
 def _deal_training_part(
@@ -250,7 +264,8 @@ def _assign(
 
 
 def _check_folds(dataset: Dataset, fold: Indices, folds: int) -> None:
-    """Groups of very different sizes can leave a fold empty, or a fold's training data without some class."""
+    """Groups of very different sizes can leave a fold empty, or a fold's training data without some class, and so can
+    given folds."""
     for number in range(folds):
         if not (fold == number).any():
             raise DataError(f"{dataset.name}: the groups are too uneven for {folds} folds; use fewer folds")

@@ -54,10 +54,9 @@ def table_dataset(
     if not features:
         raise DataError(f"{path}: there is no column beside the target '{target}' to predict it from")
     refuse_file_names(path, {column: table.texts(column) for column in features}, target)
-    for needed in (target, groups):
-        if needed is not None:
-            _refuse_missing(table, needed)
-    answer, y, classes, answers = _target(table, target, task)
+    if groups is not None:
+        refuse_missing(table, groups)
+    answer, y, classes, answers = read_target(table, target, task)
     columns = tuple(_understood(table, column) for column in features)
     conversion = Columns(columns=columns, target=answer, groups=groups)
     if all(column.kind == "left out" for column in columns):
@@ -99,7 +98,8 @@ def _understood(table: Table, name: str) -> Column:
         raise DataError(f"{table.place(name, error.row)}: {error.problem}") from None
 
 
-def _refuse_missing(table: Table, name: str, among_numbers: bool = False) -> None:
+def refuse_missing(table: Table, name: str, among_numbers: bool = False) -> None:
+    """Raises `DataError` with the row of the first cell of a column that is empty."""
     rows = [row for row, text in enumerate(table.texts(name)) if is_empty(text, among_numbers)]
     if rows:
         others = f" (and in {len(rows) - 1} other rows)" if len(rows) > 1 else ""
@@ -116,13 +116,15 @@ Answers = tuple[Column, NDArray[Any], tuple[str, ...], str]
 """The target's column, the answers, the class names (none for a regression), and how they were read."""
 
 
-def _target(table: Table, name: str, task: Task | None) -> Answers:
+def read_target(table: Table, name: str, task: Task | None) -> Answers:
+    """The answers in the column `name`, by the rule of `load_csv`. Raises `DataError` with the row."""
+    refuse_missing(table, name)
     column, asked = _number_column(table, name, task), task is not None
     if column is None:
         classes, labels = number_keys(table.texts(name))
         read = answers_read(np.array(classes), "classification", asked=asked)
         return Column(name=name, kind="category", categories=classes), labels, classes, read
-    _refuse_missing(table, name, among_numbers=True)
+    refuse_missing(table, name, among_numbers=True)
     try:
         values, _ = column.values(table[name])
     except Unreadable as error:

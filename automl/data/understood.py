@@ -36,7 +36,8 @@ class Understood:
     samples: what they are called, in the plural. details: about them (`114 sizes`). columns: of a table with names.
     target: the column with the answers. answers: how that was read, and how to have it read otherwise.
     test_from: where a given test set comes from (`val/`). joined: sides that were added to the training part.
-    image_size: the side that photos were resized to where the data decided it, for the run to keep.
+    image_size: the side that photos were resized to where the data decided it, and images: the folder in which a
+    table's files were found, for the run to keep.
     """
 
     samples: str = "samples"
@@ -47,6 +48,7 @@ class Understood:
     test_from: str = ""
     joined: tuple[str, ...] = ()
     image_size: int | None = None
+    images: str = ""
 
 
 def summarise(dataset: Dataset, test_samples: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ def evaluate(
     data: str | Path,
     *,
     target: str | None = None,
+    images: str | Path | None = None,
     skip_bad: bool = False,
     follow_links: bool = False,
 ) -> dict[str, Any]:
@@ -32,7 +33,13 @@ def evaluate(
     answers, outputs, skipped = [], [], 0
     notes: list[str] = []
     batches = read_batches(
-        data, model.about, labelled=True, target=target, skip_bad=skip_bad, follow_links=follow_links
+        data,
+        model.about,
+        labelled=True,
+        target=target,
+        images=images,
+        skip_bad=skip_bad,
+        follow_links=follow_links,
     )
     index = {name: number for number, name in enumerate(model.classes)}
     for batch in batches:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from automl.data.atomic import write_atomic
+from automl.data.conversion import Pixels
+from automl.data.csv_files import TABLES
 from automl.errors import BadInput, MachineFailed
 from automl.foreign_text import cell
 from automl.results.model import Model
@@ -18,6 +20,7 @@ def predict_lines(
     model: Model,
     data: str | Path,
     *,
+    images: str | Path | None = None,
     skip_bad: bool = False,
     follow_links: bool = False,
     skipped: dict[str, str] | None = None,
@@ -32,8 +35,9 @@ def predict_lines(
     A name that a spreadsheet would take for a formula has an apostrophe in front, see `foreign_text.cell`.
     Raises `DataError`, see `read_batches`.
     """
-    batches = read_batches(data, model.about, skip_bad=skip_bad, follow_links=follow_links)
-    kind = "row" if Path(data).suffix.lower() in (".npz", ".csv") and not Path(data).is_dir() else "file"
+    batches = read_batches(data, model.about, images=images, skip_bad=skip_bad, follow_links=follow_links)
+    rows = (".npz",) if isinstance(model.conversion, Pixels) else (".npz", *TABLES)
+    kind = "row" if Path(data).suffix.lower() in rows and not Path(data).is_dir() else "file"
     for number, batch in enumerate(batches):
         if number == 0:
             yield _line([kind, *_header(model)])
@@ -50,6 +54,7 @@ def write_predictions(
     data: str | Path,
     out: Path,
     *,
+    images: str | Path | None = None,
     skip_bad: bool = False,
     follow_links: bool = False,
     notes: list[str] | None = None,
@@ -62,7 +67,9 @@ def write_predictions(
     if out.exists() and Path(data).exists() and out.samefile(data):
         raise BadInput(f"-o {out}: this is DATA itself; name another file")
     skipped: dict[str, str] = {}
-    lines = predict_lines(model, data, skip_bad=skip_bad, follow_links=follow_links, skipped=skipped, notes=notes)
+    lines = predict_lines(
+        model, data, images=images, skip_bad=skip_bad, follow_links=follow_links, skipped=skipped, notes=notes
+    )
     try:
         write_atomic(out, lambda file: file.writelines(line.encode("utf-8") for line in lines))
     except OSError as error:

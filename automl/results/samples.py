@@ -11,15 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.arrays import read_npz
+from automl.data.columns import Column
 from automl.data.conversion import Columns, Pixels, conversion_of
-from automl.data.csv_files import read_csv
+from automl.data.csv_files import TABLES, read_table
 from automl.data.decode import bad_files, decode_all, printable
-from automl.data.folders import find_files, find_images
+from automl.data.folders import find_file, find_files, find_images
+from automl.data.image_lists import find_image_list
 from automl.data.keys import normal_key
 from automl.data.tables import answers_of
 from automl.errors import DataError, did_you_mean
 
 SIZE = 256
+_BESIDE = (".csv", ".parquet", ".tsv", ".txt", ".json", ".md", ".xlsx", ".html", ".yaml", ".yml")
 
 Array = NDArray[Any]
 
@@ -44,23 +47,28 @@ def read_batches(
     *,
     labelled: bool = False,
     target: str | None = None,
+    images: str | Path | None = None,
     skip_bad: bool = False,
     follow_links: bool = False,
 ) -> Iterator[Batch]:
-    """The samples of DATA for the model that `about` describes: a folder, an image file, an .npz or a .csv.
+    """The samples of DATA for the model that `about` describes: a folder, an image file, a table or an .npz.
 
     labelled: with answers; of a folder with train/ and test/, and of an .npz with x_test, only the test part is read.
-    target: the csv's column with the answers, by default that of the search. Images are resized and turned grey or
-    coloured as the model needs them.
+    target: the table's column with the answers, by default that of the search. images: the folder in which the paths of
+    a list of images begin. Images are resized and turned grey or coloured as the model needs them.
     Raises `DataError` that names the file, array or column, at the latest with the batch that has the culprit.
     """
     path = Path(data).expanduser()
     kind = path.suffix.lower()
-    if target is not None and kind != ".csv":
-        raise DataError(f"{data}: --target is for a .csv only")
     if not path.exists():
         raise DataError(f"{data!s}: there is no such file or folder")
-    if not path.is_dir() and kind == ".csv":
+    table = not path.is_dir() and kind in TABLES
+    for option, value in (("--target", target), ("--images", images)):
+        if value is not None and not table:
+            raise DataError(f"{data}: {option} is for a table only (.csv or .parquet)")
+    if table and isinstance(conversion_of(about["conversion"]), Pixels):
+        yield from _listed(path, about, labelled, target, images, skip_bad, follow_links)
+    elif table:
         yield from _table(path, about, labelled, target)
     elif not path.is_dir() and kind == ".npz":
         yield from _arrays(path, about, labelled)
@@ -68,10 +76,37 @@ def read_batches(
         yield from _files(path, about, labelled, skip_bad, follow_links)
 
 
+def _listed(
+    path: Path,
+    about: Mapping[str, Any],
+    labelled: bool,
+    target: str | None,
+    images: str | Path | None,
+    skip_bad: bool,
+    follow: bool,
+) -> Iterator[Batch]:
+    """The images that a table lists, called as it calls them."""
+    table = read_table(path)
+    found = find_image_list(table, None if images is None else Path(images).expanduser(), target)
+    if found is None:
+        raise DataError(
+            f"{path}: the model takes images, and no column names image files that are there; name the folder in which "
+            "the paths begin with --images"
+        )
+    column = found.target(target) if labelled else None
+    answers: list[str] | Array | None = None
+    if column is not None and about["task"] == "regression":
+        answers = answers_of(table, Column(name=column, kind="number"))
+    elif column is not None:
+        answers = [_class_name(text, about["classes"]) for text in table.texts(column)]
+        _refuse_unknown(path, answers, about)
+    for row in range(len(found.names)):
+        if found.paths[row]:
+            find_file(found.root, found.paths[row], False, follow)  # refuses what leads out of the folder
+    yield from _decoded(found.root, found.names, found.paths, answers, about, skip_bad)
+
+
 def _files(path: Path, about: Mapping[str, Any], labelled: bool, skip_bad: bool, follow: bool) -> Iterator[Batch]:
-    shape = about["input_shape"]
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        raise DataError(f"{path}: the model takes samples of shape {shape}, not image files; give a .csv or an .npz")
     folder, names, answers = path, [], None
     if not path.is_dir():
         if labelled:
@@ -87,21 +122,46 @@ def _files(path: Path, about: Mapping[str, Any], labelled: bool, skip_bad: bool,
         _refuse_unknown(path, photos.classes, about)
         names, answers = [file.path for file in found], [file.label for file in found]
     else:
-        names = find_files(path, follow)
+        # Lists, submissions and notes lie beside photos; what has the name of an image, or none, must be one.
+        names = [name for name in find_files(path, follow) if not name.lower().endswith(_BESIDE)]
         if not names:
-            raise DataError(f"{path}: there is no file in this folder")
+            raise DataError(f"{path}: there is no image in this folder")
+    yield from _decoded(folder, names, names, answers, about, skip_bad)
+
+
+def _decoded(
+    folder: Path,
+    names: Sequence[str],
+    files: Sequence[str],
+    answers: Sequence[str] | Array | None,
+    about: Mapping[str, Any],
+    skip_bad: bool,
+) -> Iterator[Batch]:
+    """The images `files` below `folder` ("" for one that is not there), called by their `names`."""
+    shape = about["input_shape"]
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise DataError(f"{folder}: the model takes samples of shape {shape}, not image files; give a table or an .npz")
     for start in range(0, len(names), SIZE):
         part = names[start : start + SIZE]
         # Opening a named pipe would block for ever; without a path it is reported as unusable.
-        paths = [os.path.join(folder, name) if os.path.isfile(folder / name) else "" for name in part]
+        whole = [os.path.join(folder, file) if file else "" for file in files[start : start + SIZE]]
+        paths = [file if os.path.isfile(file) else "" for file in whole]
         decoded = decode_all(paths, shape[0], (shape[1], shape[2]))
-        bad = {part[i]: reason if paths[i] else "not a regular file" for i, reason in decoded.bad.items()}
+        bad = {
+            part[i]: reason if paths[i] else "not a regular file" if whole[i] else "there is no such file"
+            for i, reason in decoded.bad.items()
+        }
         if bad and not skip_bad:
             text = bad_files({os.path.join(folder, name): reason for name, reason in bad.items()}, len(part))
             raise DataError(f"{text}\nrepair or remove them, or pass --skip-bad to leave them out")
         good = [i for i in range(len(part)) if i not in decoded.bad]
-        labels = None if answers is None else [answers[start + i] for i in good]
-        yield Batch([printable(part[i]) for i in good], decoded.pixels[good], labels, bad)
+        yield Batch([printable(part[i]) for i in good], decoded.pixels[good], _chosen(answers, start, good), bad)
+
+
+def _chosen(answers: Sequence[str] | Array | None, start: int, good: Sequence[int]) -> list[str] | Array | None:
+    if answers is None or isinstance(answers, np.ndarray):
+        return None if answers is None else answers[[start + i for i in good]]
+    return [answers[start + i] for i in good]
 
 
 def _arrays(path: Path, about: Mapping[str, Any], labelled: bool) -> Iterator[Batch]:
@@ -126,11 +186,9 @@ def _arrays(path: Path, about: Mapping[str, Any], labelled: bool) -> Iterator[Ba
 
 def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: str | None) -> Iterator[Batch]:
     conversion = conversion_of(about["conversion"])
-    if isinstance(conversion, Pixels):
-        raise DataError(f"{path}: the model takes images; give a folder, an image file or an .npz")
     if not isinstance(conversion, Columns):
         raise DataError(f"{path}: the model was trained on an array without names of columns; give an .npz")
-    table = read_csv(path)
+    table = read_table(path)
     answers: list[str] | Array | None = None
     if labelled:
         searched = conversion.target

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from automl.data.dataset import Dataset
+from automl.data.images import Reading
 from automl.data.resident import Resident, refuse_too_large
 from automl.data.sizes import affordable_pixels
 from automl.data.sources import load
@@ -118,17 +119,26 @@ def load_host(settings: Settings, recorded: Sequence[Found] = ()) -> PluginHost:
     return host
 
 
+def devices_of(settings: Settings) -> tuple[torch.device, ...]:
+    """What the settings ask to train on. Raises `SettingsError`."""
+    return choose_devices(settings.devices) if settings.devices else (choose_device(settings.device),)
+
+
+def reading_of(settings: Settings, device: torch.device) -> Reading:
+    """How image files are read for a search on `device`: no larger than it has the time for."""
+    affordable = affordable_pixels(device.type, settings.timeout)
+    return Reading(settings.image_size, settings.skip_bad, settings.follow_links, affordable)
+
+
 def load_dataset(settings: Settings, host: PluginHost, device: torch.device) -> Dataset:
-    """The data that the settings name, of a size that a search on `device` has the time for. Raises `DataError`."""
+    """The data that the settings name, for a search on `device`. Raises `DataError`."""
     return load(
         settings.data,
         target=settings.target,
         groups=settings.groups,
-        image_size=settings.image_size,
-        skip_bad=settings.skip_bad,
-        follow_links=settings.follow_links,
+        images=settings.images,
         task=settings.task,
-        affordable=affordable_pixels(device.type, settings.timeout),
+        reading=reading_of(settings, device),
         plugin_datasets={name: source.make for name, source in host.datasets.items()},
     )
 
@@ -180,6 +190,25 @@ def check_listeners(settings: Settings, host: PluginHost) -> None:
             raise SettingsError(f"--log-to {name} needs the package {package}: pip install {package}")
 
 
+def _ladder(settings: Settings, device: torch.device) -> Ladder:
+    if settings.ladder:
+        return parse_ladder(settings.ladder, settings.epochs, settings.folds)
+    return make_ladder(settings.epochs, settings.folds, fused=is_fused(settings, device))
+
+
+def _decided(settings: Settings, dataset: Dataset) -> Settings:
+    """The settings with what the data decided, so that it is the same when the run is resumed, also elsewhere."""
+    understood = dataset.understood
+    decided: dict[str, Any] = {}
+    if understood.image_size is not None:
+        decided["image_size"] = understood.image_size
+    if understood.images:
+        decided["images"] = understood.images
+    if dataset.folds is not None:
+        decided["folds"] = int(dataset.folds.max()) + 1
+    return settings.model_copy(update=decided)
+
+
 def prepare(
     settings: Settings,
     dataset: Dataset | None = None,
@@ -195,16 +224,14 @@ def prepare(
     host = load_host(settings, recorded)
     check_listeners(settings, host)
     settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
-    devices = choose_devices(settings.devices) if settings.devices else (choose_device(settings.device),)
+    devices = devices_of(settings)
     device = devices[0]
-    ladder = make_ladder(settings.epochs, settings.folds, fused=is_fused(settings, device))
-    if settings.ladder:
-        ladder = parse_ladder(settings.ladder, settings.epochs, settings.folds)
+    _ladder(settings, device)
     if space is None and (settings.space or settings.weights):
         merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
     dataset = dataset or load_dataset(settings, host, device)
-    if dataset.understood.image_size is not None:  # what was chosen now is so when the run is resumed elsewhere
-        settings = settings.model_copy(update={"image_size": dataset.understood.image_size})
+    settings = _decided(settings, dataset)
+    ladder = _ladder(settings, device)  # again, for the data may have folds of their own
     for each in devices:
         refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)

@@ -140,7 +140,7 @@ def test_what_is_no_data_is_refused_with_what_it_may_be(data, message):
 
 
 def test_a_target_is_for_tables_with_named_columns():
-    with pytest.raises(DataError, match="target= names a column"):
+    with pytest.raises(DataError, match="target= is for a table"):
         take((TABLE, LABELS), target="y")
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from automl.data import cache
+from automl.data.images import Reading
 from automl.data.sources import load
 from automl.errors import DataError
 
@@ -58,12 +59,12 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
 def test_an_option_that_the_data_does_not_have_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=IMAGES, y=LABELS)
     (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n")
-    with pytest.raises(DataError, match=r"target is for a \.csv or a DataFrame only"):
+    with pytest.raises(DataError, match="target is for a table only"):
         load("digits", target="b")
-    with pytest.raises(DataError, match="image_size is for a folder of images only"):
-        load(str(tmp_path / "a.npz"), image_size=32)
-    with pytest.raises(DataError, match="image_size is for a folder"):
-        load(str(tmp_path / "t.csv"), target="b", image_size=32)
+    with pytest.raises(DataError, match="image_size is for image files only"):
+        load(str(tmp_path / "a.npz"), reading=Reading(image_size=32))
+    with pytest.raises(DataError, match="image_size is for image files"):
+        load(str(tmp_path / "t.csv"), target="b", reading=Reading(image_size=32))
     with pytest.raises(DataError, match="groups is for"):
         load("digits", groups="g")
     with pytest.raises(DataError, match="not 'regresion'"):

@@ -134,6 +134,16 @@ def test_corrupt_images_are_all_listed_in_one_message(refused, tmp_path):
     assert all(name in message for name in ("3.png", "4.png", "5.png", "--skip-bad"))
 
 
+def test_missing_files_of_a_list_of_images_are_all_listed_in_one_message(refused, tmp_path):
+    folder = write_images(tmp_path / "data", train=20)
+    rows = "".join(f"{number},{'ab'[number % 2]}\n" for number in range(23))
+    (folder / "train.csv").write_text(f"id,label\n{rows}")
+    message = refused(folder)
+    assert all(f"  {number}: there is no such file" in message for number in (20, 21, 22))
+    assert "--skip-bad" in message
+    assert "column names files in" in refused(folder / "train.csv", "--images", folder)
+
+
 def test_path_escape_links_out_of_the_folder_are_refused(refused, tmp_path):
     folder = write_images(tmp_path / "data", cat=20, dog=20)
     secret = tmp_path / "secret.png"

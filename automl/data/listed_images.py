@@ -1,0 +1,108 @@
+"""An image list as a `Dataset`: the files that a table names, with its answers, its split, its folds and its groups."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.conversion import Pixels
+from automl.data.dataset import Dataset, Task, complete
+from automl.data.decode import bad_files, printable
+from automl.data.folders import find_file
+from automl.data.image_lists import GROUP, SPLIT, ImageList
+from automl.data.images import Reading, read_images
+from automl.data.keys import number_keys
+from automl.data.tables import read_target, refuse_missing
+from automl.data.understood import Understood
+from automl.errors import DataError
+
+
+def load_image_list(
+    found: ImageList,
+    *,
+    name: str,
+    target: str | None = None,
+    groups: str | None = None,
+    task: Task | None = None,
+    reading: Reading | None = None,
+) -> Dataset:
+    """The images that a table lists as the data set `name`; `reading` says how the files are read.
+
+    target: the column to predict, by default the one that is left over, or that is called `label` or so; the rule for
+    classes and numbers is that of any table. groups: the column of groups, by default that of this name. With rows for
+    testing those for validation are trained on, without them these are the test set.
+    Raises `DataError`: missing or unusable files, a column that is not there or ambiguous, an empty cell.
+    """
+    reading = reading or Reading()
+    table = found.table
+    notes: list[str] = []
+    group = groups or found.role(GROUP)
+    if group is not None and group not in table.names:
+        raise DataError(f"{table.path}: there is no groups column '{group}'")
+    answer = found.target(target, group)
+    if group is not None:
+        refuse_missing(table, group)
+    _, y, classes, answers = read_target(table, answer, task)
+    test, test_from, joined = _test_set(found)
+    own_folds = found.folds(test)
+    rows = _present(found, reading.skip_bad, notes)
+    files = [find_file(found.root, found.paths[row], bool(test[row]), reading.follow_links) for row in rows]
+    read = read_images(found.root, files, reading)
+    rows = rows[read.kept]
+    if unused := [column for column in found.others(group) if column != answer]:
+        notes.append(f"Not used, for the images are learnt from alone: the columns {', '.join(unused[:10])}")
+    if own_folds is not None and not test.any():
+        notes.append(
+            "The test set is cut from all of the given folds at random; where they keep apart what belongs together, "
+            "name that in a column 'group' too, or set rows apart for testing in a column 'split'."
+        )
+    dataset = Dataset(
+        name=name,
+        kind="image",
+        task="classification" if classes else "regression",
+        x=read.pixels,
+        y=y[rows],
+        classes=classes,
+        test=test[rows] if test.any() else None,
+        groups=None if group is None else number_keys(table.texts(group))[1][rows],
+        folds=None if own_folds is None else own_folds[rows],
+        conversion=Pixels(),
+        notes=tuple(printable(note) for note in (*notes, *read.notes)),
+        understood=Understood(
+            "photos",
+            (*read.details, f"named in column '{found.column}'"),
+            target=answer,
+            answers=answers,
+            test_from=test_from,
+            joined=joined,
+            image_size=read.image_size,
+            images=os.path.abspath(found.root),
+        ),
+    )
+    return complete(dataset, lambda index: printable(found.names[int(rows[index])]))
+
+
+def _test_set(found: ImageList) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
+    """bool [n], where it comes from, and the side that joined the training part."""
+    sides = found.sides()
+    if sides is None:
+        return np.zeros(len(found.paths), dtype=bool), "", ()
+    column, tested = found.role(SPLIT), "test" if "test" in sides else "val"
+    joined = (f"{column} val",) if tested == "test" and "val" in sides else ()
+    return np.array([side == tested for side in sides]), f"{column} {tested}" if tested in sides else "", joined
+
+
+def _present(found: ImageList, skip: bool, notes: list[str]) -> NDArray[np.int64]:
+    """The rows whose files are there. Raises `DataError` that lists those that are not, unless they are skipped."""
+    missing = {found.names[row]: "there is no such file" for row, path in enumerate(found.paths) if not path}
+    if missing and not skip:
+        raise DataError(
+            f"{found.table.path}: {bad_files(missing, len(found.paths))}\n(looked for in {found.root}; --images names "
+            "another folder, and --skip-bad leaves them out)"
+        )
+    if missing:
+        shown = ", ".join(list(missing)[:20]) + (", ..." if len(missing) > 20 else "")
+        notes.append(f"{len(missing)} of {len(found.paths)} files were skipped, as they are not there: {shown}")
+    return np.flatnonzero(np.array([bool(path) for path in found.paths]))
