@@ -2,11 +2,12 @@
 #
 #   make search                            install into .venv, search the embedded digits for 3 minutes, leave runs/digits-N
 #   make search DATA=photos ARGS="--timeout 10m"
-#   make test                              the same environment plus the test tools; then every check
+#   make test                              the same environment plus the test tools; then every check but the slow tests
+#   make test-all                          and those too: fleets of workers, servers, browsers, the GPU kit on the CPU
 #   make benchmarks                        measure every table of benchmarks/RESULTS.md (minutes; the searches take hours)
 #   make benchmarks-gpu                    those of a CUDA device (12 minutes), see benchmarks/gpu/README.md
 #   make benchmarks-replay                 record tables of learning curves (half an hour), replay them
-#   make faults                            run every test of tests/faults (20 minutes), write docs/faults.md
+#   make faults                            run every test of tests/faults, the slow ones too, write docs/faults.md
 #   make fuzz                              damaged and hostile files, a million, in pieces that go on where the last stopped
 #   make load                              8 workers and 2,000 trials on PostgreSQL and on a journal (an hour)
 #   make soak                              half an hour of killed workers; does a search with them find as good a network?
@@ -44,6 +45,11 @@ test: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-all: test test-slow
+
+test-slow: $(VENV)/installed-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m slow
 
 # AGAINST="digits mnist10k.npz cifar10-6k" names the data sets of the long one; MINUTES is the time of each of its searches.
 # It takes 3 x 5 x MINUTES for each data set, and goes on where it was stopped.
@@ -124,4 +130,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	@$(PIP) --editable '.[test]'
 	@touch $@
 
-.PHONY: help search test faults fuzz load soak benchmarks benchmarks-gpu benchmarks-replay clean
+.PHONY: help search test test-all test-slow faults fuzz load soak benchmarks benchmarks-gpu benchmarks-replay clean

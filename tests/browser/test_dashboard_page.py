@@ -11,9 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Browse = Callable[..., tuple[str, list[str]]]
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_study_and_its_note_and_loads_nothing_from_elsewhere(
     browse: Browse, requests: Callable[[str], list[str]], finished_run: Any, tmp_path: Path
 ) -> None:

@@ -48,7 +48,7 @@ def test_the_report_shows_its_sections_without_an_error(browse: Browse, finished
     assert console == []
 
 
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("width", [1280, pytest.param(400, marks=pytest.mark.slow)])
 def test_the_table_and_each_picture_are_there_and_fit_the_screen(
     width: int, measure: Callable[..., Any], mistaken: RunFolder
 ) -> None:
@@ -61,12 +61,14 @@ def test_the_table_and_each_picture_are_there_and_fit_the_screen(
     assert all(side == [96, 96] for side in found["img"])
 
 
+@pytest.mark.slow
 def test_the_report_is_light_or_dark_as_the_reader_wishes(measure: Callable[..., Any], mistaken: RunFolder) -> None:
     light, dark = (measure(mistaken.report.as_uri(), 600, dark)["background"] for dark in (False, True))
     assert light == "rgb(252, 252, 251)"
     assert dark == "rgb(25, 25, 24)"
 
 
+@pytest.mark.slow
 def test_no_request_leaves_the_machine(
     requests: Callable[[str], list[str]], mistaken: RunFolder, tmp_path: Path
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_class_name_that_is_html_does_nothing(
     assert measure(mistaken.report.as_uri(), 1280)["listeners"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 500])
 def test_a_picture_of_the_report_is_more_than_an_empty_page(
     width: int, browse: Browse, finished_run: Any, tmp_path: Path

@@ -35,6 +35,7 @@ def stopped(tmp_path_factory):
     return folder, lines, search.returncode, err
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_when_its_reader_has_gone(stopped):
     _, lines, code, err = stopped
     assert lines[0].startswith("data ")
@@ -43,23 +44,22 @@ def test_a_search_goes_on_when_its_reader_has_gone(stopped):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_the_command_that_goes_on_is_printed_whole(stopped):
     assert stopped[3].splitlines()[-1] == "automl: stopped; go on with: automl resume 'my run'"
 
 
-def test_a_table_and_a_plot_are_printed_on_an_ascii_terminal(stopped):
+def test_a_table_and_a_plot_are_printed_on_an_ascii_terminal(finished_run):
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    for arguments in (["leaderboard", "my run"], ["show", "my run"]):
-        done = subprocess.run(command(*arguments), cwd=stopped[0], env=env, capture_output=True, text=True)
+    for name in ("leaderboard", "show"):
+        done = subprocess.run(command(name, finished_run.path), env=env, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.isascii()
         assert "+-" in done.stdout
 
 
-def test_any_other_command_ends_with_its_reader_as_unix_tools_do(stopped):
-    done = subprocess.Popen(
-        command("leaderboard", "my run"), cwd=stopped[0], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+def test_any_other_command_ends_with_its_reader_as_unix_tools_do(finished_run):
+    done = subprocess.Popen(command("leaderboard", finished_run.path), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     done.stdout.close()
     assert done.wait() == 128 + signal.SIGPIPE
     assert done.stderr.read() == b""

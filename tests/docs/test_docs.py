@@ -181,7 +181,14 @@ def type_in(
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", sorted({b.page for b in blocks("console")}), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.name == "plugins.md" else [])  # it installs two packages
+        for page in sorted({b.page for b in blocks("console")})
+    ],
+    ids=lambda page: page.name,
+)
 def test_every_command_shown_with_its_output_prints_it(page: Path, type_in: Callable[[str], str]) -> None:
     write_files(page, Path.cwd())
     for block in [b for b in blocks("console") if b.page == page]:

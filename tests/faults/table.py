@@ -2,7 +2,6 @@
 
     python tests/faults/table.py             runs all tests in tests/faults (20 minutes) and writes the table
     python tests/faults/table.py -k evil     runs some; the rows of the others keep their results
-    python tests/faults/table.py -k db_restart -m ""     those of a row with the slow ones, which are left out else
     python tests/faults/table.py --names     runs nothing: only brings ids, texts and the names of tests up to date
 
 The texts stand in promises.yaml. A test belongs to the ids that its name begins with: `test_nan_loss_inf_score_...`.
@@ -33,7 +32,7 @@ NONE, NOT_RUN = "no test yet", "not run"
 HEAD = """# Faults, and what became of them
 
 What `automl` promises when machines, data, plugins and files go wrong. Each row is tested by driving the real command;
-`pytest tests/faults -k ID` runs the tests of one row. `make faults` runs all but the slow ones and writes this page,
+`pytest tests/faults -m '' -k ID` runs the tests of one row. `make faults` runs them all and writes this page,
 which `tests/faults/table.py` makes: do not edit it. "Not run": not all of the tests of the row, yet.
 
 "Stops" means: exit code 2 before the first trial, one clear message with the culprit, nothing written. "Infeasible"
@@ -77,16 +76,6 @@ def find_tests() -> dict[str, list[str]]:
     return tests
 
 
-def find_slow() -> set[str]:
-    """The names of the tests that are marked as slow, which are run only when they are asked for."""
-    return {
-        node.name
-        for path in HERE.glob("test_*.py")
-        for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.FunctionDef) and any("mark.slow" in ast.unparse(each) for each in node.decorator_list)
-    }
-
-
 def page(results: Mapping[str, str], when: str) -> str:
     """The whole page."""
     tests = find_tests()
@@ -116,7 +105,8 @@ def run_tests(arguments: list[str]) -> dict[str, list[tuple[str, str]]]:
     """Of each test that was run, (outcome, reason) of its cases; the outcome is passed, failed or skipped."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        subprocess.run([sys.executable, "-m", "pytest", str(HERE), f"--junitxml={report}", *arguments], check=False)
+        everything = [sys.executable, "-m", "pytest", str(HERE), "-m", ""]  # the slow ones too
+        subprocess.run([*everything, f"--junitxml={report}", *arguments], check=False)
         cases = ElementTree.parse(report).iter("testcase")
         found: dict[str, list[tuple[str, str]]] = {}
         for case in cases:
@@ -145,12 +135,10 @@ def main() -> None:
     when = next((line for line in old.splitlines() if line.startswith("Run ")), "Run nowhere yet.")
     failed = False
     if arguments != ["--names"]:
-        run, slow = run_tests(arguments), find_slow()
+        run = run_tests(arguments)
         for row_id, names in find_tests().items():
-            missing = [name for name in names if name not in run]
-            if len(missing) < len(names) and slow.issuperset(missing):
-                results[row_id] = summarise([case for name in names for case in run.get(name, [])])
-                results[row_id] += f"; slow and not run: {len(missing)}" if missing else ""
+            if names and run.keys() >= set(names):
+                results[row_id] = summarise([case for name in names for case in run[name]])
         failed = any(outcome == "failed" for cases in run.values() for outcome, _ in cases)
         when = f"Run on {datetime.date.today()} with Python {platform.python_version()} on {platform.system()}."
     PAGE.write_text(page(results, when))

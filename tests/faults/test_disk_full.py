@@ -68,7 +68,7 @@ def assert_intact(automl, run: Path, before: dict[int, dict]) -> None:
     assert not list(run.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_disk_full_ends_with_exit_3_and_one_line_and_the_search_goes_on_when_there_is_space(
     workers, small_disk, automl
 ):
@@ -96,6 +96,7 @@ def test_disk_full_ends_with_exit_3_and_one_line_and_the_search_goes_on_when_the
     assert {trial["state"] for trial in after.values()} <= {"COMPLETE", "PRUNED"}
 
 
+@pytest.mark.slow
 def test_disk_full_at_whatever_moment_leaves_the_earlier_model_and_the_study_intact(small_disk, automl):
     disk, _ = small_disk
     run = disk / "run"

@@ -70,6 +70,7 @@ def check(automl, run: Path) -> dict:
     return found
 
 
+@pytest.mark.slow
 def test_a_worker_without_the_runs_folder_does_its_share_and_the_search_concludes(automl, fleet, tmp_path):
     search, worker, joined = fleet()
     _, err = search.communicate(timeout=300)
@@ -86,6 +87,7 @@ def test_a_worker_without_the_runs_folder_does_its_share_and_the_search_conclude
     assert (run / "model" / "model.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_kill_worker_that_had_joined_and_nothing_is_lost(automl, fleet, tmp_path, how):
     search, worker, _ = fleet()

@@ -78,6 +78,7 @@ def claims_of(run: Path) -> list[dict]:
 
 
 # At `tell` it has written down everything of a trial but that it is over.
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["epoch:3", "tell:1"])
 def test_frozen_worker_that_is_thawed_after_the_grace_loses_its_trial_and_goes_on_with_others(place, freezing, automl):
     search, run, frozen = freezing(30, place)
@@ -107,6 +108,7 @@ def test_frozen_worker_that_is_thawed_after_the_grace_loses_its_trial_and_goes_o
     assert [log for log in logs if "Traceback" in log] == []
 
 
+@pytest.mark.slow
 def test_frozen_worker_that_is_never_thawed_does_not_hold_up_the_end_of_the_search(freezing, automl):
     search, run, frozen = freezing(4, "epoch:3")
     _, err = search.communicate(timeout=300)

@@ -50,6 +50,7 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     served.stop()
 
 
+@pytest.mark.slow
 def test_kill_worker_behind_a_grpc_proxy_its_trial_is_taken_over(automl, start, proxy, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", 6, "--storage", proxy.url, *SMALL)
@@ -65,6 +66,7 @@ def test_kill_worker_behind_a_grpc_proxy_its_trial_is_taken_over(automl, start, 
     assert (run / "model" / "model.json").exists()
 
 
+@pytest.mark.slow
 def test_a_proxy_that_goes_away_ends_the_search_with_3_and_resume_goes_on(automl, start, proxy, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", 5, "--storage", proxy.url, *SMALL)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from watching import board
 
 PLUGIN = '''import re
 import time
 
 import torch
+import pytest
 from torch import nn
 
 from automl import Choice, architecture, hookimpl
@@ -47,6 +49,7 @@ training: {optimizer: {sgd: {momentum: 0.9, nesterov: false}}, schedule: constan
 """
 
 
+@pytest.mark.slow
 def test_hung_trial_in_build_or_step_is_killed_and_fails_and_the_search_goes_on(automl, tmp_path):
     (tmp_path / "stuck.py").write_text(PLUGIN)
     (tmp_path / "space.yaml").write_text(SPACE)

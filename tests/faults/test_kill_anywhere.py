@@ -31,7 +31,7 @@ OPTIONS = [
     for name, value in SETTINGS.items()
     for text in (f"--{name}", json.dumps(value) if name == "space" else str(value))
 ]
-PLACES = ["slot:3", "ask:3", "epoch:5", "report:5", "checkpoint:4", "rename:6", "tell:2", "told:1", "final:1"]
+PLACES = ["slot:3", "ask:3", "epoch:5", "report:5", "checkpoint:4", "rename:6", "told:1", "final:1"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def told(row) -> dict:
     return {name: value for name, value in row.items() if name not in ("seconds", "fold_epochs")}
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", ["tell:2", *(pytest.param(place, marks=pytest.mark.slow) for place in PLACES)])
 def test_kill_anywhere_no_finished_trial_is_lost_or_run_twice_and_the_trials_are_those_of_an_undisturbed_search(
     place, undisturbed, automl, start, tmp_path: Path
 ):

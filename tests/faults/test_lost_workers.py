@@ -11,6 +11,7 @@ OPTIONS += ["--ladder", "1x1,2x2", "--finalists", 2, "--repeats", 1, "--sampler"
 
 # slot: it has taken a place and not asked for the trial. ask: nobody has a lease of the trial. tell: the trial is over,
 # and only its worker knew. With all of them nobody can know at once; the others wait until nothing happens any more.
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["slot:2", "ask:2", "checkpoint:2", "tell:1"])
 def test_kill_worker_at_its_worst_moments_its_place_and_its_trial_are_taken_over(
     place, automl, start, tmp_path, monkeypatch
@@ -30,6 +31,7 @@ def test_kill_worker_at_its_worst_moments_its_place_and_its_trial_are_taken_over
     assert sum(trial["state"] == "COMPLETE" for trial in trials) >= 2
 
 
+@pytest.mark.slow
 def test_budget_eight_workers_ask_for_exactly_so_many_trials(automl, start, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", 40, "--workers", 8, "--threads", 8, *OPTIONS)

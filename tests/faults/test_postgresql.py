@@ -55,6 +55,7 @@ def test_budget_two_workers_on_postgresql_ask_for_exactly_so_many_trials(automl,
     assert not (run / "journal.log").exists()
 
 
+@pytest.mark.slow
 def test_secret_leak_a_password_is_in_no_process_list_output_or_file(postgresql, start, tmp_path):
     run = tmp_path / "run"
     small = [*LINEAR, "--workers", "2", "--threads", "2", "--trials", "4"]
@@ -82,6 +83,7 @@ def test_secret_leak_a_password_is_in_no_process_list_output_or_file(postgresql,
         assert PASSWORD.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_kill_worker_on_postgresql_its_trial_is_taken_over(automl, database, start, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "12", *MLP)
@@ -108,6 +110,7 @@ def restart(database: Server, search: subprocess.Popen[str], run: Path, seconds:
     return err
 
 
+@pytest.mark.slow
 def test_db_restart_of_some_seconds_loses_and_doubles_no_trial(automl, database, start, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "12", *MLP)
@@ -125,6 +128,7 @@ def test_db_restart_of_30_seconds_loses_and_doubles_no_trial(automl, database, s
     assert found["totals"]["fold_epochs"] < 12 * 2 * 4  # nobody took the others for dead and began again
 
 
+@pytest.mark.slow
 def test_cold_start_budget_eight_workers_on_a_fresh_database_all_start_and_ask_for_exactly_ten_trials(
     automl, database, tmp_path
 ):

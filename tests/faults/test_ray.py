@@ -70,6 +70,7 @@ def check(automl, run: Path, nodes: Nodes, trials: int) -> None:
             assert PASSWORD.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_kill_worker_with_its_ray_node_another_takes_its_place_and_no_trial_is_lost(
     automl, postgresql: Server, nodes: Nodes, start, monkeypatch, tmp_path
 ):

@@ -22,6 +22,7 @@ def told(run: Path) -> int:
     return len(list((run / "artifacts").glob("*-curves.npz"))) if (run / "artifacts").exists() else 0
 
 
+@pytest.mark.slow
 def test_kill_anywhere_a_run_killed_in_a_trial_is_continued_and_no_complete_trial_is_lost_or_repeated(
     automl, start, tmp_path
 ):
@@ -44,6 +45,7 @@ def test_kill_anywhere_a_run_killed_in_a_trial_is_continued_and_no_complete_tria
     assert (run / "model" / "model.json").exists()
 
 
+@pytest.mark.slow
 def test_kill_anywhere_a_killed_search_comes_to_the_same_trials_as_an_undisturbed_one(automl, start, tmp_path):
     arguments = ["--trials", "5", "--epochs", "4", "--finalists", "1", "--sampler", "random", *SMALL]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -59,7 +61,10 @@ def test_kill_anywhere_a_killed_search_comes_to_the_same_trials_as_an_undisturbe
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP))],
+)
 def test_signals_stop_a_search_in_order_and_leave_a_run_that_can_be_resumed(automl, start, tmp_path, number):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "500", "--epochs", "4", *SMALL)
@@ -74,6 +79,7 @@ def test_signals_stop_a_search_in_order_and_leave_a_run_that_can_be_resumed(auto
     assert automl("resume", run, "--trials", len(trials_of(automl, run)), "--quiet").code == 0
 
 
+@pytest.mark.slow
 def test_two_searches_one_folder_the_second_is_refused_and_names_the_first(automl, start, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "500", "--epochs", "4", *SMALL)

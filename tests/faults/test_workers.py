@@ -13,7 +13,7 @@ SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--epochs"
 SMALL += ["--workers", "2"]
 
 
-@pytest.mark.parametrize("how", ["forked", "each with its own imports"])
+@pytest.mark.parametrize("how", ["forked", pytest.param("each with its own imports", marks=pytest.mark.slow)])
 def test_budget_two_workers_ask_for_exactly_so_many_trials_and_share_them(how, automl, tmp_path, monkeypatch):
     if how != "forked":  # as where a device or the system does not bear a fork
         monkeypatch.setattr("automl.study.workers.processes.can_fork", lambda devices: False)
@@ -31,6 +31,7 @@ def test_budget_two_workers_ask_for_exactly_so_many_trials_and_share_them(how, a
     assert len(list((run / "logs").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_kill_worker_its_trial_is_taken_over_and_none_is_lost_or_run_twice(automl, start, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "14", *SMALL)
@@ -49,6 +50,7 @@ def test_kill_worker_its_trial_is_taken_over_and_none_is_lost_or_run_twice(autom
     assert {trial["state"] for trial in found["trials"]} <= {"COMPLETE", "PRUNED"}
 
 
+@pytest.mark.slow
 def test_kill_worker_who_replaces_it_has_its_device(automl, start, tmp_path):
     run = tmp_path / "run"
     few = ["--trials", "6", "--finalists", "1", "--repeats", "1", "--devices", "cpu:0,cpu:1"]
@@ -67,7 +69,7 @@ def test_kill_worker_who_replaces_it_has_its_device(automl, start, tmp_path):
     assert sorted(trial["number"] for trial in board(automl, run)["trials"]) == list(range(6))
 
 
-@pytest.mark.parametrize("moment", ["while they import", "while they search"])
+@pytest.mark.parametrize("moment", [pytest.param("while they import", marks=pytest.mark.slow), "while they search"])
 def test_parent_death_no_worker_lives_ten_seconds_longer(start, tmp_path, moment):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "500", *SMALL)
@@ -81,6 +83,7 @@ def test_parent_death_no_worker_lives_ten_seconds_longer(start, tmp_path, moment
     assert wait_for(lambda: not any(is_alive(process) for process in processes), seconds=10)
 
 
+@pytest.mark.slow
 def test_signals_stop_all_workers_and_the_run_can_be_resumed_by_another_number_of_them(automl, start, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "500", *SMALL)
@@ -139,6 +142,7 @@ def assert_poisoned(trials):
     assert {trial["state"] for trial in trials if trial not in deadly} <= {"COMPLETE", "PRUNED"}
 
 
+@pytest.mark.slow
 def test_poison_trial_a_config_that_kills_its_workers_fails_after_the_retries(automl, poison, tmp_path):
     run = tmp_path / "run"
     answer = automl("search", "digits", "--out", run, "--trials", "4", "--workers", "2", "--threads", "2", *poison)
@@ -146,6 +150,7 @@ def test_poison_trial_a_config_that_kills_its_workers_fails_after_the_retries(au
     assert_poisoned(board(automl, run)["trials"])
 
 
+@pytest.mark.slow
 def test_poison_trial_of_a_search_without_workers_fails_after_three_sessions(automl, start, poison, tmp_path):
     run = tmp_path / "run"
     alone = ["--trials", "2", "--workers", "1", "--threads", "1"]
@@ -158,6 +163,7 @@ def test_poison_trial_of_a_search_without_workers_fails_after_three_sessions(aut
     assert_poisoned(board(automl, run)["trials"])
 
 
+@pytest.mark.slow
 def test_a_trial_that_a_search_without_workers_had_begun_is_gone_on_with_by_workers(automl, start, tmp_path):
     run = tmp_path / "run"
     alone = [*SMALL[: SMALL.index("--workers")], "--quiet"]

@@ -66,12 +66,14 @@ def test_no_placeholder_is_left_and_the_code_is_clean(package: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_new_package_installs_and_passes_its_own_test(package: Path, installed: Path) -> None:
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", folder=package, PYTHONPATH=str(installed))
     assert done.returncode == 0, done.stdout
     assert "3 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_installed_package_is_listed_with_its_version_and_can_be_searched(package: Path, installed: Path) -> None:
     listed = automl_command("plugins", "--json", folder=package.parent, PYTHONPATH=str(installed))
     (row,) = [row for row in json.loads(listed.stdout)["plugins"] if row["name"] == "wide_net"]
@@ -84,6 +86,7 @@ def test_an_installed_package_is_listed_with_its_version_and_can_be_searched(pac
     assert {trial["architecture"] for trial in json.loads(done.stdout)["trials"]} == {"wide_net"}
 
 
+@pytest.mark.slow
 def test_a_second_package_of_the_name_is_refused_once_the_first_is_installed(package: Path, installed: Path) -> None:
     arguments = ("plugins", "new", "wide_net", "--dir", str(installed))
     done = automl_command(*arguments, folder=package.parent, PYTHONPATH=str(installed))
