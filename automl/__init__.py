@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from automl.api import fit, load_model, open_run, resume, search
+    from automl.data.features import InputColumn
     from automl.data.policy import Policy
     from automl.errors import AutomlError, BadInput, Infeasible, Interrupted
     from automl.hooks.declarations import (
@@ -53,6 +54,7 @@ _HOME = {
     "schedule": "automl.hooks.declarations",
     "augmentation": "automl.hooks.declarations",
     "Policy": "automl.data.policy",
+    "InputColumn": "automl.data.features",
     "dataset": "automl.hooks.declarations",
     "hookimpl": "automl.hooks.hookspecs",
     "Int": "automl.spaces.parameters",
@@ -70,6 +72,7 @@ __all__ = [
     "DatasetSource",
     "Float",
     "Infeasible",
+    "InputColumn",
     "Int",
     "Interrupted",
     "Optimizer",

@@ -28,6 +28,8 @@ from automl.run import Run
 
 Space = str | Path | Mapping[str, Any] | None
 
+MISSING: dict[str, Any] = {"ensure_all_finite": "allow-nan"}  # in a table; images with any are refused later
+
 
 class _Search(BaseEstimator):  # type: ignore[misc]
     """What both estimators share. The arguments are settings of `automl.search` and mean the same there.
@@ -80,6 +82,11 @@ class _Search(BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.out = out
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     def _check_frame(self, X: Any, answers: Any) -> None:
         """Names and number of the columns, as scikit-learn keeps them; what is in them, the search finds out."""
         validate_data(self, X, skip_check_array=True)
@@ -112,7 +119,7 @@ class _Search(BaseEstimator):  # type: ignore[misc]
         if is_frame(X) and named:
             validate_data(self, X, reset=False, skip_check_array=True)
             return self._convert(X)
-        samples = validate_data(self, X, reset=False, allow_nd=True, ensure_min_samples=1)
+        samples = validate_data(self, X, reset=False, allow_nd=True, ensure_min_samples=1, **MISSING)
         if not named:
             return self._convert(samples)
         import pandas as pd  # an array, for columns that have names: scikit-learn has warned of it
@@ -160,7 +167,7 @@ class SearchClassifier(ClassifierMixin, _Search):  # type: ignore[misc]
             answers = column_or_1d(y, warn=True)
             self._check_frame(X, answers)
         else:
-            samples, answers = validate_data(self, X, y, allow_nd=True, ensure_min_samples=2)
+            samples, answers = validate_data(self, X, y, allow_nd=True, ensure_min_samples=2, **MISSING)
         check_classification_targets(answers)
         self.classes_, labels = np.unique(answers, return_inverse=True)
         names = [str(name) for name in self.classes_]
@@ -201,7 +208,7 @@ class SearchRegressor(RegressorMixin, _Search):  # type: ignore[misc]
             self._check_frame(X, answers)
             return self._search_frame(X, answers)
         samples, answers = validate_data(
-            self, X, y, allow_nd=True, ensure_min_samples=2, multi_output=True, y_numeric=True
+            self, X, y, allow_nd=True, ensure_min_samples=2, multi_output=True, y_numeric=True, **MISSING
         )
         self._flat = answers.ndim == 1
         return self._search({"x": samples, "y": answers.astype(float)})

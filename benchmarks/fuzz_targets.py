@@ -212,6 +212,7 @@ def model_seeds() -> list[bytes]:
 
     import torch
 
+    from automl.data.resident import PixelInputs
     from automl.results.model import Model, build_network, save_model
     from automl.results.modules import Standardised
 
@@ -228,8 +229,8 @@ def model_seeds() -> list[bytes]:
             "config": {}, "plugins": [], "trial": 0, "final": "refit", "members": 0, "epochs": 1, "cut_short": False,
             "parameters": 34,
         }  # fmt: skip
-        one = torch.ones(1, 1, 1)
-        module = Standardised(build_network(about), one, one, torch.zeros(2), torch.ones(2))
+        one = torch.ones(1, 1, 1, 1)
+        module = Standardised(build_network(about), PixelInputs(one, one), torch.zeros(2), torch.ones(2))
         with tempfile.TemporaryDirectory() as folder:
             save_model(Model(module, about), Path(folder))
             files = (Path(folder) / "model.json", Path(folder) / "model.safetensors")

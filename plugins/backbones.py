@@ -112,7 +112,7 @@ def expected_pixels(name: str, weights: str) -> tuple[list[float], list[float]] 
         return None
     if name == SAVED:
         module = _load_saved(weights).module
-        return module.mean.flatten().tolist(), module.std.flatten().tolist()
+        return module.inputs.mean.flatten().tolist(), module.inputs.std.flatten().tolist()
     from torchvision import models
 
     preset = models.get_model_weights(name).DEFAULT.transforms()

@@ -144,20 +144,27 @@ def export(
     typer.echo(f"it takes x as {takes(loaded)}")
     if format == "state-dict":
         text = _HOW_TO_LOAD_MEMBERS if loaded.about.get("members") else _HOW_TO_LOAD
-        typer.echo(text.format(path=path))
+        table = len(loaded.about["input_shape"]) == 1
+        typer.echo(text.format(path=path, inputs=_TABLE if table else _PIXELS))
+        if table:
+            typer.echo(_HOW_TO_MAKE_INPUTS)
 
 
 _HOW_TO_LOAD = """load it with
   weights = safetensors.torch.load_file("{path}")
   network.load_state_dict({{k[8:]: v for k, v in weights.items() if k.startswith("network.")}})
-  output = network(((x - weights["mean"]) / weights["std"]).float()) * weights["y_std"] + weights["y_mean"]"""
+  output = network({inputs}) * weights["y_std"] + weights["y_mean"]"""
 
 
 _HOW_TO_LOAD_MEMBERS = """load member 0, 1, ... with
   weights = {{k[10:]: v for k, v in safetensors.torch.load_file("{path}").items() if k.startswith("members.0.")}}
   network.load_state_dict({{k[8:]: v for k, v in weights.items() if k.startswith("network.")}})
-  output = network(((x - weights["mean"]) / weights["std"]).float()) * weights["y_std"] + weights["y_mean"]
+  output = network({inputs}) * weights["y_std"] + weights["y_mean"]
 and average the members' probabilities, or predictions"""
+
+_PIXELS = '((x - weights["inputs.mean"]) / weights["inputs.std"]).float()'
+_TABLE = "inputs(x)"
+_HOW_TO_MAKE_INPUTS = "where inputs is the preprocessing of a table, which docs/model-format.md gives in Python"
 
 
 def _print_classes(rows: list[dict[str, Any]]) -> None:

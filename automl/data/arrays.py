@@ -212,7 +212,10 @@ def samples_of(source: str, x: Array) -> tuple[Array, Pixels | Numbers]:
             f"{source}: array 'x' is {x.dtype} {x.shape}; it must be images uint8 [n, h, w] or [n, h, w, c], "
             "or a table of numbers [n, features]"
         )
-    return (numbers_of(source, "x", x), Numbers()) if x.ndim == 2 else pixels_of(source, x)
+    if x.ndim != 2:
+        return pixels_of(source, x)
+    table = numbers_of(source, "x", x, missing=True)
+    return table, Numbers(missing=tuple(np.flatnonzero(np.isnan(table).any(0)).tolist()))
 
 
 def _targets(source: str, y: Array) -> NDArray[np.float64]:

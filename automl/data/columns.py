@@ -1,4 +1,4 @@
-"""The columns of a table: what each is taken for, and how its cells become a network's inputs.
+"""The columns of a table: what each is taken for, and how its cells become numbers and codes.
 
 A `Column` is the record of that. It is made once, from the data of a search, and travels in the model: whatever the
 model is shown later is read by the same record, or refused.
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from automl.data.dates import guess_dates, read_dates
+from automl.data.features import Feature
 from automl.data.keys import normal_key
 from automl.data.numbers import (
     FALSE,
@@ -79,17 +80,17 @@ class Unreadable(ValueError):
 class Column(BaseModel):
     """One column of a table, by its name, and what its cells are.
 
-    fill: what stands for an empty cell of a number, boolean or date (the median); None where training had no empty one.
-    categories: the texts of a category, '' among them where cells were empty. decimal, thousands, unit: how numbers
-    are written. binary: numbers that are all 0 or 1, so that `TRUE` is one of them. date_format: as in
-    `automl.data.dates`. reason: why the column is left out.
+    missing: whether cells were empty, or hold something else than a number or date. categories: the texts of a
+    category; the first has the code 1, an empty cell 0. decimal, thousands, unit: how numbers are written. binary:
+    numbers that are all 0 or 1, so that `TRUE` is one of them. date_format: as in `automl.data.dates`. reason: why the
+    column is left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     kind: Kind
-    fill: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    missing: bool = False
     categories: tuple[str, ...] = ()
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
@@ -99,47 +100,38 @@ class Column(BaseModel):
     reason: str = ""
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """What each of its inputs is called."""
+    def features(self) -> tuple[Feature, ...]:
+        """What the samples hold of it."""
         if self.kind == "left out":
             return ()
         if self.kind == "category":
-            return tuple(f"{self.name}={category}" for category in self.categories)
-        return (self.name,) if self.fill is None else (self.name, f"{self.name} is missing")
-
-    @property
-    def standardised(self) -> tuple[bool, ...]:
-        """For each input whether it is brought to mean 0 and deviation 1; the others are 0 or 1."""
-        return tuple(self.kind != "category" and place == 0 for place in range(len(self.inputs)))
+            return (Feature(self.name, "category", len(self.categories) + 1, self.missing),)
+        return (Feature(self.name, missing=self.missing),)
 
     def matrix(self, cells: Cells) -> tuple[NDArray[np.float64], list[str]]:
-        """The inputs [n, inputs] of the cells, in their own units, and what has to be said about them.
+        """The features [n, features] of the cells, and what has to be said about them.
 
         Raises `Unreadable` for a cell that does not fit.
         """
-        if self.kind == "category":
-            return self._one_hot(_texts(cells))
-        values, notes = self.values(cells)
-        if self.fill is None:
-            return values[:, None], notes
-        empty = np.isnan(values)
-        return np.column_stack([np.where(empty, self.fill, values), empty.astype(np.float64)]), notes
+        values, notes = self._codes(_texts(cells)) if self.kind == "category" else self.values(cells)
+        return values[:, None], notes
 
     def values(self, cells: Cells) -> tuple[NDArray[np.float64], list[str]]:
-        """The numbers [n] that the cells are, NaN for an empty one (only where `fill` is set), and notes."""
+        """The numbers [n] that the cells are, NaN for an empty one, and notes."""
         values, strange = self._read(cells)
         notes = []
         if len(strange):
             row, text = int(strange[0]), _texts(cells)[int(strange[0])].strip()
-            if self.fill is None or len(strange) == len(values):
+            if not self.missing or len(strange) == len(values):
                 raise Unreadable(row, f"{text!r} is not a {self._what()}")
             notes.append(f"column '{self.name}': {_cells(len(strange))} as empty, first {text!r} in row {row + 1}")
         empty = np.isnan(values)
-        if empty.any() and self.fill is None:
-            row = int(np.flatnonzero(empty)[0])
-            raise Unreadable(
-                row,
-                "the value is missing, and no value of the column was missing in training" + _others(int(empty.sum())),
+        if empty.any() and not self.missing:
+            count, row = int(empty.sum()), int(np.flatnonzero(empty)[0])
+            are = "cell is" if count == 1 else "cells are"
+            notes.append(
+                f"column '{self.name}': {count} {are} empty, first in row {row + 1}, and none was in training: the "
+                "median stands there"
             )
         large = np.abs(values) > np.finfo(np.float32).max
         if large.any():
@@ -186,14 +178,15 @@ class Column(BaseModel):
             values = np.where(np.isnan(words), values, words)
         return values
 
-    def _one_hot(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
-        place_of = {category_key(category): place for place, category in enumerate(self.categories)}
+    def _codes(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
+        """The codes [n] of a category."""
+        code_of = {category_key(category): code for code, category in enumerate(self.categories, start=1)}
         distinct, index = distinct_texts(texts)
-        places = np.array([self._place(text, place_of) for text in distinct], dtype=np.int64)[index]
-        unseen = np.flatnonzero(places < 0)
+        found = np.array([self._code(text, code_of) for text in distinct], dtype=np.float64)
+        unseen = np.flatnonzero(found[index] < 0)
         notes = []
         if len(unseen):
-            values = Counter(normal_key(texts[row]) or "an empty cell" for row in unseen.tolist())
+            values = Counter(normal_key(texts[row]) for row in unseen.tolist())
             shown = ", ".join(f"{name!r} ({count})" for name, count in values.most_common(5))
             shown += ", ..." if len(values) > 5 else ""
             if len(unseen) == len(texts) and len(texts) > 1:
@@ -201,28 +194,25 @@ class Column(BaseModel):
             notes.append(
                 f"column '{self.name}': {len(unseen)} of {len(texts)} values were not there in training: {shown}"
             )
-        matrix = np.zeros((len(texts), len(self.categories)))
-        known = np.flatnonzero(places >= 0)
-        matrix[known, places[known]] = 1.0
-        return matrix, notes
+        return np.maximum(found, 0)[index], notes
 
-    def _place(self, text: str, place_of: dict[str, int]) -> int:
+    def _code(self, text: str, code_of: dict[str, int]) -> int:
+        """-1 for a text that was not there in training."""
         if is_empty(text):
-            return place_of.get("", -1)
-        place = place_of.get(category_key(text), -1)
-        if place < 0 and not np.isnan(number := plain_number(text)):  # 1.0 is the category 1
-            place = place_of.get(f"{number:.15g}", -1)
-        return place
+            return 0
+        code = code_of.get(category_key(text), -1)
+        if code < 0 and not np.isnan(number := plain_number(text)):  # 1.0 is the category 1
+            code = code_of.get(f"{number:.15g}", -1)
+        return code
 
 
-def understand(name: str, cells: Cells, comma: bool = False, known: NDArray[np.bool_] | None = None) -> Column:
-    """What the column is taken for. `comma`: the file writes decimals with a comma; `known` [n] are the rows whose
-    median may be used (default all).
+def understand(name: str, cells: Cells, comma: bool = False) -> Column:
+    """What the column is taken for. `comma`: the file writes decimals with a comma.
 
     Raises `Unreadable` where it is neither numbers nor dates nor categories: nearly numbers, or of several units.
     """
     if isinstance(cells, Declared):
-        return _declared(name, cells, known)
+        return _declared(name, cells)
     counts: Counter[str] = Counter()
     empty = 0
     for text, count in Counter(cells).items():
@@ -237,21 +227,19 @@ def understand(name: str, cells: Cells, comma: bool = False, known: NDArray[np.b
     }
     column = _numeric(name, meaning, comma) if meaning else None
     if column is not None:
-        return _filled(column, cells, known)
+        return _filled(column, cells)
     return _category(name, cells, counts, empty)
 
 
-def _declared(name: str, cells: Declared, known: NDArray[np.bool_] | None) -> Column:
+def _declared(name: str, cells: Declared) -> Column:
     if cells.kind == "category":
         counts = Counter(text for text in cells.values if not is_empty(text))
         return _categories(name, counts, len(counts) and sum(counts.values()) < len(cells.values))
     if np.isnan(cells.values).all():
         return Column(name=name, kind="left out", reason="empty")
     if cells.kind == "number":
-        return _filled(Column(name=name, kind="number"), cells, known)
-    return _filled(
-        Column(name=name, kind=cells.kind, date_format="ISO8601" if cells.kind == "date" else ""), cells, known
-    )
+        return _filled(Column(name=name, kind="number"), cells)
+    return _filled(Column(name=name, kind=cells.kind, date_format="ISO8601" if cells.kind == "date" else ""), cells)
 
 
 def _numeric(name: str, texts: dict[str, int], comma: bool) -> Column | None:
@@ -272,7 +260,7 @@ def _numeric(name: str, texts: dict[str, int], comma: bool) -> Column | None:
     return None
 
 
-def _filled(column: Column, cells: Cells, known: NDArray[np.bool_] | None) -> Column:
+def _filled(column: Column, cells: Cells) -> Column:
     """The column with what stands for its empty cells; left out where it never varies."""
     if " or " in column.date_format:
         raise Unreadable(0, f"day and month cannot be told apart ({column.date_format}); write dates as 2026-12-31")
@@ -283,14 +271,12 @@ def _filled(column: Column, cells: Cells, known: NDArray[np.bool_] | None) -> Co
     infinite = np.isinf(values)
     if infinite.any():
         raise Unreadable(int(np.flatnonzero(infinite)[0]), "the value is infinite; fill it or drop the row")
-    present = values[~np.isnan(values) & (known if known is not None else True)]
+    present = values[~np.isnan(values)]
     if not len(present):
-        return Column(name=column.name, kind="left out", reason="empty in training")
+        return Column(name=column.name, kind="left out", reason="empty")
     updates: dict[str, Any] = {"binary": column.kind == "number" and bool(np.isin(present, (0, 1)).all())}
     if np.isnan(values).any():
-        # Of all rows that may be trained on. A fold's own median would be another number, but not another model: the
-        # input that says 'missing' has a weight of its own.
-        updates["fill"] = float(np.median(present))
+        updates["missing"] = True
     elif (values == values[0]).all():
         return Column(name=column.name, kind="left out", reason="one value only")
     return column.model_copy(update=updates)
@@ -349,7 +335,7 @@ def _categories(name: str, counts: Counter[str], empty: bool | int) -> Column:
     names = sorted(max(own, key=lambda text: (own[text], text)) for own in spellings.values())
     if len(names) + bool(empty) < 2:
         return Column(name=name, kind="left out", reason="one value only" if names else "empty")
-    return Column(name=name, kind="category", categories=(*[""][: bool(empty)], *names))
+    return Column(name=name, kind="category", categories=tuple(names), missing=bool(empty))
 
 
 def category_key(text: str) -> str:
@@ -371,13 +357,13 @@ def remarks(column: Column, cells: Cells) -> list[str]:
         said.append(f"Column '{column.name}' is read as numbers: {', '.join(column._marks())}.")
     if column.kind == "date" and column.date_format != "ISO8601":
         said.append(f"Column '{column.name}' is read as dates, written {column.date_format}.")
-    if column.fill is not None:
+    if column.missing and column.kind != "category":
         values, _ = column._read(cells)
         rows = np.flatnonzero(np.isnan(values))
         text = _texts(cells)[int(rows[0])].strip()
         said.append(
             f"Column '{column.name}': {len(rows)} of {len(values)} cells {'is' if len(rows) == 1 else 'are'} empty "
-            f"(first in row {rows[0] + 1}{f': {text!r}' if text else ''}); the median {column.fill:.6g} stands there, "
+            f"(first in row {rows[0] + 1}{f': {text!r}' if text else ''}); their median stands there, "
             "and an input of its own says so."
         )
     if column.kind == "category":
@@ -399,7 +385,3 @@ def _truth(text: str) -> float:
 
 def _cells(count: int) -> str:
     return "1 cell is read" if count == 1 else f"{count} cells are read"
-
-
-def _others(count: int) -> str:
-    return "" if count == 1 else f" (as in {count - 1} other rows)"

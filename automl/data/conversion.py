@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from automl.data.columns import Column, Unreadable
 from automl.data.csv_files import Table
+from automl.data.features import Feature, numbers
 from automl.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
@@ -82,17 +83,27 @@ class Pixels(BaseModel):
 
 
 class Numbers(BaseModel):
-    """A table without names: an array [n, features] of numbers, as they are."""
+    """A table without names: an array [n, features] of numbers, as they are; NaN for a missing one.
+
+    missing: the places of the features that had missing values.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["numbers"] = "numbers"
+    missing: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
     def samples(self, source: str, x: Array, shape: tuple[int, ...]) -> tuple[Array, list[str]]:
         """`x` as float [n, features], with nothing to be said. Raises `DataError`."""
         if x.ndim != 2 or x.shape[1:] != shape or not len(x):
             raise wrong_shape(source, x, shape)
-        return numbers_of(source, "x", x), []
+        x = numbers_of(source, "x", x, missing=True)
+        new = [place for place in np.flatnonzero(np.isnan(x).any(0)).tolist() if place not in self.missing]
+        if not new:
+            return x, []
+        shown = ", ".join(map(str, new[:5])) + (", ..." if len(new) > 5 else "")
+        which = f"column {shown}" if len(new) == 1 else f"columns {shown}"
+        return x, [f"{source}: values of {which} are missing, and none was in training: the median stands there"]
 
 
 class Columns(BaseModel):
@@ -105,8 +116,13 @@ class Columns(BaseModel):
     target: Column | None = None
     groups: str | None = None
 
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the samples consist of."""
+        return tuple(feature for column in self.columns for feature in column.features)
+
     def matrix(self, table: Table, apart: str | None = None) -> tuple[Array, list[str]]:
-        """The inputs [n, inputs] of the table's rows, and what has to be said. `apart`: a column that is no input.
+        """The features [n, features] of the table's rows, and what has to be said. `apart`: a column that is no input.
 
         Raises `DataError` that names the column and the row.
         """
@@ -142,6 +158,13 @@ _ADAPTER: TypeAdapter[Pixels | Numbers | Columns] = TypeAdapter(Conversion)
 def conversion_of(record: Any) -> Pixels | Numbers | Columns:
     """The conversion that `model_dump` recorded. Raises pydantic's `ValidationError`."""
     return _ADAPTER.validate_python(record)
+
+
+def features_of(conversion: Pixels | Numbers | Columns, input_shape: Sequence[int]) -> tuple[Feature, ...]:
+    """What the samples of this shape consist of; nothing for images."""
+    if isinstance(conversion, Columns):
+        return conversion.features
+    return () if isinstance(conversion, Pixels) else numbers(input_shape[0], conversion.missing)
 
 
 def wrong_shape(source: str, x: Array, shape: tuple[int, ...]) -> DataError:
@@ -204,23 +227,21 @@ def scaled_to_255(source: str, x: Array, scale: int) -> NDArray[np.uint8]:
     return pixels.astype(np.uint8)
 
 
-def numbers_of(source: str, name: str, x: Array) -> Array:
-    """Numbers of any dtype as float32 where that changes none, else as float64. Raises `DataError` for NaN, infinity
-    and what is too large for 32 bits.
+def numbers_of(source: str, name: str, x: Array, missing: bool = False) -> Array:
+    """Numbers of any dtype as float32 where that changes none, else as float64. Raises `DataError` for infinity, for
+    what is too large for 32 bits, and unless they may be `missing` for NaN.
     """
-    if x.dtype == np.float32 or x.dtype == np.float16:
-        check_finite(source, name, x)
-        return x.astype(np.float32)
-    wide = x.astype(np.float64)
+    wide = x.astype(np.float32 if x.dtype in (np.float16, np.float32) else np.float64)
     with np.errstate(over="ignore"):
-        check_finite(source, name, wide.astype(np.float32))
+        small = wide.astype(np.float32)
+    check_finite(source, name, np.where(np.isnan(wide), 0, small) if missing else small)
     return narrow(wide)
 
 
-def narrow(wide: NDArray[np.float64]) -> Array:
+def narrow(wide: Array) -> Array:
     """The same numbers as float32 where that changes none of them."""
     small = wide.astype(np.float32)
-    return small if np.array_equal(small, wide) else wide
+    return small if np.array_equal(small, wide, equal_nan=True) else wide
 
 
 def merged(x: Array, names: Sequence[str] = ()) -> list[str]:
@@ -230,11 +251,13 @@ def merged(x: Array, names: Sequence[str] = ()) -> list[str]:
     """
     if x.dtype == np.float32:
         return []
-    head = x[:_LOOKED_AT]
-    centred = (head - np.median(head, axis=0)).astype(np.float32)
     said = []
     for place in range(x.shape[1]):
-        wide, small = len(np.unique(head[:, place])), len(np.unique(centred[:, place]))
+        column = x[:_LOOKED_AT, place]
+        column = column[~np.isnan(column)]
+        if not len(column):
+            continue
+        wide, small = len(np.unique(column)), len(np.unique((column - np.median(column)).astype(np.float32)))
         if small < 0.99 * wide:
             name = f"column '{names[place]}'" if names else f"column {place}"
             said.append(f"In 32 bits {wide} distinct values of {name} are {small}: nearby ones cannot be told apart.")

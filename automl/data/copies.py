@@ -181,6 +181,8 @@ def _sums(rows: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def _bytes(rows: NDArray[Any]) -> NDArray[np.uint8]:
-    """uint8 [n, bytes]; minus zero is zero."""
+    """uint8 [n, bytes]; minus zero is zero, and a missing number is as good as another."""
     rows = np.ascontiguousarray(rows)
-    return (rows + 0 if rows.dtype.kind == "f" else rows).view(np.uint8).reshape(len(rows), -1)
+    if rows.dtype.kind == "f":
+        rows = np.where(np.isnan(rows), np.nan, rows + 0).astype(rows.dtype)
+    return rows.view(np.uint8).reshape(len(rows), -1)

@@ -216,7 +216,7 @@ def _with_kinds(table: Table) -> Table:
     declared = {}
     for name, kind in kinds.items():
         texts = table.cells[name]
-        values = texts if kind == "category" else Column(name=name, kind=kind, fill=0.0).values(texts)[0]
+        values = texts if kind == "category" else Column(name=name, kind=kind, missing=True).values(texts)[0]
         declared[name] = Declared(kind, values)
     cells = {name: texts for name, texts in table.cells.items() if name not in declared}
     return Table(table.path, cells, table.lines, declared, tuple(table.names))

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.columns import Column
-from automl.data.conversion import Columns, Numbers, Pixels
+from automl.data.conversion import Columns, Numbers, Pixels, features_of
 from automl.data.copies import Equal, find_equal, notes_on
+from automl.data.features import Feature
 from automl.data.understood import Understood
 from automl.errors import DataError
 
@@ -27,8 +28,8 @@ _SHOWN = 5  # how many culprits a note lists by name
 class Dataset:
     """Samples `x`, answers `y`, and what is known about them. Made by `sources.load` or `arrays.from_arrays`.
 
-    x: images uint8 [n, c, h, w] (maybe a read-only memmap), tables [n, features] in their own units, float32 where that
-    changes no number, else float64.
+    x: images uint8 [n, c, h, w] (maybe a read-only memmap), tables [n, features] as `features` describes them, float32
+    where that changes no number, else float64.
     y: classification int64 [n], an index into `classes`; regression float64 [n, outputs].
     test: bool [n], True where the source itself sets the sample apart for testing.
     groups: int64 [n]; samples of one group never stand on two sides of a split.
@@ -61,6 +62,11 @@ class Dataset:
         return self.conversion.columns if isinstance(self.conversion, Columns) else ()
 
     @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the samples of a table consist of; nothing for images."""
+        return features_of(self.conversion, self.input_shape)
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one sample: (channels, height, width) or (features,)."""
         return tuple(self.x.shape[1:])
@@ -79,7 +85,7 @@ class Dataset:
     def _equal(self) -> Equal:
         if self.kind == "image":
             return find_equal(np.asarray(self.x), self.y, None)
-        widths = [len(column.inputs) for column in self.columns] or [1] * self.x.shape[1]
+        widths = [len(column.features) for column in self.columns] or [1] * self.x.shape[1]
         return find_equal(self.x, self.y, widths)
 
     @property

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from automl.data.dataset import Dataset
+from automl.data.features import input_columns
+from automl.data.table_inputs import TableInputs
 from automl.errors import DataError
 
-_SAMPLED = 1000  # rows that the middle of a column is taken from
+PREPARED = 1 << 30  # bytes of a table's inputs that are kept
 CHUNK = 4096  # samples converted to float at a time when sums are taken, so that memory stays bounded
 SHARE = 0.8  # of a GPU's free memory that the data may take
 
 
-@dataclass(frozen=True)
-class Normalisation:
-    """`(x - mean) / std`: per channel [1, c, 1, 1] for images (in units of 0..255), per column [1, f] for tables.
-
-    For regression the targets are normalised too: `y_mean` and `y_std` are [1, outputs] in float64, for float32 would
-    make one number of 1.7e9 and 1.7e9 + 60. Else both are None.
-    """
+class PixelInputs(nn.Module):
+    """Images [b, c, h, w] of values 0..255 to `(x - mean) / std` in float32; `mean` and `std` are [1, c, 1, 1]."""
 
     mean: Tensor
     std: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pixels of any dtype -> float32, normalised."""
+        return ((x.to(self.mean.dtype) - self.mean) / self.std).float()
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What a fold has taken from its training part: how samples become inputs, and answers what is learnt.
+
+    inputs: a module that makes a network's inputs of samples. rows: of a table float32 [n, columns], the inputs of all
+    its samples; None for images, for which that is done batch by batch.
+    y_mean, y_std: [1, outputs] in float64, of a regression, for float32 would make one number of 1.7e9 and 1.7e9 + 60.
+    """
+
+    inputs: PixelInputs | TableInputs
     y_mean: Tensor | None = None
     y_std: Tensor | None = None
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Resident samples -> float32, normalised."""
-        return (x.to(torch.float32) - self.mean) / self.std
+    rows: Tensor | None = None
 
 
 def _spread(mean: Tensor, variance: Tensor) -> Tensor:
@@ -49,7 +65,8 @@ def refuse_too_large(dataset: Dataset, device: torch.device, free: int | None = 
     """
     if device.type != "cuda":
         return
-    needed = dataset.x.size * (1 if dataset.kind == "image" else 4) + dataset.y.nbytes  # a table is kept as float32
+    values = len(dataset) * len(input_columns(dataset.features)) * 4 if dataset.kind == "table" else dataset.x.size
+    needed = values + dataset.y.nbytes
     free = torch.cuda.mem_get_info(device)[0] if free is None else free
     if needed > SHARE * free:
         raise DataError(
@@ -61,8 +78,7 @@ def refuse_too_large(dataset: Dataset, device: torch.device, free: int | None = 
 class Resident:
     """A data set on a device. Images are kept as uint8 in channels-last order, which is what batches need.
 
-    A table is kept as float32 `(x - offset) / scale`, [1, f] each in float64: with the middle of each column taken off,
-    float32 tells apart what it could not in the column's own units.
+    Of a table nothing is kept but the inputs that the latest folds have made of it, `PREPARED` bytes of them.
 
     Args:
         dataset: the data.
@@ -73,71 +89,71 @@ class Resident:
         self.device = device
         self.image = dataset.kind == "image"
         self.classification = dataset.task == "classification"
-        self.input_shape = dataset.input_shape
         self.num_outputs = dataset.num_outputs
+        self.features = dataset.features
+        self.columns = input_columns(dataset.features)
+        self.input_shape = dataset.input_shape if self.image else (len(self.columns),)
         x = np.asarray(dataset.x)
-        flags = [standardised for column in dataset.columns for standardised in column.standardised]
-        # One-hot columns stay 0 and 1: only numeric columns are standardised.
-        self._numeric = torch.tensor(flags or [True] * x.shape[1])
-        if self.image:
-            x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))  # [n, h, w, c]
-        else:
-            self.offset, self.scale = _middle(x, self._numeric.numpy())
-            x = ((x - self.offset) / self.scale).astype(np.float32)
-        self._x = torch.from_numpy(x if x.flags.writeable else x.copy()).to(device)
         self.y = torch.from_numpy(np.array(dataset.y)).to(device)
+        self._prepared: OrderedDict[str, tuple[TableInputs, Tensor]] = OrderedDict()
+        if not self.image:
+            self._table = x
+            return
+        x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))  # [n, h, w, c]
+        self._x = torch.from_numpy(x if x.flags.writeable else x.copy()).to(device)
         self._means, self._variances = self._sample_moments()
 
     def __len__(self) -> int:
         return len(self.y)
 
     def _sample_moments(self) -> tuple[Tensor, Tensor]:
-        """Per sample: mean and variance of its values by channel or column, [n, c] in float64 on the CPU.
+        """Per image: mean and variance of its values by channel, [n, c] in float64 on the CPU.
 
         Kept because every fold needs them, over another part of the samples. The variance of a part is the mean of
         its samples' variances plus the variance of their means, which cancels nothing, as E[x^2] - E[x]^2 would.
         """
         means, variances = [], []
         for chunk in torch.split(self._x, CHUNK):
-            values = chunk.to(torch.float32).flatten(1, -2) if self.image else chunk.unsqueeze(1)
-            values = values.to("cpu", torch.float64)
+            values = chunk.to(torch.float32).flatten(1, -2).to("cpu", torch.float64)
             means.append(values.mean(1))
             variances.append((values - means[-1].unsqueeze(1)).square().mean(1))
         return torch.cat(means), torch.cat(variances)
 
     def normalisation(self, index: NDArray[np.int64]) -> Normalisation:
-        """Mean and deviation over the samples `index` [m] only: what a fold may know is its training part."""
-        rows = torch.from_numpy(np.asarray(index, dtype=np.int64))
-        mean = self._means[rows].mean(0)
-        std = _spread(mean, (self._variances[rows] + (self._means[rows] - mean).square()).mean(0))
-        mean = torch.where(self._numeric, mean, torch.zeros_like(mean))
-        std = torch.where(self._numeric, std, torch.ones_like(std))
-        shape = (1, -1, 1, 1) if self.image else (1, -1)
-        mean, std = (v.to(self.device, torch.float32).view(shape) for v in (mean, std))
+        """What the samples `index` [m] alone say: what a fold may know is its training part."""
+        index = np.asarray(index, dtype=np.int64)
+        inputs: PixelInputs | TableInputs
+        inputs, rows = self._pixel_inputs(index) if self.image else self._table_inputs(index)
         if self.classification:
-            return Normalisation(mean, std)
-        y = self.y[rows.to(self.device)].to(torch.float64)
+            return Normalisation(inputs, rows=rows)
+        y = self.y[torch.from_numpy(index).to(self.device)].to(torch.float64)
         y_mean = y.mean(0, keepdim=True)
-        return Normalisation(mean, std, y_mean, _spread(y_mean, (y - y_mean).square().mean(0, keepdim=True)))
+        y_std = _spread(y_mean, (y - y_mean).square().mean(0, keepdim=True))
+        return Normalisation(inputs, y_mean, y_std, rows)
 
-    def in_own_units(self, norm: Normalisation) -> tuple[Tensor, Tensor]:
-        """`mean` and `std` of raw samples, as the data hold them: of a table in float64."""
-        if self.image:
-            return norm.mean, norm.std
-        offset, scale = (torch.from_numpy(each).to(norm.mean.device) for each in (self.offset, self.scale))
-        return offset + scale * norm.mean.double(), scale * norm.std.double()
+    def _pixel_inputs(self, index: NDArray[np.int64]) -> tuple[PixelInputs, None]:
+        samples = torch.from_numpy(index)
+        mean = self._means[samples].mean(0)
+        std = _spread(mean, (self._variances[samples] + (self._means[samples] - mean).square()).mean(0))
+        mean, std = (v.to(self.device, torch.float32).view(1, -1, 1, 1) for v in (mean, std))
+        return PixelInputs(mean, std), None
 
-    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """The samples `index` [b] (on the device): x [b, c, h, w] channels-last uint8 or float32 [b, f], and y."""
-        x = self._x.index_select(0, index)
-        return (x.permute(0, 3, 1, 2) if self.image else x), self.y.index_select(0, index)
+    def _table_inputs(self, index: NDArray[np.int64]) -> tuple[TableInputs, Tensor]:
+        """The transformation of a training part, and what it makes of all rows: known from the trial before, mostly."""
+        key = hashlib.sha256(index.tobytes()).hexdigest()
+        if key not in self._prepared:
+            inputs = TableInputs(self.features).fit(self._table[index])
+            rows = inputs.transform(self._table).to(self.device)
+            self._prepared[key] = inputs.to(self.device), rows
+        self._prepared.move_to_end(key)
+        while len(self._prepared) > 1 and sum(rows.nbytes for _, rows in self._prepared.values()) > PREPARED:
+            self._prepared.popitem(last=False)
+        return self._prepared[key]
 
-
-def _middle(x: NDArray[Any], numeric: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Offset and scale [1, f] of a table's columns: about the median, so that what is common is exact near 0; and the
-    largest distance from it. 0 and 1 for inputs that are 0 or 1.
-    """
-    sample = x[:: max(1, len(x) // _SAMPLED)].astype(np.float64)
-    offset = np.where(numeric, np.median(sample, axis=0), 0.0)[None]
-    scale = np.maximum(x.max(0) - offset, offset - x.min(0))
-    return offset, np.where(numeric & (scale > 0), scale, 1.0)
+    def batch(self, index: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The samples `index` [b] (on the device) and their y: x [b, c, h, w] channels-last uint8, or of a table those
+        of the `rows` that a fold has in its `Normalisation`.
+        """
+        if rows is not None:
+            return rows.index_select(0, index), self.y.index_select(0, index)
+        return self._x.index_select(0, index).permute(0, 3, 1, 2), self.y.index_select(0, index)

@@ -64,8 +64,7 @@ def table_dataset(
         raise DataError(f"{path}: there is no column to predict '{target}' from; left out: {out}")
     x, _ = conversion.matrix(table)
     notes = [note for column in columns for note in remarks(column, table[column.name])]
-    inputs = [name for column in columns for name in column.inputs]
-    notes += merged(x, inputs)
+    notes += merged(x, [feature.name for feature in conversion.features])
     notes += remarks(answer, table[target]) if answer.kind == "number" else []
     return complete(
         Dataset(
@@ -86,9 +85,11 @@ def table_dataset(
 def answers_of(table: Table, column: Column) -> NDArray[np.float64]:
     """The numbers [n, 1] of a regression's target, read as in training. Raises `DataError` with the row."""
     try:
-        return column.values(table[column.name])[0][:, None]
+        values, _ = column.values(table[column.name])
     except Unreadable as error:
         raise DataError(f"{table.place(column.name, error.row)}: {error.problem}") from None
+    _refuse_missing(table, column.name, among_numbers=True)
+    return values[:, None]
 
 
 def _understood(table: Table, name: str) -> Column:
@@ -157,9 +158,9 @@ def _number_column(table: Table, name: str, task: Task | None) -> Column | None:
             return None
         raise DataError(f"{table.place(name, error.row)}: {error.problem}") from None
     if column.kind == "number":
-        if column.fill is not None and len(texts) <= FEW and task != "regression":
+        if column.missing and len(texts) <= FEW and task != "regression":
             return None  # a handful of classes, one of which is no number
-        return column.model_copy(update={"fill": None, "binary": False})
+        return column.model_copy(update={"missing": False, "binary": False})
     return Column(name=name, kind="number") if task == "regression" else _constant_number(name, cells)
 
 

@@ -16,6 +16,9 @@ from automl.errors import BadInput, PluginError, did_you_mean
 from automl.hooks.process_state import keeps_defaults
 from automl.spaces.parameters import Float, Parameter
 
+COLUMNS = "columns"
+"""The keyword-only argument by which an architecture asks for the columns of a table."""
+
 
 @dataclass(frozen=True)
 class Declaration:
@@ -48,10 +51,16 @@ class Architecture(Declaration):
     """`build(input_shape, num_outputs, **config) -> torch.nn.Module`.
 
     `input_shape` is (channels, height, width) or (features,), without the batch; the module maps
-    [batch, *input_shape] float32 to [batch, num_outputs] logits or predictions.
+    [batch, *input_shape] float32 to [batch, num_outputs] logits or predictions. A builder with a keyword-only argument
+    `columns` is for tables; it is given one `automl.InputColumn` for each of the features, and categories as codes.
     """
 
     kind = "architecture"
+
+    @property
+    def takes_columns(self) -> bool:
+        """Whether the builder asks for the columns of a table."""
+        return COLUMNS in inspect.signature(self.build).parameters
 
 
 class Optimizer(Declaration):
@@ -148,7 +157,8 @@ def _declare(
         # Not inspect.getdoc, which takes that of the base class.
         summary = inspect.cleandoc(build.__doc__ or "").partition("\n")[0]
         own = {key: parameter for key, parameter in space.items() if key not in cls.samples}
-        problems = [_check_signature(cls.kind, build, positional, own), *_check_space(build, own)]
+        given = COLUMNS if cls is Architecture else ""
+        problems = [_check_signature(cls.kind, build, positional, own), *_check_space(build, own, given)]
         problems += [f"'{key}' must be Float(...), not {space[key]!r}" for key in set(space) - set(own)
                      if not isinstance(space[key], Float)]  # fmt: skip
         if not summary:
@@ -187,10 +197,11 @@ def _place(build: Any) -> tuple[str, int]:
     return caller.filename, caller.lineno
 
 
-def _check_space(build: Callable[..., Any], space: Mapping[str, Parameter]) -> list[str]:
-    """Where the search space and the keyword-only arguments of `build` disagree."""
+def _check_space(build: Callable[..., Any], space: Mapping[str, Parameter], given: str) -> list[str]:
+    """Where the search space and the keyword-only arguments of `build` disagree; the one called `given` is no part of
+    the space."""
     arguments = inspect.signature(build).parameters
-    keywords = [p.name for p in arguments.values() if p.kind is p.KEYWORD_ONLY]
+    keywords = [p.name for p in arguments.values() if p.kind is p.KEYWORD_ONLY and p.name != given]
     required = {name for name in keywords if arguments[name].default is inspect.Parameter.empty}
     problems = []
     misspelt: set[str] = set()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from automl.data.conversion import Columns, Conversion, Pixels
+from automl.data.conversion import Columns, Conversion, Numbers, Pixels
 
 FORMAT = 2
 LARGEST_SAMPLE = 150_000_000  # numbers: an image as large as `automl.data.decode` reads them, in colour
@@ -49,10 +49,11 @@ class _Description(BaseModel):
             raise ValueError(f"samples of {self.input_shape} are larger than {LARGEST_SAMPLE:,} numbers")
         if isinstance(self.conversion, Pixels) != (len(self.input_shape) == 3):
             raise ValueError(f"a conversion to {self.conversion.kind} does not make samples of {self.input_shape}")
-        if isinstance(self.conversion, Columns):
-            inputs = sum(len(column.inputs) for column in self.conversion.columns)
-            if [inputs] != self.input_shape:
-                raise ValueError(f"the columns make {inputs} inputs, but the network takes {self.input_shape}")
+        if isinstance(self.conversion, Columns) and [len(self.conversion.features)] != self.input_shape:
+            features = len(self.conversion.features)
+            raise ValueError(f"the columns make {features} features, but samples are of {self.input_shape}")
+        if isinstance(self.conversion, Numbers) and max(self.conversion.missing, default=0) >= self.input_shape[0]:
+            raise ValueError(f"feature {max(self.conversion.missing)} is missing from samples of {self.input_shape}")
         return self
 
 

@@ -20,12 +20,15 @@ import torch
 from torch import Tensor
 
 from automl.data.atomic import write_atomic
-from automl.data.conversion import Pixels
+from automl.data.conversion import Columns, Pixels
+from automl.data.resident import PixelInputs
+from automl.data.table_inputs import TableInputs
 from automl.errors import BadInput, DataError, ExportFailed, MachineFailed
 from automl.results.model import Model
 from automl.results.model_files import DESCRIPTION, FORMATS, WEIGHTS
 from automl.results.modules import Ensemble, Standardised
 from automl.results.samples import read_batches
+from automl.results.weights import features_in
 
 TOLERANCE = 1e-4
 _COMPARED = 64  # samples
@@ -74,7 +77,17 @@ def takes(model: Model) -> str:
     shape = ", ".join(map(str, ("batch", *model.about["input_shape"])))
     if isinstance(model.conversion, Pixels):
         return f"float32 [{shape}], pixels 0..{255 // model.conversion.scale}"
-    return f"float64 [{shape}], in the units of the data"
+    return f"float64 [{shape}], {_features(model)}"
+
+
+def _features(model: Model) -> str:
+    """How the rows of a table are written for an export."""
+    features = features_in(model.about)
+    words = "numbers in the units of the data, NaN for a missing one"
+    if any(feature.kind == "category" for feature in features):
+        words += "; categories as their places in model.json, from 1, and 0 for a missing or unknown one"
+    names = ", ".join(feature.name for feature in features[:20]) + (", ..." if len(features) > 20 else "")
+    return f"{words}; the columns: {names}" if isinstance(model.conversion, Columns) else words
 
 
 def _in_units_of_the_data(model: Model) -> Standardised | Ensemble:
@@ -83,7 +96,9 @@ def _in_units_of_the_data(model: Model) -> Standardised | Ensemble:
     if isinstance(model.conversion, Pixels):
         for member in module.members if isinstance(module, Ensemble) else [module]:
             assert isinstance(member, Standardised)
-            member.mean, member.std = member.mean / model.conversion.scale, member.std / model.conversion.scale
+            assert isinstance(member.inputs, PixelInputs)
+            member.inputs.mean /= model.conversion.scale
+            member.inputs.std /= model.conversion.scale
     return module
 
 
@@ -99,13 +114,12 @@ def real_samples(model: Model, data: str | Path) -> Tensor:
 
 
 def random_samples(model: Model, count: int = _COMPARED) -> Tensor:
-    """Samples that look like the data: random pixels, or normal rows by the training mean and deviation."""
-    rng = np.random.default_rng(0)
-    shape = (count, *model.about["input_shape"])
+    """Samples that look like the data: random pixels, or rows by the training mean and deviation."""
     if isinstance(model.conversion, Pixels):
+        rng, shape = np.random.default_rng(0), (count, *model.about["input_shape"])
         return torch.from_numpy(rng.integers(0, 256, shape).astype(np.float32) / np.float32(model.conversion.scale))
-    normal = torch.from_numpy(rng.standard_normal(shape))
-    return normal * model.module.std.cpu() + model.module.mean.cpu()
+    assert isinstance(model.module.inputs, TableInputs)
+    return copy.deepcopy(model.module.inputs).cpu().likely(count)
 
 
 def _check(format: str, out: Path) -> None:

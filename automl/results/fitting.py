@@ -149,7 +149,7 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
 
 
 def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> Model:
-    members = [_standardised(fold, run.resident) for fold in run.folds]
+    members = [_standardised(fold) for fold in run.folds]
     classification = prepared.dataset.task == "classification"
     module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
@@ -157,9 +157,9 @@ def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
     return Model(module, _about(prepared, finalist, run, cut_short, kind))
 
 
-def _standardised(fold: Fold, resident: Resident) -> Standardised:
+def _standardised(fold: Fold) -> Standardised:
     norm = fold.normalisation
-    return Standardised(fold.deployed, *resident.in_own_units(norm), norm.y_mean, norm.y_std)
+    return Standardised(fold.deployed, norm.inputs, norm.y_mean, norm.y_std)
 
 
 def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> dict[str, Any]:

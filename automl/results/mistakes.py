@@ -5,6 +5,7 @@ They are written at the end of a search, while the data are in memory, so that a
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,11 +123,11 @@ def _thumbnails(x: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _row_text(dataset: Dataset, index: int) -> str:
     """A row of a table: its first columns with their values, a category by its name."""
-    names = [each for column in dataset.columns for each in zip(column.inputs, column.standardised, strict=True)]
-    names = names or [(f"x{i}", True) for i in range(dataset.x.shape[1])]
-    cells = [
-        f"{name}={value:.4g}" if number else name
-        for (name, number), value in zip(names, dataset.x[index].tolist(), strict=True)
-        if number or value == 1
-    ]
+    categories = {column.name: column.categories for column in dataset.columns if column.kind == "category"}
+    cells = []
+    for feature, value in zip(dataset.features, dataset.x[index].tolist(), strict=True):
+        text = "" if math.isnan(value) else f"{value:.4g}"
+        if feature.kind == "category":
+            text = categories[feature.name][int(value) - 1] if value else ""
+        cells.append(f"{feature.name}={text}")
     return ", ".join(cells[:CELLS]) + (", …" if len(cells) > CELLS else "")

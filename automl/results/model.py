@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from automl.data.atomic import write_together
 from automl.data.conversion import Columns, Numbers, Pixels, conversion_of
 from automl.data.csv_files import table_of
+from automl.data.features import input_columns
 from automl.data.given import is_frame
 from automl.errors import AutomlError, BadInput, DataError, RunError
 from automl.hooks.declarations import Architecture
@@ -32,9 +33,19 @@ from automl.hooks.recorded import find_recorded, refusal
 from automl.open_file import read_file
 from automl.results.description import FORMAT, check_description
 from automl.results.model_files import DESCRIPTION, WEIGHTS, model_folder
-from automl.results.modules import TENSORS, Ensemble, Standardised
+from automl.results.modules import Ensemble, Standardised
 from automl.results.shapes import at_most, layout_of
-from automl.results.weights import check_layout, check_preprocessing, check_values, count_members, most_layers
+from automl.results.weights import (
+    ANSWERS,
+    check_layout,
+    check_preprocessing,
+    check_values,
+    count_members,
+    empty_inputs,
+    features_in,
+    most_layers,
+)
+from automl.training.input_layer import build_network as build_network_for
 from automl.training.lazy import materialise
 from automl.training.on_meta import is_about_meta
 
@@ -122,7 +133,7 @@ class Model:
     @torch.inference_mode()
     def outputs(self, samples: NDArray[Any]) -> NDArray[Any]:
         """What the network itself says of samples that are converted, [n, outputs]: logits, or predicted numbers."""
-        device = self.module.mean.device
+        device = self.module.y_mean.device
         self.module.eval()
         # One layout whatever the caller's array had: sums in another order differ in the last bits.
         parts = (np.array(samples[start : start + BATCH], order="C") for start in range(0, len(samples), BATCH))
@@ -208,8 +219,10 @@ def _build(
     def build() -> Standardised | Ensemble:
         members = []
         for prefix in prefixes:
-            empty = {name: torch.zeros_like(weights[prefix + name]) for name in TENSORS}
-            members.append(Standardised(_network(about, architecture), **empty))
+            y_mean, y_std = (torch.zeros_like(weights[prefix + name]) for name in ANSWERS)
+            members.append(
+                Standardised(_network(about, architecture), empty_inputs(about, weights, prefix), y_mean, y_std)
+            )
         return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
 
     most = most_layers(weights)
@@ -250,10 +263,12 @@ def _architecture(about: Mapping[str, Any], plugins: Sequence[str | Path], folde
 
 
 def _network(about: Mapping[str, Any], architecture: Architecture) -> nn.Module:
-    network: nn.Module = architecture.build(
-        tuple(about["input_shape"]), about["num_outputs"], **about["architecture_config"]
+    shape = tuple(about["input_shape"])
+    columns = input_columns(features_in(about))
+    network: nn.Module = build_network_for(
+        architecture, about["architecture_config"], shape, about["num_outputs"], columns
     )
-    materialise(network, tuple(about["input_shape"]))
+    materialise(network, (len(columns),) if columns else shape)
     return network
 
 

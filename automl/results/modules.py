@@ -9,34 +9,33 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-TENSORS = ("mean", "std", "y_mean", "y_std")
-"""The preprocessing of a `Standardised`, as its weights name it."""
+from automl.data.resident import PixelInputs
+from automl.data.table_inputs import TableInputs
 
 
 class Standardised(nn.Module):
-    """A network with its preprocessing: raw samples in, logits or predictions in the targets' units out.
+    """A network with its preprocessing: samples in, logits or predictions in the targets' units out.
 
-    Images are [b, c, h, w] with values 0..255, tables [b, features] in their own units. A table's `mean` and `std`, and
-    a regression's `y_mean` and `y_std`, are float64, and so are its predictions: what is large and hardly varies
-    (times, identifiers) is centred before it is made float32.
+    Images are [b, c, h, w] with values 0..255, tables [b, features] as `automl.data.features` has them, in float64. A
+    regression's `y_mean` and `y_std` are float64, and so are its predictions: what is large and hardly varies (times,
+    identifiers) must not be made float32 before it is centred.
     """
 
-    mean: Tensor
-    std: Tensor
     y_mean: Tensor
     y_std: Tensor
 
-    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor, y_mean: Tensor | None, y_std: Tensor | None):
+    def __init__(
+        self, network: nn.Module, inputs: PixelInputs | TableInputs, y_mean: Tensor | None, y_std: Tensor | None
+    ):
         super().__init__()
         self.network = network
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
+        self.inputs = inputs
         self.register_buffer("y_mean", torch.zeros(()) if y_mean is None else y_mean)
         self.register_buffer("y_std", torch.ones(()) if y_std is None else y_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, outputs]: logits in float32, or predictions in the dtype of `y_mean`."""
-        output: Tensor = self.network(((x.to(self.mean.dtype) - self.mean) / self.std).float())
+        output: Tensor = self.network(self.inputs(x))
         return output.float() * self.y_std + self.y_mean
 
 
@@ -69,14 +68,9 @@ class Ensemble(nn.Module):
         return self._first.network
 
     @property
-    def mean(self) -> Tensor:
+    def inputs(self) -> PixelInputs | TableInputs:
         """The first member's."""
-        return self._first.mean
-
-    @property
-    def std(self) -> Tensor:
-        """The first member's."""
-        return self._first.std
+        return self._first.inputs
 
     @property
     def y_mean(self) -> Tensor:

@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from automl.results.modules import TENSORS
+from automl.data.conversion import conversion_of, features_of
+from automl.data.features import Feature, numbers
+from automl.data.resident import PixelInputs
+from automl.data.table_inputs import TableInputs
+
+ANSWERS = ("y_mean", "y_std")
+"""How the weights name what leads from a network's outputs to its answers."""
 
 MOST_TENSORS = 50_000
 SPARE_LAYERS, LAYERS_A_TENSOR = 1_000, 20
@@ -24,7 +30,7 @@ def count_members(weights: Weights, members: int) -> list[str]:
     if members != len(there):
         raise ValueError(f"members: {members}, but there are weights of {len(there)}")
     prefixes = [f"members.{number}." for number in range(members)] or [""]
-    for name in (prefix + name for prefix in prefixes for name in TENSORS):
+    for name in (prefix + name for prefix in prefixes for name in ANSWERS):
         if name not in weights:
             raise ValueError(f"'{name}' is missing")
     return prefixes
@@ -44,21 +50,50 @@ def check_layout(weights: Weights, expected: Weights) -> None:
             raise ValueError(f"'{name}' is {_dtype(weights[name])}, but must be {_dtype(expected[name])}")
 
 
+def features_in(about: Mapping[str, Any]) -> tuple[Feature, ...]:
+    """The features of the table that `about` of a model describes; nothing for images."""
+    shape = about["input_shape"]
+    if "conversion" not in about:  # of a network alone
+        return numbers(shape[0]) if len(shape) == 1 else ()
+    return features_of(conversion_of(about["conversion"]), shape)
+
+
+def empty_inputs(about: Mapping[str, Any], weights: Weights, prefix: str = "") -> PixelInputs | TableInputs:
+    """What makes the network's inputs, of the shapes that `about` and the weights have, without their values."""
+    if features := features_in(about):
+        return TableInputs(features)
+    return PixelInputs(*(torch.zeros_like(_needed(weights, f"{prefix}inputs.{name}")) for name in ("mean", "std")))
+
+
 def check_preprocessing(weights: Weights, prefix: str, about: Mapping[str, Any]) -> None:
     """Raises `ValueError` where means and deviations are not finite, deviations not above 0, or their shapes are others
     than those of a sample.
     """
-    inputs, outputs = tuple(about["input_shape"]), (about["num_outputs"],)
-    for kind in TENSORS:
-        name, tensor = prefix + kind, weights[prefix + kind]
+    inputs, features = f"{prefix}inputs.", features_in(about)
+    shapes = {f"{prefix}{name}": (about["num_outputs"],) for name in ANSWERS}
+    if features:
+        check_layout(
+            {name.removeprefix(inputs): tensor for name, tensor in weights.items() if name.startswith(inputs)},
+            TableInputs(features).state_dict(),
+        )
+    else:
+        shapes |= {inputs + name: tuple(about["input_shape"]) for name in ("mean", "std")}
+    for name in (*shapes, *(name for name in weights if name.startswith(inputs) and name not in shapes)):
+        tensor = _needed(weights, name)
         if tensor.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"'{name}' is {_dtype(tensor)}, but must be float32 or float64")
-        if not _is_by_channel(tuple(tensor.shape), outputs if kind.startswith("y_") else inputs):
+        if name in shapes and not _is_by_channel(tuple(tensor.shape), shapes[name]):
             raise ValueError(f"'{name}' has the shape {list(tensor.shape)}, which is not that of a sample")
         if not tensor.isfinite().all():
             raise ValueError(f"'{name}' holds what is no finite number")
-        if kind.endswith("std") and not (tensor > 0).all():
+        if name.endswith("std") and not (tensor > 0).all():
             raise ValueError(f"'{name}' holds a deviation that is not above 0")
+
+
+def _needed(weights: Weights, name: str) -> Tensor:
+    if name not in weights:
+        raise ValueError(f"'{name}' is missing")
+    return weights[name]
 
 
 def check_values(module: nn.Module) -> None:

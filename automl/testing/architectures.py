@@ -21,11 +21,13 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from automl.data.features import InputColumn
 from automl.errors import Infeasible
 from automl.hooks.configs import corner_configs, random_config_list
 from automl.hooks.declarations import Architecture
 from automl.spaces.parameters import Scalar
 from automl.testing.check import Check, Failure, explain
+from automl.training.input_layer import build_network
 from automl.training.losses import split_auxiliary
 from automl.training.on_meta import is_about_meta
 
@@ -80,7 +82,8 @@ def examine(
 
     Args:
         architecture: a function decorated with `@architecture(...)`.
-        input_shape: one sample's shape, without the batch: (channels, height, width) or (features,).
+        input_shape: one sample's shape, without the batch: (channels, height, width) or (features,). An architecture
+            that asks for `columns` is given so many, every third one a category, or six where this is an image's.
         num_outputs: classes, or 1 for a regression.
         random_configs: how many besides the corners.
         seed: of the random configs, the weights and the inputs.
@@ -89,6 +92,8 @@ def examine(
         One `Check` per config. `automl.Infeasible` raised by `build` is an outcome of its own, not a failure.
     """
     shape = tuple(input_shape)
+    if architecture.takes_columns and len(shape) != 1:
+        shape = (6,)
     configs = corner_configs(architecture.parameters, seed=seed)
     for config in random_config_list(architecture.parameters, random_configs, seed):
         if config not in configs:
@@ -167,7 +172,7 @@ def _on_cpu(architecture: Architecture, check: Check, shape: tuple[int, ...], nu
     problem = ""
     try:
         network = _build(architecture, check.config, shape, num_outputs)
-        x = torch.randn(BATCH, *shape)
+        x = _samples(architecture, shape)
         _check_step(network, x, num_outputs)
         _check_saved(network, _build(architecture, check.config, shape, num_outputs), x)
         _check_moves(network, x)
@@ -181,10 +186,28 @@ def _on_cpu(architecture: Architecture, check: Check, shape: tuple[int, ...], nu
 def _build(
     architecture: Architecture, config: Mapping[str, Scalar], shape: tuple[int, ...], num_outputs: int
 ) -> nn.Module:
-    network = architecture.build(shape, num_outputs, **config)
+    columns = _columns(shape[0]) if architecture.takes_columns else ()
+    network = build_network(architecture, config, shape, num_outputs, columns)
     if not isinstance(network, nn.Module):
         raise Failure(f"build() returned {type(network).__name__}; it must return a torch.nn.Module")
     return network
+
+
+def _columns(count: int) -> tuple[InputColumn, ...]:
+    """Columns of a table; those at 2, 5, 8, ... are categories."""
+    return tuple(
+        InputColumn(f"x{place}", "category", place + 2) if place % 3 == 2 else InputColumn(f"x{place}", "number")
+        for place in range(count)
+    )
+
+
+def _samples(architecture: Architecture, shape: tuple[int, ...]) -> torch.Tensor:
+    """Random samples [BATCH, *shape], of a table with codes for its categories."""
+    x = torch.randn(BATCH, *shape)
+    for place, column in enumerate(_columns(shape[0]) if architecture.takes_columns else ()):
+        if column.kind == "category":
+            x[:, place] = torch.arange(BATCH) % column.cardinality
+    return x
 
 
 def _check_outputs(network: nn.Module, output: object, num_outputs: int) -> tuple[torch.Tensor, ...]:

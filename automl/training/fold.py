@@ -58,8 +58,10 @@ class Fold:
         return self.network if self.average is None else self.average.module
 
     def forward(self, x: Tensor, network: nn.Module | None = None) -> Tensor:
-        """The output [b, outputs] of `network` (default: the one in training) on raw samples [b, ...]."""
-        x = self.normalisation(x).to(self.dtype)
+        """The output [b, outputs] of `network` (default: the one in training) on samples [b, ...] of `batch`."""
+        if self.normalisation.rows is None:
+            x = self.normalisation.inputs(x)
+        x = x.to(self.dtype)
         if self.layout is torch.contiguous_format and x.ndim == 4:
             # A copy, for with one channel both layouts are the same to `contiguous()` but not to oneDNN.
             x = x.clone(memory_format=torch.contiguous_format)
@@ -155,7 +157,7 @@ def build_fold(
     with forked(resident.device):
         # Built on the CPU, so that the initial weights do not depend on the device.
         seed_torch(derive_seed(seed, "weights"), torch.device("cpu"))
-        network = recipe.build_network(resident.input_shape, resident.num_outputs)
+        network = recipe.build_network(resident.input_shape, resident.num_outputs, resident.columns)
         materialise(network, resident.input_shape)
         load_weights(network)
     layout = choose_layout(network, resident.device) if resident.image else torch.contiguous_format

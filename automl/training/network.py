@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from automl.data.resident import Normalisation
+from automl.data.resident import Normalisation, PixelInputs
 from automl.errors import TrialFailed, did_you_mean
 
 
@@ -63,15 +63,17 @@ def expected_normalisation(network: nn.Module, own: Normalisation) -> Normalisat
         return own
     if mean is None or std is None:
         raise TrialFailed("pixel_mean and pixel_std belong together: the network has only one of them")
-    if own.mean.ndim != 4:
+    if not isinstance(own.inputs, PixelInputs):
         raise TrialFailed("the network has pixel_mean and pixel_std, but the data are no images")
-    channels = own.mean.shape[1]
+    channels = own.inputs.mean.shape[1]
     if len(mean) != len(std) or (len(mean) != channels and 1 not in (len(mean), channels)):
         raise TrialFailed(
             f"pixel_mean has {len(mean)} numbers and pixel_std {len(std)}; images of {channels} channels need as many"
         )
-    tensors = (torch.tensor(v, dtype=torch.float32, device=own.mean.device).view(1, -1, 1, 1) for v in (mean, std))
-    return dataclasses.replace(own, mean=next(tensors), std=next(tensors))
+    tensors = (
+        torch.tensor(v, dtype=torch.float32, device=own.inputs.mean.device).view(1, -1, 1, 1) for v in (mean, std)
+    )
+    return dataclasses.replace(own, inputs=PixelInputs(next(tensors), next(tensors)))
 
 
 def rebuild_config(network: nn.Module, config: Mapping[str, Any]) -> dict[str, Any]:

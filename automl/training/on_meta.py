@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from automl.data.features import InputColumn
 from automl.errors import Infeasible, TrialFailed
 from automl.training.lazy import has_lazy_layers
 from automl.training.losses import split_auxiliary
@@ -18,16 +19,22 @@ from automl.training.recipe import Recipe, describe_source
 from automl.training.seeds import forked
 
 
-def check_on_meta(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int, max_params: int | None) -> int:
+def check_on_meta(
+    recipe: Recipe,
+    input_shape: tuple[int, ...],
+    num_outputs: int,
+    max_params: int | None,
+    columns: Sequence[InputColumn] = (),
+) -> int:
     """Builds the network without memory, passes two samples through it, and counts its parameters.
 
-    One that cannot be built there is built on the CPU for it.
+    `columns` are those of a table. One that cannot be built there is built on the CPU for it.
 
     Raises:
         Infeasible: the shapes do not fit, or there are more than `max_params` parameters.
         TrialFailed: the output is not [batch, num_outputs].
     """
-    about = recipe, input_shape, num_outputs, max_params
+    about = recipe, input_shape, num_outputs, max_params, columns
     try:
         with torch.device("meta"), torch.no_grad(), Shapes():
             return _build_and_pass(*about)
@@ -43,8 +50,14 @@ def is_about_meta(error: Exception) -> bool:
     return isinstance(error, NotImplementedError) or "meta" in str(error).lower()
 
 
-def _build_and_pass(recipe: Recipe, input_shape: tuple[int, ...], num_outputs: int, max_params: int | None) -> int:
-    network = recipe.build_network(input_shape, num_outputs)
+def _build_and_pass(
+    recipe: Recipe,
+    input_shape: tuple[int, ...],
+    num_outputs: int,
+    max_params: int | None,
+    columns: Sequence[InputColumn],
+) -> int:
+    network = recipe.build_network(input_shape, num_outputs, columns)
     lazy = has_lazy_layers(network)
     parameters = 0 if lazy else _count(network, max_params)
     try:

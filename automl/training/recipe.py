@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,11 +13,13 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from automl.data.augment import BatchAugmentation
+from automl.data.features import InputColumn
 from automl.data.policy import BOUNDS, Policy
 from automl.errors import TrialFailed
 from automl.hooks.declarations import Architecture, Augmentation, Declaration, Optimizer, Schedule
 from automl.hooks.host import PluginHost
 from automl.spaces.space import learning_rate
+from automl.training.input_layer import build_network
 from automl.training.network import parameters_by_ratio
 from automl.training.techniques import Techniques
 
@@ -78,9 +80,14 @@ class Recipe:
             techniques=Techniques.from_config(config),
         )
 
-    def build_network(self, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-        """The network, from the plugin's `build`. Raises what the plugin raises, and `TrialFailed` for a non-module."""
-        network = self.architecture.build(input_shape, num_outputs, **self.architecture_config)
+    def build_network(
+        self, input_shape: tuple[int, ...], num_outputs: int, columns: Sequence[InputColumn] = ()
+    ) -> nn.Module:
+        """The network, from the plugin's `build`; `columns` are those of a table.
+
+        Raises what `input_layer.build_network` raises, and `TrialFailed` for a non-module.
+        """
+        network = build_network(self.architecture, self.architecture_config, input_shape, num_outputs, columns)
         if not isinstance(network, nn.Module):
             raise TrialFailed(
                 f"{describe_source(self.architecture)}: build() returned {type(network).__name__}, not an nn.Module"

@@ -76,7 +76,9 @@ class TrialRun:
         self.loss = loss_for(task)
         self.objective = objective or Objective.of(task)
         self._fewest = min(len(train) for train, _ in samples)
-        self.parameters = check_on_meta(recipe, resident.input_shape, resident.num_outputs, max_params)
+        self.parameters = check_on_meta(
+            recipe, resident.input_shape, resident.num_outputs, max_params, resident.columns
+        )
         self.folds: list[Fold] = []
         self.seconds = 0.0
         reset_peak_memory(resident.device)

@@ -62,7 +62,7 @@ def find_gradients(fold: Fold, resident: Resident, loss: Loss, precision: torch.
 
     Draws what is random, augmentation and dropout, from torch's generator of the device.
     """
-    x, y = resident.batch(index)
+    x, y = resident.batch(index, fold.normalisation.rows)
     y = loss.normalise_targets(y, fold.normalisation)
     x, y = fold.augmentation(x, y, resident.num_outputs if resident.classification else None)
     with autocast(resident.device, precision):
@@ -103,7 +103,7 @@ def predict(fold: Fold, resident: Resident, index: Tensor, precision: torch.dtyp
     done = 0
     while done < len(index):
         try:
-            x, _ = resident.batch(index[done : done + size])
+            x, _ = resident.batch(index[done : done + size], fold.normalisation.rows)
             with autocast(resident.device, precision):
                 outputs.append(fold.forward(x, network).float())
         except torch.OutOfMemoryError:

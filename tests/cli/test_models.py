@@ -114,5 +114,5 @@ def test_the_export_of_an_ensembles_weights_says_how_to_load_a_member(finished_r
     network = member.network
     x = torch.zeros(1, 1, 8, 8)
     network.load_state_dict({k[8:]: v for k, v in weights.items() if k.startswith("network.")})
-    output = network((x - weights["mean"]) / weights["std"]) * weights["y_std"] + weights["y_mean"]
+    output = network((x - weights["inputs.mean"]) / weights["inputs.std"]) * weights["y_std"] + weights["y_mean"]
     assert torch.equal(output, member(x))

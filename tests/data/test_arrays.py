@@ -148,11 +148,12 @@ def test_a_bad_npz_is_refused_with_the_array(tmp_path: Path, arrays: dict[str, A
         load_npz(npz(tmp_path, **arrays))
 
 
-def test_a_value_that_is_not_finite_is_refused_with_its_row() -> None:
+def test_a_missing_feature_is_kept_and_a_value_that_is_not_finite_is_refused_with_its_row() -> None:
     broken = TABLE.copy()
     broken[3, 2] = np.nan
-    with pytest.raises(DataError, match="array 'x', row 3, column 2: the value is nan"):
-        from_arrays(broken, LABELS)
+    dataset = from_arrays(broken, LABELS)
+    np.testing.assert_array_equal(dataset.x, broken)
+    assert [feature.missing for feature in dataset.features] == [False, False, True, False]
     with pytest.raises(DataError, match="array 'y', row 3, column 2: the value is nan"):
         from_arrays(TABLE, broken)
     broken[3, 2] = 1e300  # infinite in 32 bits

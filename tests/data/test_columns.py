@@ -60,7 +60,7 @@ def test_dates_are_those_of_pandas(form: str) -> None:
     assert column.kind == "date"
     matrix, _ = column.matrix([*texts, "-"])
     np.testing.assert_array_equal(matrix[:60, 0], dates.astype("datetime64[s]").astype(np.int64))
-    assert matrix[60].tolist() == [np.median(matrix[:60, 0]), 1.0]
+    assert np.isnan(matrix[60]).all()
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,23 @@ def test_numbers_that_are_0_or_1_are_also_truth_values_later() -> None:
         understand("count", ["0", "1", "2"] * 5).values(["TRUE", "1"])
 
 
-def test_an_empty_cell_is_filled_where_training_had_one_and_refused_elsewhere() -> None:
+def test_an_empty_cell_is_missing_whether_training_had_one_or_not_which_is_said() -> None:
     column = understand("x", ["1", "2", "4", "?"])
-    assert column.matrix(["", "3"])[0].tolist() == [[2, 1], [3, 0]]
-    with pytest.raises(Unreadable, match="the value is missing, and no value of the column was missing in training"):
-        understand("x", ["1", "2", "4"]).matrix(["", "3"])
+    matrix, notes = column.matrix(["", "3"])
+    np.testing.assert_array_equal(matrix, [[np.nan], [3]])
+    assert (column.missing, notes) == (True, [])
+    matrix, notes = understand("x", ["1", "2", "4"]).matrix(["3", ""])
+    np.testing.assert_array_equal(matrix, [[3], [np.nan]])
+    assert notes == ["column 'x': 1 cell is empty, first in row 2, and none was in training: the median stands there"]
+
+
+def test_a_category_is_a_code_from_1_and_0_stands_for_an_empty_cell_or_a_new_one() -> None:
+    column = understand("town", ["York", "", "Bath", "York "])
+    assert column.categories == ("Bath", "York")
+    assert [feature.cardinality for feature in column.features] == [3]
+    matrix, notes = column.matrix(["BATH", "York", "NA", "Ely"])
+    assert matrix.tolist() == [[1], [2], [0], [0]]
+    assert notes == ["column 'town': 1 of 4 values were not there in training: 'Ely' (1)"]
 
 
 def test_a_data_frame_comes_back_from_its_csv_to_the_bit(tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ import pytest
 import torch
 
 from automl.data.arrays import from_arrays
-from automl.data.columns import Column
-from automl.data.conversion import Columns
 from automl.data.resident import CHUNK, Resident, refuse_too_large
 from automl.errors import DataError
 
@@ -22,8 +20,8 @@ def resident_of(x, y=None, **changes):
     return Resident(dataclasses.replace(from_arrays(x, labels), **changes), CPU)
 
 
-def in_own_units(resident, train):
-    return resident.in_own_units(resident.normalisation(train))
+def inputs_of(x, train):
+    return resident_of(x).normalisation(train).inputs
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -33,10 +31,10 @@ def test_images_are_normalised_by_the_training_parts_mean_and_deviation_per_chan
     x[20:] //= 4  # what is not in the training part is quite different
     resident, train = resident_of(x.transpose(0, 2, 3, 1)), np.arange(20)
     norm = resident.normalisation(train)
-    np.testing.assert_allclose(norm.mean.ravel(), x[:20].mean((0, 2, 3)), rtol=1e-6)
-    np.testing.assert_allclose(norm.std.ravel(), x[:20].std((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(norm.inputs.mean.ravel(), x[:20].mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(norm.inputs.std.ravel(), x[:20].std((0, 2, 3)), rtol=1e-6)
     raw, _ = resident.batch(torch.arange(20))
-    normal = norm(raw)
+    normal = norm.inputs(raw)
     assert normal.dtype is torch.float32
     np.testing.assert_allclose(normal.mean((0, 2, 3)), np.zeros(channels), atol=1e-5)
     np.testing.assert_allclose(normal.std((0, 2, 3), correction=0), np.ones(channels), rtol=1e-5)
@@ -46,35 +44,32 @@ def test_tables_are_normalised_by_the_training_parts_mean_and_deviation_per_colu
     rng = np.random.default_rng(0)
     x = (rng.normal(0, 1, (50, 3)) * [1, 1000, 1e-3] + [0, 1e4, 5]).astype(np.float32)
     train = np.arange(0, 50, 2)
-    mean, std = in_own_units(resident_of(x), train)
-    np.testing.assert_allclose(mean[0], x[train].astype(float).mean(0), rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(std[0], x[train].astype(float).std(0), rtol=1e-4)
+    inputs = inputs_of(x, train)
+    np.testing.assert_allclose(inputs.mean[0], x[train].astype(float).mean(0), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(inputs.std[0], x[train].astype(float).std(0), rtol=1e-4)
 
 
-def test_data_larger_than_a_chunk_are_summed_whole():
-    x = np.random.default_rng(0).normal(3, 2, (CHUNK + 7, 2)).astype(np.float32)
-    mean, std = in_own_units(resident_of(x), np.arange(len(x)))
-    np.testing.assert_allclose(mean[0], x.astype(float).mean(0), rtol=1e-6)
-    np.testing.assert_allclose(std[0], x.astype(float).std(0), rtol=1e-6)
+def test_images_larger_than_a_chunk_are_summed_whole():
+    x = np.random.default_rng(0).integers(0, 256, (CHUNK + 7, 2, 3), dtype=np.uint8)
+    inputs = inputs_of(x, np.arange(len(x)))
+    np.testing.assert_allclose(inputs.mean.ravel(), x.mean(), rtol=1e-6)
+    np.testing.assert_allclose(inputs.std.ravel(), x.std(), rtol=1e-6)
 
 
-def test_one_hot_columns_stay_0_and_1():
-    rng = np.random.default_rng(0)
-    x = np.column_stack([rng.normal(50, 9, 40), rng.integers(0, 2, 40), np.zeros(40)]).astype(np.float32)
-    columns = (Column(name="age", kind="number"), Column(name="town", kind="category", categories=("Bo", "Ur")))
-    resident = resident_of(x, conversion=Columns(columns=columns))
-    norm = resident.normalisation(np.arange(30))
-    normal = norm(resident.batch(torch.arange(40))[0]).numpy()
-    np.testing.assert_array_equal(normal[:, 1:], x[:, 1:])
-    assert abs(normal[:30, 0].mean()) < 1e-5
+def test_inputs_of_a_table_are_kept_for_the_next_trial_and_the_oldest_go_first(monkeypatch):
+    resident = resident_of(np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32))
+    first = resident.normalisation(np.arange(30))
+    assert resident.normalisation(np.arange(30)).rows is first.rows
+    monkeypatch.setattr("automl.data.resident.PREPARED", 40 * 3 * 4)
+    resident.normalisation(np.arange(20))
+    assert resident.normalisation(np.arange(30)).rows is not first.rows
 
 
 @pytest.mark.parametrize("constant", [0.0, 1.0, -3.7, 1e6, 123456.789, 1e-5])
 def test_a_constant_column_becomes_zero_and_never_infinite(constant):
     x = np.column_stack([np.full(40, constant), np.arange(40.0)]).astype(np.float32)
     x[39, 0] = constant + 1  # constant in the training part only
-    resident = resident_of(x)
-    normal = resident.normalisation(np.arange(39))(resident.batch(torch.arange(40))[0])
+    normal = resident_of(x).normalisation(np.arange(39)).rows
     np.testing.assert_allclose(normal[:39, 0], np.zeros(39), atol=1e-2 if constant > 1e5 else 1e-6)
     assert normal[39, 0] == pytest.approx(1, rel=0.1)
 
@@ -83,7 +78,7 @@ def test_a_black_channel_becomes_zero():
     x = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3), dtype=np.uint8)
     x[..., 1] = 0
     resident = resident_of(x)
-    normal = resident.normalisation(np.arange(20))(resident.batch(torch.arange(20))[0])
+    normal = resident.normalisation(np.arange(20)).inputs(resident.batch(torch.arange(20))[0])
     assert torch.equal(normal[:, 1], torch.zeros(20, 4, 4))
 
 

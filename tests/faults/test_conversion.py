@@ -174,7 +174,7 @@ def of_frame(tmp_path_factory: pytest.TempPathFactory) -> automl.Run:
 
 def test_column_names_and_dtypes_of_a_data_frame_are_kept_in_the_model(of_frame: automl.Run) -> None:
     columns = of_frame.model.about["conversion"]["columns"]
-    kinds = {column["name"]: (column["kind"], column["fill"] is not None) for column in columns}
+    kinds = {column["name"]: (column["kind"], column["missing"]) for column in columns}
     assert kinds == {
         "x0": ("number", False),
         "bought": ("date", False),

@@ -92,23 +92,23 @@ def test_huge_description_of_members_widths_depths_and_samples_is_refused_before
 def test_bad_weights_that_are_no_numbers_or_of_another_dtype_are_refused(automl, searched, bars, tmp_path):
     tensors = safetensors.torch.load((searched / "model.safetensors").read_bytes())
     network = next(name for name in tensors if ".network." in name and name.endswith("weight"))
-    unit = tensors["members.1.std"]
+    unit = tensors["members.1.inputs.std"]
     for number, (name, tensor, words) in enumerate(
         (
             (network, tensors[network] * float("nan"), "no finite number"),
             (network, tensors[network] / 0.0, "no finite number"),
             (network, tensors[network].double(), "is float64, but must be float32"),
             (network, tensors[network].int(), "is int32, but must be float32"),
-            ("members.1.std", 0 * unit, "not above 0"),
-            ("members.1.std", -unit, "not above 0"),
-            ("members.1.std", unit * float("nan"), "no finite number"),
-            ("members.1.std", unit.int(), "must be float32 or float64"),
-            ("members.1.std", torch.ones(1, 1, 1000, 1000), "not that of a sample"),
-            ("members.1.std", torch.ones(1000, 1, 1, 1), "not that of a sample"),
-            ("members.0.mean", tensors["members.0.mean"] + float("inf"), "no finite number"),
+            ("members.1.inputs.std", 0 * unit, "not above 0"),
+            ("members.1.inputs.std", -unit, "not above 0"),
+            ("members.1.inputs.std", unit * float("nan"), "no finite number"),
+            ("members.1.inputs.std", unit.int(), "must be float32 or float64"),
+            ("members.1.inputs.std", torch.ones(1, 1, 1000, 1000), "not that of a sample"),
+            ("members.1.inputs.std", torch.ones(1000, 1, 1, 1), "not that of a sample"),
+            ("members.0.inputs.mean", tensors["members.0.inputs.mean"] + float("inf"), "no finite number"),
             ("members.0.y_std", torch.zeros(()), "not above 0"),
-            ("members.0.mean", None, "'members.0.mean' is missing"),
-            ("members.7.mean", tensors["members.0.mean"], "there are weights of 3"),
+            ("members.0.inputs.mean", None, "'members.0.inputs.mean' is missing"),
+            ("members.7.inputs.mean", tensors["members.0.inputs.mean"], "there are weights of 3"),
             ("more", torch.zeros(3), "'more' is missing, unknown"),
         )
     ):

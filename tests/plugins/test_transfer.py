@@ -19,6 +19,7 @@ from automl import BadInput, Infeasible
 from automl.cli import main
 from automl.data.conversion import Pixels
 from automl.data.dataset import Dataset
+from automl.data.resident import PixelInputs
 from automl.results.model import Model, Standardised, save_model
 from automl.settings import make_settings
 from automl.study.prepare import prepare
@@ -132,7 +133,7 @@ class TestWeights:
                  "kind": "image", "classes": list("abcd"), "task": "classification",
                  "conversion": Pixels().model_dump()}  # fmt: skip
         unit = torch.ones(1, 3, 1, 1)
-        model = Model(Standardised(automl.build_network(about), 0 * unit, unit, None, None), about)
+        model = Model(Standardised(automl.build_network(about), PixelInputs(0 * unit, unit), None, None), about)
         save_model(model, tmp_path)
         network = transfer.build((3, 8, 8), 2, backbone="saved", weights=str(tmp_path), tuning="all", dropout=0.0)
         network.load_weights()
@@ -225,10 +226,12 @@ class TestSearch:
             fold = make_run(make_recipe(transfer, **CONFIG, weights=weights))._build(0)
             preset = models.get_model_weights(SMALL).DEFAULT.transforms()
             if weights == "random":
-                assert fold.normalisation.mean.shape == (1, 1, 1, 1)
+                assert fold.normalisation.inputs.mean.shape == (1, 1, 1, 1)
             else:
-                assert fold.normalisation.mean.flatten().tolist() == pytest.approx([255 * v for v in preset.mean])
-                assert fold.normalisation.std.flatten().tolist() == pytest.approx([255 * v for v in preset.std])
+                assert fold.normalisation.inputs.mean.flatten().tolist() == pytest.approx(
+                    [255 * v for v in preset.mean]
+                )
+                assert fold.normalisation.inputs.std.flatten().tolist() == pytest.approx([255 * v for v in preset.std])
 
     @pytest.mark.parametrize("kind", ["file", "run"])
     def test_the_model_is_loaded_and_the_same_when_its_weights_are_gone(

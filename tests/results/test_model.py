@@ -196,8 +196,8 @@ class TestFitting:
         model, prepared, _ = saved
         assert (model.about["epochs"], model.about["cut_short"]) == (2, False)
         x = prepared.dataset.x[prepared.splits.training_part].astype(float)
-        assert float(model.module.mean.squeeze()) == pytest.approx(x.mean(), rel=1e-6)
-        assert float(model.module.std.squeeze()) == pytest.approx(x.std(), rel=1e-6)
+        assert float(model.module.inputs.mean.squeeze()) == pytest.approx(x.mean(), rel=1e-6)
+        assert float(model.module.inputs.std.squeeze()) == pytest.approx(x.std(), rel=1e-6)
 
     def test_the_same_run_fits_the_same_model_and_another_seed_another(self, images):
         one, again, other = (fitted(images, "mlp", seed=seed)[0].predict_proba(images.x) for seed in (1, 1, 2))

@@ -123,10 +123,10 @@ def test_validation_that_does_not_fit_into_memory_takes_fewer_samples_at_a_time(
     run = make_run(recipe)
     batch = run.resident.batch
 
-    def small(index: torch.Tensor) -> Any:
+    def small(index: torch.Tensor, *more: Any) -> Any:
         if not torch.is_grad_enabled() and len(index) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return batch(index)
+        return batch(index, *more)
 
     monkeypatch.setattr(run.resident, "batch", small)
     np.testing.assert_allclose(curves_of(run, (1, 1)).values, expected, rtol=1e-5, equal_nan=True)

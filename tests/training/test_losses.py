@@ -7,11 +7,12 @@ import pytest
 import torch
 from sklearn import metrics
 
-from automl.data.resident import Normalisation
+from automl.data.resident import Normalisation, PixelInputs
 from automl.training.losses import loss_for
 from automl.training.serial import predict
 
-ONE = Normalisation(torch.zeros(1), torch.ones(1))
+PIXELS = PixelInputs(torch.zeros(1), torch.ones(1))
+ONE = Normalisation(PIXELS)
 
 
 def test_log_loss_and_accuracy_are_scikit_learns():
@@ -30,9 +31,7 @@ def test_rmse_and_r2_are_scikit_learns_in_the_targets_units(outputs):
     rng = np.random.default_rng(0)
     y = (rng.normal(0, 1, (100, outputs)) * [1, 50, 1e-3][:outputs] + [3, 1000, 0][:outputs]).astype(np.float32)
     predicted = y + rng.normal(0, 0.3, y.shape) * y.std(0)
-    norm = Normalisation(
-        torch.zeros(1), torch.ones(1), torch.tensor(y.mean(0, keepdims=True)), torch.tensor(y.std(0, keepdims=True))
-    )
+    norm = Normalisation(PIXELS, torch.tensor(y.mean(0, keepdims=True)), torch.tensor(y.std(0, keepdims=True)))
     output = (torch.tensor(predicted, dtype=torch.float32) - norm.y_mean) / norm.y_std
     rmse, r2 = loss_for("regression").score(output, torch.tensor(y), norm, "r2")
     assert rmse == pytest.approx(metrics.root_mean_squared_error(y, predicted), rel=1e-4)
@@ -40,7 +39,7 @@ def test_rmse_and_r2_are_scikit_learns_in_the_targets_units(outputs):
 
 
 def test_predictions_that_are_not_finite_have_no_score():
-    norm = Normalisation(torch.zeros(1), torch.ones(1), torch.zeros(1, 1), torch.ones(1, 1))
+    norm = Normalisation(PIXELS, torch.zeros(1, 1), torch.ones(1, 1))
     logits = torch.tensor([[float("nan"), 1.0]] * 2)
     assert np.isnan(loss_for("classification").score(logits, torch.arange(2), norm, "auroc")).all()
     rmse, r2 = loss_for("regression").score(torch.tensor([[float("nan")]]), torch.zeros(1, 1), norm, "r2")

@@ -93,16 +93,16 @@ def test_the_networks_own_pixel_statistics_take_the_place_of_the_training_parts(
     run = make_run(make_recipe(telling))
     next(run.advance(1, 1))
     normalisation = run.folds[0].normalisation
-    assert (normalisation.mean.item(), normalisation.std.item()) == (100.0, 50.0)
+    assert (normalisation.inputs.mean.item(), normalisation.inputs.std.item()) == (100.0, 50.0)
 
 
 def test_grey_images_are_repeated_to_as_many_channels_as_the_network_expects(own):
     x = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
     mean, std = [10.0, 20.0, 30.0], [1.0, 2.0, 3.0]
-    found = expected_normalisation(Telling(3, pixel_mean=mean, pixel_std=std), own)
+    found = expected_normalisation(Telling(3, pixel_mean=mean, pixel_std=std), own).inputs
     for channel in range(3):
         torch.testing.assert_close(found(x)[:, channel], (x[:, 0].float() - mean[channel]) / std[channel])
-    saved = Standardised(nn.Identity(), found.mean, found.std, None, None)
+    saved = Standardised(nn.Identity(), found, None, None)
     torch.testing.assert_close(saved(x), found(x))
 
 
