@@ -88,7 +88,7 @@ def answers_of(table: Table, column: Column) -> NDArray[np.float64]:
         values, _ = column.values(table[column.name])
     except Unreadable as error:
         raise DataError(f"{table.place(column.name, error.row)}: {error.problem}") from None
-    _refuse_missing(table, column.name, among_numbers=True)
+    refuse_missing(table, column.name, among_numbers=True)
     return values[:, None]
 
 
