@@ -26,11 +26,22 @@ _LOOKED_AT = 20_000
 _DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "float"}
 
 
+class Files(BaseModel):
+    """How an image file, or an image of PIL, is brought to the network's size; the one way that there is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    orientation: Literal["EXIF"] = "EXIF"
+    background: Literal["white"] = "white"
+    resize: Literal["to cover, bilinear, antialiased"] = "to cover, bilinear, antialiased"
+    crop: Literal["centre"] = "centre"
+
+
 class Pixels(BaseModel):
     """Images: arrays [n, h, w], [n, h, w, c] or [n, c, h, w]; the network is given uint8 [n, c, h, w].
 
     dtype: what kind of numbers the pixels were. scale: the factor that makes 0..255 of them. highest: the largest pixel
-    of the data, after scaling. layout: where the channels were.
+    of the data, after scaling. layout: where the channels were. files: how image files become such arrays.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,9 +51,15 @@ class Pixels(BaseModel):
     scale: Literal[1, 255] = 1
     highest: Annotated[int, Field(ge=0, le=255)] = 255
     layout: Layout = "channels last"
+    files: Files = Files()
 
     def samples(self, source: str, x: Array, shape: tuple[int, ...]) -> tuple[Array, list[str]]:
-        """`x` as uint8 [n, *shape], and what has to be said. Raises `DataError` for what is not as in training."""
+        """`x` as uint8 [n, *shape], and what has to be said; one image needs no axis for n. Raises `DataError` for what
+        is not as in training.
+        """
+        channels, height, width = shape
+        if x.shape in ((height, width, channels), shape, (height, width) if channels == 1 else shape):
+            x = x[None]
         if x.ndim not in (3, 4) or not len(x):
             raise wrong_shape(source, x, shape)
         self._check_dtype(source, x)
@@ -94,7 +111,8 @@ class Numbers(BaseModel):
     missing: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
     def samples(self, source: str, x: Array, shape: tuple[int, ...]) -> tuple[Array, list[str]]:
-        """`x` as float [n, features], with nothing to be said. Raises `DataError`."""
+        """`x` as float [n, features], with nothing to be said; one row needs no axis for n. Raises `DataError`."""
+        x = x[None] if x.shape == shape else x
         if x.ndim != 2 or x.shape[1:] != shape or not len(x):
             raise wrong_shape(source, x, shape)
         x = numbers_of(source, "x", x, missing=True)

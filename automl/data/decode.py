@@ -108,8 +108,7 @@ def decode_all(paths: Sequence[str], channels: int, size: Size, *, small: bool =
                 result.framed.append(index)
             if found != size:
                 result.sizes[index] = found
-            plain = np.asarray(image if image.mode == ("L", "RGB")[channels == 3] else _to_channels(image, channels))
-            pixels[index] = plain if channels == 1 else plain.transpose(2, 0, 1)
+            pixels[index] = _channels_first(image, channels)
         return colour
 
     # Threads: PIL releases the GIL while it decodes, and the array is shared without copying.
@@ -130,18 +129,38 @@ def read(path: str, size: Size | None = None) -> tuple[Image.Image, Size, bool]:
     `BadImage`.
     """
     with _opened(path) as image:
-        kind = image.format
-        framed = kind in _FRAMED and getattr(image, "n_frames", 1) > 1
+        framed = image.format in _FRAMED and getattr(image, "n_frames", 1) > 1
         found = _upright(image)
         if size is not None:
             side = max(_DRAFT, 2 * max(size))
             image.draft(None, (side, side))
+        kind = image.format
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        plain = _plain(image, kind)
-        if size is not None and plain.size != (size[1], size[0]):
-            plain = ImageOps.fit(plain, (size[1], size[0]), Image.Resampling.BILINEAR)  # antialiased when it shrinks
-        return plain, found, framed
+        return _at(_plain(image, kind), size), found, framed
+
+
+def _at(plain: Image.Image, size: Size | None) -> Image.Image:
+    if size is None or plain.size == (size[1], size[0]):
+        return plain
+    return ImageOps.fit(plain, (size[1], size[0]), Image.Resampling.BILINEAR)  # antialiased when it shrinks
+
+
+def decode_images(images: Sequence[str | Path | Image.Image], channels: int, size: Size) -> Pixels:
+    """As `decode_files`, of images that PIL has opened as well: these are called by their number in errors."""
+    if not any(isinstance(image, Image.Image) for image in images):
+        return decode_files([path for path in images if not isinstance(path, Image.Image)], channels, size)
+    pixels = np.zeros((len(images), channels, *size), dtype=np.uint8)
+    for number, image in enumerate(images):
+        if not isinstance(image, Image.Image):
+            pixels[number] = decode_files([image], channels, size)[0]
+            continue
+        try:
+            upright = image if image.getexif().get(0x0112, 1) == 1 else ImageOps.exif_transpose(image)
+            pixels[number] = _channels_first(_at(_plain(upright, image.format), size), channels)
+        except (BadImage, OSError) as problem:
+            raise DataError(f"image {number}: {problem}") from None
+    return pixels
 
 
 def read_header(path: str) -> tuple[Size, str]:
@@ -218,5 +237,8 @@ def _from_sixteen_bits(image: Image.Image, kind: str | None) -> Image.Image:
     return Image.fromarray(((values * 255 + top // 2) // top).astype(np.uint8))
 
 
-def _to_channels(image: Image.Image, channels: int) -> Image.Image:
-    return image.convert("L" if channels == 1 else "RGB")
+def _channels_first(image: Image.Image, channels: int) -> Pixels:
+    """The pixels [channels, h, w] of an image of mode L or RGB, turned grey or coloured where needed."""
+    mode = "L" if channels == 1 else "RGB"
+    plain = np.asarray(image if image.mode == mode else image.convert(mode))
+    return plain[None] if channels == 1 else plain.transpose(2, 0, 1)

@@ -90,6 +90,18 @@ def _features(model: Model) -> str:
     return f"{words}; the columns: {names}" if isinstance(model.conversion, Columns) else words
 
 
+def metadata(model: Model) -> dict[str, str]:
+    """What an ONNX file says of itself: `takes`, `gives`, `classes` (JSON), `input_shape` (JSON), and of a model of
+    images `files` (JSON), how an image file becomes its input.
+    """
+    gives = "logits, a softmax makes probabilities of them" if model.classes else "predictions in the targets' units"
+    facts = {"takes": takes(model), "gives": gives}
+    facts |= {"classes": json.dumps(model.classes), "input_shape": json.dumps(list(model.about["input_shape"]))}
+    if isinstance(model.conversion, Pixels):
+        facts["files"] = model.conversion.files.model_dump_json()
+    return facts
+
+
 def _in_units_of_the_data(model: Model) -> Standardised | Ensemble:
     """The model's module on the CPU; of images that were floats in 0..1 it takes these, not pixels 0..255."""
     module = copy.deepcopy(model.module).cpu().eval()
@@ -164,6 +176,8 @@ def _onnx(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
     proto = program.model_proto
     for node in (node for graph in (proto.graph, *proto.functions) for node in graph.node):
         del node.metadata_props[:]  # stack traces, with the paths of this machine
+    for name, value in metadata(model).items():
+        proto.metadata_props.add(key=name, value=value)
     data: bytes = proto.SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     parts = [session.run(None, {"x": part.numpy()})[0] for part in (x[:1], x[1:])]

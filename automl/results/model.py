@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from automl.data.atomic import write_together
 from automl.data.conversion import Columns, Numbers, Pixels, conversion_of
 from automl.data.csv_files import table_of
+from automl.data.decode import decode_images
 from automl.data.features import input_columns
 from automl.data.given import is_frame
 from automl.errors import AutomlError, BadInput, DataError, RunError
@@ -73,9 +74,10 @@ class Model:
     def predict(self, x: Any) -> NDArray[Any]:
         """Class names [n], or predicted numbers [n] ([n, outputs] for several), for raw data as the search was given.
 
-        x: an array, tensor or nested list [n, ...]; a pandas DataFrame where the search had named columns, which are
-        found by their names. What is not as it was there is refused with `DataError`; what can be read all the same,
-        as a category that is new, is a `UserWarning`.
+        x: an array, tensor or nested list [n, ...], or [...] for one sample; a pandas DataFrame where the search had
+        named columns, which are found by their names. For a model of images also the path of a file, an image of PIL,
+        or a list of these: they are brought to the network's size as in the search. What is not as it was there is
+        refused with `DataError`; what can be read all the same, as a category that is new, is a `UserWarning`.
         """
         return self.answers(self.samples(x))
 
@@ -85,10 +87,15 @@ class Model:
 
     def samples(self, x: Any) -> NDArray[Any]:
         """Raw data as the samples [n, ...] that the network takes, see `predict`."""
+        images = _as_images(x) if isinstance(self.conversion, Pixels) else []
+        if images:
+            channels, height, width = self.about["input_shape"]
+            return decode_images(images, channels, (height, width))
         if is_frame(x):
             if not isinstance(self.conversion, Columns):
+                what = "the column of paths" if isinstance(self.conversion, Pixels) else "frame"
                 raise DataError(
-                    "the model was trained on an array without names of columns; give one: frame.to_numpy()"
+                    f"the model was trained on an array without names of columns; give one: {what}.to_numpy()"
                 )
             samples, notes = self.conversion.matrix(table_of(x))
         elif isinstance(self.conversion, Columns):
@@ -138,6 +145,17 @@ class Model:
         # One layout whatever the caller's array had: sums in another order differ in the last bits.
         parts = (np.array(samples[start : start + BATCH], order="C") for start in range(0, len(samples), BATCH))
         return np.concatenate([self.module(torch.from_numpy(part).to(device)).cpu().numpy() for part in parts])
+
+
+def _as_images(x: Any) -> list[Any]:
+    """The paths and images of PIL that `x` holds, or is one of; none where it is anything else."""
+    from PIL.Image import Image
+
+    found = [x] if isinstance(x, str | Path | Image) else x
+    if isinstance(found, np.ndarray) and found.dtype.kind in "UO":
+        found = found.ravel().tolist()
+    listed = isinstance(found, list | tuple) and all(isinstance(each, str | Path | Image) for each in found)
+    return list(found) if listed else []
 
 
 def _as_array(x: Any) -> NDArray[Any]:

@@ -10,11 +10,16 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +28,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from PIL import Image
 
 import automl
 from automl.cli import app, main
@@ -99,9 +105,10 @@ def options(command: Any) -> set[str]:
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `runs/digits-1` is a finished run."""
+    """A folder in which `runs/digits-1` is a finished run, and `runs/photos` too."""
     folder = tmp_path_factory.mktemp("docs")
     automl.search("digits", space="smoke", trials=2, folds=2, epochs=2, out=folder / "runs" / "digits-1")
+    shutil.copytree(folder / "runs" / "digits-1", folder / "runs" / "photos")  # it takes image files as well
     return folder
 
 
@@ -131,6 +138,31 @@ def test_every_other_python_example_runs(block: Block, run_folder: Path, monkeyp
     names = {"__name__": "example"}
     exec(compile(block.text, str(block), "exec"), names)
     assert names.keys() > {"__name__", "__builtins__"}, "it imports and defines nothing"
+
+
+def test_the_service_of_the_tour_answers_with_a_probability_for_every_class(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uvicorn = pytest.importorskip("uvicorn")
+    (block,) = [b for b in blocks("python") if b.file == "service.py"]
+    monkeypatch.chdir(run_folder)
+    names: dict[str, Any] = {"__name__": "service"}
+    exec(compile(block.text, str(block), "exec"), names)
+    server = uvicorn.Server(uvicorn.Config(names["app"], port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    photo = io.BytesIO()
+    Image.new("RGB", (30, 40), "white").save(photo, "JPEG")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/predict", photo.getvalue(), timeout=20) as answer:
+        probabilities = json.load(answer)
+    server.should_exit = True
+    thread.join(10)
+    assert list(probabilities) == [str(digit) for digit in range(10)]
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)

@@ -174,7 +174,7 @@ class TestPredicting:
         saved[0].predict(images.x)
         np.testing.assert_array_equal(images.x, before)
 
-    @pytest.mark.parametrize("shape", [(5, 9, 8), (5, 3, 8, 8), (8, 8), (0, 8, 8), (5, 64), ()])
+    @pytest.mark.parametrize("shape", [(5, 9, 8), (5, 3, 8, 8), (8, 9), (0, 8, 8), (5, 64), ()])
     def test_other_shapes_are_refused_with_the_right_one(self, shape, saved):
         with pytest.raises(DataError, match=r"takes samples of shape \[n, 1, 8, 8\], not"):
             saved[0].predict(np.zeros(shape, dtype=np.uint8))
