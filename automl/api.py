@@ -26,6 +26,7 @@ from automl.results.model import load_model, save_model
 from automl.results.replay import Replay, replay_trial
 from automl.run import Run, open_run
 from automl.session import go_on, hire
+from automl.study.callbacks import MakeCallback
 from automl.study.folder import RunFolder, fresh_folder
 from automl.study.prepare import Prepared
 from automl.study.record import make_record
@@ -40,12 +41,11 @@ from automl.study.storage.opening import (
     storage_errors,
     storage_url_of,
 )
-from automl.study.watcher import MakeWatcher
 from automl.study.workers.joining import join
 from automl.study.workers.launching import Launcher
 
 __all__ = [
-    "MakeWatcher",
+    "MakeCallback",
     "Run",
     "fit",
     "load_model",
@@ -64,7 +64,7 @@ def search(
     space: str | Path | Mapping[str, Any] | None = None,
     *,
     out: str | Path | None = None,
-    watch: MakeWatcher | None = None,
+    watch: MakeCallback | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     report: bool = True,
     started: float | None = None,
@@ -107,7 +107,7 @@ def _begin(
     folder: RunFolder,
     storage_url: str | None,
     launcher: Launcher,
-    watch: MakeWatcher | None,
+    watch: MakeCallback | None,
     interrupted: Callable[[], bool],
     report: bool,
     started: float,
@@ -150,7 +150,7 @@ def resume(
     *,
     data: Any = None,
     plugins: Sequence[str | Path] = (),
-    watch: MakeWatcher | None = None,
+    watch: MakeCallback | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     started: float | None = None,
     **changes: Any,
@@ -192,7 +192,7 @@ def worker(
     storage: str | None,
     study: str,
     *,
-    watch: MakeWatcher | None = None,
+    watch: MakeCallback | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     **machine: Any,
 ) -> bool:

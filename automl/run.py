@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from automl.errors import RunError
 from automl.results.leaderboard import summarise
+from automl.study.curve_files import load_curves
 from automl.study.folder import RunFolder
 from automl.study.run_record import RunRecord
 from automl.study.storage.looking import look_at_storage
 from automl.study.storage.opening import load_study
-from automl.study.trial_records import load_curves
 
 if TYPE_CHECKING:
     from automl.results.model import Model

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 import optuna
 import torch
@@ -14,26 +13,24 @@ from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.racing.race import Race
 from automl.results.dashboard import annotate_study, annotate_trials
 from automl.results.final import conclude
-from automl.results.leaderboard import make_row, summarise
+from automl.results.leaderboard import summarise
 from automl.results.report import write_report
 from automl.run import Run
 from automl.study.budget import Budget
+from automl.study.callbacks import Event, MakeCallback, TrialEnded, call_all, ignore
+from automl.study.curve_files import collect_curves, received_curves, trial_curves
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
 from automl.study.storage.opening import is_server, load_study, storage_errors
-from automl.study.trial_records import collect_curves
-from automl.study.watcher import MakeWatcher, Watcher, Watchers
+from automl.study.trial_record import read_trials
 from automl.study.workers.joining import publish
 from automl.study.workers.launching import Launcher
-from automl.study.workers.observer import Observer
+from automl.study.workers.monitor import Monitor
 from automl.study.workers.processes import LocalLauncher
 from automl.study.workers.shared_leases import SharedLeases
 from automl.study.workers.supervisor import Workers
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
 
 
 @contextmanager
@@ -54,7 +51,7 @@ def go_on(
     storage: optuna.storages.BaseStorage,
     storage_url: str | None,
     launcher: Launcher,
-    watch: MakeWatcher | None,
+    watch: MakeCallback | None,
     interrupted: Callable[[], bool],
     started: float,
     report: bool = True,
@@ -84,7 +81,7 @@ class _Session:
         folder: RunFolder,
         storage: optuna.storages.BaseStorage,
         storage_url: str | None,
-        watch: MakeWatcher | None,
+        watch: MakeCallback | None,
         interrupted: Callable[[], bool],
         started: float,
     ):
@@ -96,7 +93,7 @@ class _Session:
             torch.set_num_threads(settings.threads)
         self.study = load_study(storage, self.record.study, optuna.samplers.RandomSampler())
         annotate_study(self.study, self.record, folder)
-        earlier = self.study.get_trials(deepcopy=False)
+        earlier = read_trials(self.study, prepared.objective)
         self.race = Race(prepared.ladder, finalists=settings.finalists)
         shown = standings_of(self.race)
         self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), prepared.space, shown)
@@ -106,9 +103,9 @@ class _Session:
             "settings": self.record.settings.model_dump(mode="json"),
             "objective": self.record.objective_name, "metric": self.record.metric,
         }  # fmt: skip
-        watcher = watch(prepared, self.budget, earlier) if watch else Watcher()
+        callback = watch(prepared, self.budget, earlier) if watch else ignore
         prepared.host.notify("automl_search_started", run=self.facts)
-        self.watcher = Watchers(watcher, _Events(prepared, self.facts))
+        self.callback = call_all(callback, self._tell_plugins)
 
     def search(self, launcher: Launcher) -> Search:
         """Races until the budget is used up, in this process or in those of `launcher`; raises as `Search.run` does."""
@@ -121,24 +118,23 @@ class _Session:
         fleet: Workers | None = None
         # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
         if launcher.count > 1 or settings.trial_timeout is not None or is_server(self.storage_url):
-            observed = Race(self.prepared.ladder, finalists=settings.finalists)
             claims = SharedLeases(self.study._storage, self.study.study_name, "observer")
-            observer = Observer(self.prepared, self.study, observed, claims, self.watcher)
-            fleet = Workers(self.prepared, launcher, self.study, self.folder, self.budget, observer)
+            monitor = Monitor(self.study, self.prepared.objective, claims, self.callback)
+            fleet = Workers(self.prepared, launcher, self.study, self.folder, self.budget, monitor)
             if is_server(self.storage_url):
                 publish(self.study, self.prepared, self.record, self.budget)
             fleet.run()
         leases = fleet.leases if fleet else None
-        work = Search(self.prepared, self.study, self.folder, self.budget, self.watcher, self.race, leases)
+        work = Search(self.prepared, self.study, self.folder, self.budget, self.race, self.callback, leases)
         if fleet is None:
             work.run()
-        work.telling.prune_waiting()
+        work.outcomes.prune_waiting()
         return work
 
     def conclude(self, work: Search) -> None:
         """Chooses the winner, fits the final model and tests it. Raises as `automl.results.final.conclude` does."""
         self._collect()
-        final = conclude(self.prepared, work, self.budget, self.watcher, self.record.final)
+        final = conclude(self.prepared, work, self.budget, self.callback, self.record.final)
         self.record = self.record.but(final=final)
 
     def close(self, report: bool) -> Run:
@@ -163,14 +159,14 @@ class _Session:
         with storage_errors():
             collect_curves(self.study.get_trials(deepcopy=False), self.folder, self.prepared.objective)
 
-
-class _Events(Watcher):
-    """Passes the end of each trial on to the event plugins."""
-
-    def __init__(self, prepared: Prepared, facts: Mapping[str, Any]):
-        self.prepared = prepared
-        self.facts = facts
-
-    def ended(self, trial: FrozenTrial, race: Race) -> None:
-        row = make_row(trial, self.prepared.objective, self.prepared.space)
-        self.prepared.host.notify("automl_trial_finished", run=self.facts, trial=row)
+    def _tell_plugins(self, event: Event) -> None:
+        """Passes the end of each trial on to the event plugins, with its curves."""
+        if not isinstance(event, TrialEnded) or not self.prepared.host.listens(["automl_trial_finished"]):
+            return
+        trial, objective = event.trial, self.prepared.objective
+        with storage_errors():
+            curves = trial_curves(self.folder, trial.number, objective)
+            if curves is None:
+                curves = received_curves(self.study.get_trials(deepcopy=False)[trial.number], objective)
+        by_name = {} if curves is None else curves.by_name
+        self.prepared.host.notify("automl_trial_finished", run=self.facts, trial=trial.to_row(), curves=by_name)

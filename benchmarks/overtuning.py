@@ -27,7 +27,6 @@ import torch
 from refits import open_study, refitted
 
 import automl
-from automl.results.leaderboard import RESCORED
 from automl.results.winner import as_finalist
 from automl.run import Run
 
@@ -111,7 +110,7 @@ def fold_scores(run: Run, trial: int) -> list[float]:
     """A finalist's scores: of its own folds, then of the fresh ones."""
     study = open_study(run)
     finalist = as_finalist(study, run.folder, run.record.objective, trial)
-    fresh = study.user_attrs.get(f"{RESCORED}{trial}", {}).get("fresh", [])
+    fresh = finalist.trial.rescored.fresh if finalist.trial.rescored else ()
     return [*map(float, finalist.scores()[:, 0]), *(score for score, _ in fresh)]
 
 

@@ -54,7 +54,7 @@ def automl_search_started(run: Facts) -> None:
 
 
 @hookimpl
-def automl_trial_finished(run: Facts, trial: Facts) -> None:
+def automl_trial_finished(run: Facts, trial: Facts, curves: Facts) -> None:
     """Logs the trial as a nested run: config, metrics by epoch, state and reason."""
     if not _remembered(run).exists():  # the start has failed, and was told
         return
@@ -63,8 +63,8 @@ def automl_trial_finished(run: Facts, trial: Facts) -> None:
     tags |= {"detail": str(trial["detail"])[:500]} if trial.get("detail") else {}
     experiment = client.get_run(parent).info.experiment_id
     child = client.create_run(experiment, tags=tags, run_name=f"trial-{trial['number']:05d}").info.run_id
-    curves = fold_means(run, trial) | {name: [(0, value)] for name, value in numbers(trial).items()}
-    _log(client, child, curves, {name: str(value)[:500] for name, value in trial["config"].items()})
+    metrics = fold_means(run, curves) | {name: [(0, value)] for name, value in numbers(trial).items()}
+    _log(client, child, metrics, {name: str(value)[:500] for name, value in trial["config"].items()})
     client.set_terminated(child, "FAILED" if trial["state"] == "FAIL" else "FINISHED")
 
 

@@ -22,12 +22,12 @@ def automl_log_to() -> dict[str, str]:
 
 
 @hookimpl
-def automl_trial_finished(run: Mapping[str, Any], trial: Mapping[str, Any]) -> None:
+def automl_trial_finished(run: Mapping[str, Any], trial: Mapping[str, Any], curves: Mapping[str, Any]) -> None:
     """Writes the trial as a run of TensorBoard: scalars by epoch, the config as hyperparameters."""
     folder = Path(run["folder"], "tensorboard", f"trial-{trial['number']:05d}")
     writer = import_module("torch.utils.tensorboard").SummaryWriter(str(folder))
     try:
-        for name, curve in fold_means(run, trial).items():
+        for name, curve in fold_means(run, curves).items():
             for epoch, value in curve:
                 writer.add_scalar(name, value, epoch)
         config = {name: value if isinstance(value, bool | int | float) else str(value)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,15 +17,13 @@ from rich.text import Text
 from automl.cli.tally import Row, Tally
 from automl.cli.terminal import Terminal
 from automl.study.budget import Budget
+from automl.study.callbacks import Event, FinalFitStarted, FinalistTrained, TrialEnded, TrialRested
 from automl.study.reasons import Reason
-from automl.study.watcher import Watcher
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
-    from automl.racing.curves import Curves
+    from automl.racing.ladder import Ladder
     from automl.racing.objective import Objective
-    from automl.racing.race import Race
+    from automl.study.trial_record import TrialRecord
 
 AT_THE_END = (Reason.OUTPACED, Reason.DEADLINE)
 """What becomes of trials that still wait when the race is over."""
@@ -34,21 +31,21 @@ AT_THE_END = (Reason.OUTPACED, Reason.DEADLINE)
 LONGEST = 200  # characters of a plain line: an error's text may be a page
 
 
-class _Counting(Watcher):
-    """A watcher with a `Tally`, and a context manager around the search that it watches.
+class _Counting:
+    """A callback with a `Tally`, and a context manager around the search that it is told of.
 
     Args:
-        budget: tells the time spent and left.
-        trials: so many trials are asked for in all, those of earlier sessions included.
-        folds, epochs: the ladder's top.
+        budget: tells the trials that are asked for, the time spent and left.
+        ladder: of the race.
         objective: what is optimised.
     """
 
-    def __init__(self, budget: Budget, trials: int, folds: int, epochs: int, objective: Objective):
+    def __init__(self, budget: Budget, ladder: Ladder, objective: Objective):
         self.budget = budget
-        self.trials = trials
+        self.trials = budget.trials
+        self.ladder = ladder
         self.objective = objective
-        self.tally = Tally(folds, epochs, objective)
+        self.tally = Tally(ladder[-1].epochs * ladder[-1].folds, objective)
 
     def __enter__(self) -> Self:
         return self
@@ -58,33 +55,9 @@ class _Counting(Watcher):
     ) -> None:
         pass
 
-    def prime(self, trials: Iterable[FrozenTrial]) -> None:
-        """Counts the trials of earlier sessions, before the search goes on."""
-        self.tally.prime(trials)
-
-    def climbing(self, trial: int, rung: int, config: Mapping[str, Any]) -> None:
-        """A trial sets out for a rung."""
-        self.tally.climbing(trial, config)
-
-    def epoch(self, trial: int, rung: int, curves: Curves) -> None:
-        """An epoch of a trial is done."""
-        self.tally.epoch(trial, curves)
-
-    def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
-        """A trial has reached its rung and waits for its promotion."""
-        self.tally.waiting(trial, race, facts)
-
-    def ended(self, trial: FrozenTrial, race: Race) -> None:
-        """A trial is complete, pruned or failed."""
-        self.tally.ended(trial)
-
-    def rescoring(self, trial: int, repeat: int, folds: Sequence[int]) -> None:
-        """A finalist is scored again on fresh folds."""
-        self.tally.rescoring(trial, repeat, folds)
-
-    def fitting(self, trial: int, epochs: int) -> None:
-        """The final model is fitted with the config of this trial."""
-        self.tally.fitting(trial, epochs)
+    def __call__(self, event: Event) -> None:
+        """Counts what has happened."""
+        self.tally(event)
 
     def scores(self, row: Row) -> str:
         """`log_loss 0.0812, accuracy 0.976`, as far as they are known."""
@@ -95,16 +68,8 @@ class _Counting(Watcher):
 class PlainProgress(_Counting):
     """Prints one line per rung reached and per ended trial on `stream` (default: stdout), never one per epoch."""
 
-    def __init__(
-        self,
-        budget: Budget,
-        trials: int,
-        folds: int,
-        epochs: int,
-        objective: Objective,
-        stream: TextIO | None = None,
-    ):
-        super().__init__(budget, trials, folds, epochs, objective)
+    def __init__(self, budget: Budget, ladder: Ladder, objective: Objective, stream: TextIO | None = None):
+        super().__init__(budget, ladder, objective)
         self.stream = stream or sys.stdout
         self._at_the_end: Counter[str] = Counter()
 
@@ -113,37 +78,31 @@ class PlainProgress(_Counting):
     ) -> None:
         self._print_those_at_the_end()
 
-    def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
-        """Prints the rung that a trial has reached."""
-        super().waiting(trial, race, facts)
-        rung = race.standings[trial].rung
-        reached = f"rung {rung + 1} of {len(race.ladder)} ({race.ladder[rung]})"
-        self._print(trial, f"{reached}, {self.scores(self.tally.rows[trial])}")
+    def __call__(self, event: Event) -> None:
+        """Prints what a rung, an end or what follows the race has come to."""
+        super().__call__(event)
+        match event:
+            case TrialRested(trial):
+                rung = trial.standing.rung
+                reached = f"rung {rung + 1} of {len(self.ladder)} ({self.ladder[rung]})"
+                self._print(trial.number, f"{reached}, {self.scores(self.tally.rows[trial.number])}")
+            case TrialEnded(trial):
+                self._print_ended(trial)
+            case FinalistTrained(trial, repeat, folds) if folds[0] == 0:
+                self._print(trial, f"scored again on fresh folds, repeat {repeat}")
+            case FinalFitStarted(trial, epochs):
+                self._print(trial, f"its config is fitted as the final model, {epochs} epochs")
 
-    def ended(self, trial: FrozenTrial, race: Race) -> None:
-        """Prints what a trial came to, and why."""
-        super().ended(trial, race)
-        row, known = self.tally.rows[trial.number], trial.user_attrs
+    def _print_ended(self, trial: TrialRecord) -> None:
+        """What a trial came to, and why; those that waited in vain are counted."""
+        row = self.tally.rows[trial.number]
         if row.state in AT_THE_END:
             self._at_the_end[row.state] += 1
             return
         state = "pruned" if row.state not in ("complete", "failed") else row.state
-        words = [state, known.get("reason", ""), self.scores(row)]
-        if row.folds:
-            words.append(f"{row.epochs}x{row.folds}")
-        line = ", ".join(word for word in words if word)
-        self._print(trial.number, f"{line} ({known['detail']})" if known.get("detail") else line)
-
-    def rescoring(self, trial: int, repeat: int, folds: Sequence[int]) -> None:
-        """Prints once for each repeat that a trial is scored again."""
-        super().rescoring(trial, repeat, folds)
-        if folds[0] == 0:
-            self._print(trial, f"scored again on fresh folds, repeat {repeat}")
-
-    def fitting(self, trial: int, epochs: int) -> None:
-        """Prints that the final model is fitted."""
-        super().fitting(trial, epochs)
-        self._print(trial, f"its config is fitted as the final model, {epochs} epochs")
+        seen = f"{row.epochs}x{row.folds}" if row.folds else ""
+        line = ", ".join(filter(None, (state, trial.why, self.scores(row), seen)))
+        self._print(trial.number, f"{line} ({trial.detail})" if trial.detail else line)
 
     def _print(self, trial: int, text: str) -> None:
         self._print_those_at_the_end()
@@ -165,16 +124,8 @@ class PlainProgress(_Counting):
 class LiveProgress(_Counting):
     """A few lines on `console` (default: stdout) that stay where they are and tell how the search stands."""
 
-    def __init__(
-        self,
-        budget: Budget,
-        trials: int,
-        folds: int,
-        epochs: int,
-        objective: Objective,
-        console: Console | None = None,
-    ):
-        super().__init__(budget, trials, folds, epochs, objective)
+    def __init__(self, budget: Budget, ladder: Ladder, objective: Objective, console: Console | None = None):
+        super().__init__(budget, ladder, objective)
         self.console = console or Terminal()
         # Drawn by Live's own thread four times a second; the tally's rows are frozen, so it never sees half of one.
         self._live = Live(get_renderable=self.render, console=self.console, refresh_per_second=4)

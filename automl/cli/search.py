@@ -19,8 +19,8 @@ from automl.cli.runs import RunPlugins
 from automl.errors import Interrupted, MachineFailed
 
 if TYPE_CHECKING:
-    from automl.api import MakeWatcher, Run
-    from automl.study.watcher import Watcher
+    from automl.api import MakeCallback, Run
+    from automl.study.callbacks import Callback
 
 DATA, SPACE, RACE, MACHINE = "Data", "Search space", "Race", "Machine and records"
 
@@ -307,23 +307,22 @@ def _how_to_go_on(ended: Interrupted | MachineFailed) -> str:
     return f"go on with: automl resume {shlex.quote(str(path))}"
 
 
-def _watch(stack: ExitStack) -> MakeWatcher:
+def _watch(stack: ExitStack) -> MakeCallback:
     """Live progress on a terminal, plain lines elsewhere."""
 
-    def make(prepared: Any, budget: Any, earlier: Any) -> Watcher:
-        """As `automl.study.watcher.MakeWatcher`."""
+    def make(prepared: Any, budget: Any, earlier: Any) -> Callback:
+        """As `automl.study.callbacks.MakeCallback`."""
         from automl.cli.progress import LiveProgress, PlainProgress, printable
         from automl.data.understood import sentences
 
-        settings = prepared.settings
         kind = LiveProgress if sys.stdout.isatty() else PlainProgress
-        progress = kind(budget, settings.trials, settings.folds, settings.epochs, prepared.objective)
+        progress = kind(budget, prepared.ladder, prepared.objective)
         progress.tally.prime(earlier)
         for place, line in enumerate(sentences(prepared.dataset, len(prepared.splits.test))):
             typer.echo(f"{'' if place else 'data':10}{printable(line)}")
         for note in prepared.dataset.notes:
             typer.echo(f"note      {printable(note)}")
-        watcher: Watcher = stack.enter_context(progress)
-        return watcher
+        callback: Callback = stack.enter_context(progress)
+        return callback
 
     return make

@@ -1,19 +1,23 @@
-"""Counts what a watcher is told: where each trial stands, the best one, and what the race has cost and saved."""
+"""Counts what a search tells: where each trial stands, the best one, and what the race has cost and saved."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
-from automl.study.trial_records import describe, recall_facts, recall_standing
+from optuna.trial import TrialState
 
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
-    from automl.racing.curves import Curves
-    from automl.racing.objective import Objective
-    from automl.racing.race import Race
+from automl.racing.objective import Objective
+from automl.study.callbacks import (
+    EpochEnded,
+    Event,
+    FinalFitStarted,
+    FinalistTrained,
+    TrialEnded,
+    TrialRested,
+    TrialStarted,
+)
+from automl.study.trial_record import TrialRecord
 
 BROKEN = ("diverged", "infeasible", "failed")  # would have broken off without the race as well: nothing was saved
 
@@ -37,72 +41,46 @@ class Row:
 
 
 class Tally:
-    """The trials of a search by number. `folds` and `epochs` are what every trial would cost without the race."""
+    """The trials of a search by number; a callback. `full`: fold-epochs that each would cost without the race."""
 
-    def __init__(self, folds: int, epochs: int, objective: Objective):
-        self.full = folds * epochs
+    def __init__(self, full: int, objective: Objective):
+        self.full = full
         self.objective = objective
         self.rows: dict[int, Row] = {}
         self.primed = 0
         self.now = "starting"
 
-    def prime(self, trials: Iterable[FrozenTrial]) -> None:
+    def prime(self, trials: Iterable[TrialRecord]) -> None:
         """Enters the trials of earlier sessions."""
-        for trial in trials:
-            if trial.state.is_finished():
-                self.ended(trial)
-            elif trial.state.name == "RUNNING":
-                self.rows[trial.number] = self._unfinished(trial)
+        self.rows |= {trial.number: _row(trial) for trial in trials if trial.state.name != "WAITING"}
         self.primed = self.reached
 
-    def climbing(self, trial: int, config: Mapping[str, Any]) -> None:
-        """A trial sets out, for the first time or again."""
-        architecture = str(config.get("architecture", ""))
-        self.rows[trial] = replace(self.rows.get(trial, Row()), state="training", architecture=architecture)
-        self.now = f"trial {trial}, {architecture}"
-
-    def epoch(self, trial: int, curves: Curves) -> None:
-        """An epoch is done; its score counts when the trial rests."""
-        facts = describe(curves)
-        self.rows[trial] = replace(self.rows[trial], fold_epochs=facts["fold_epochs"])
-        epochs, folds = facts["epochs"], facts["folds"]
-        self.now = f"trial {trial}, {self.rows[trial].architecture}: epoch {epochs}, {folds} fold{'s' * (folds > 1)}"
-
-    def waiting(self, trial: int, race: Race, facts: Mapping[str, Any]) -> None:
-        """A trial rests at its rung."""
-        standing = race.standings[trial]
-        self.rows[trial] = replace(
-            self.rows.get(trial, Row()),
-            state="waiting",
-            rung=standing.rung,
-            score=self.objective.value(standing.scores[standing.rung]),
-            metric=facts.get(self.objective.beside),
-            fold_epochs=facts.get("fold_epochs", 0),
-        )
-
-    def ended(self, trial: FrozenTrial) -> None:
-        """A trial is complete, pruned or failed."""
-        known = trial.user_attrs
-        before = self.rows.get(trial.number, Row())
-        pruned = str(known.get("reason") or "pruned")
-        self.rows[trial.number] = Row(
-            state={"COMPLETE": "complete", "FAIL": "failed"}.get(trial.state.name, pruned),
-            architecture=before.architecture or architecture_of(trial),
-            score=trial.value if trial.state.name == "COMPLETE" else known.get("score"),
-            metric=known.get(self.objective.beside),
-            epochs=known.get("epochs", 0),
-            folds=known.get("folds", 0),
-            fold_epochs=known.get("fold_epochs", before.fold_epochs),
-        )
-
-    def rescoring(self, trial: int, repeat: int, folds: Sequence[int]) -> None:
-        """The race is over, and the finalists are scored again."""
-        numbers = " and ".join(filter(None, (", ".join(str(fold + 1) for fold in folds[:-1]), str(folds[-1] + 1))))
-        self.now = f"trial {trial} is scored again: repeat {repeat}, fold{'s' * (len(folds) > 1)} {numbers}"
-
-    def fitting(self, trial: int, epochs: int) -> None:
-        """The race is over."""
-        self.now = f"fitting the final model: the config of trial {trial}, {epochs} epochs"
+    def __call__(self, event: Event) -> None:
+        """Counts what has happened."""
+        match event:
+            case TrialStarted(trial, _, config):
+                architecture = str(config.get("architecture", ""))
+                self.rows[trial] = replace(self.rows.get(trial, Row()), state="training", architecture=architecture)
+                self.now = f"trial {trial}, {architecture}"
+            case EpochEnded(trial, _, curves):  # its score counts when the trial rests
+                self.rows[trial] = replace(self.rows[trial], fold_epochs=curves.fold_epochs)
+                epochs, folds = curves.epochs(1), curves.folds
+                where = f"epoch {epochs}, {folds} fold{'s' * (folds > 1)}"
+                self.now = f"trial {trial}, {self.rows[trial].architecture}: {where}"
+            case TrialRested(record) | TrialEnded(record):
+                before = self.rows.get(record.number, Row())
+                now = _row(record)
+                self.rows[record.number] = replace(
+                    now,
+                    architecture=now.architecture or before.architecture,
+                    fold_epochs=now.fold_epochs or before.fold_epochs,
+                )
+            case FinalistTrained(trial, repeat, folds):
+                numbers = [str(fold + 1) for fold in folds]
+                listed = " and ".join(filter(None, (", ".join(numbers[:-1]), numbers[-1])))
+                self.now = f"trial {trial} is scored again: repeat {repeat}, fold{'s' * (len(folds) > 1)} {listed}"
+            case FinalFitStarted(trial, epochs):
+                self.now = f"fitting the final model: the config of trial {trial}, {epochs} epochs"
 
     @property
     def reached(self) -> int:
@@ -145,20 +123,20 @@ class Tally:
         number = min(racing)[-1]
         return number, self.rows[number]
 
-    def _unfinished(self, trial: FrozenTrial) -> Row:
-        """A trial of an earlier session that waits at its rung, or was broken off on its way."""
-        standing, facts = recall_standing(trial), recall_facts(trial, self.objective)
-        return Row(
-            state="waiting" if standing.waiting else "training",
-            architecture=architecture_of(trial),
-            rung=standing.rung,
-            score=self.objective.value(standing.scores[standing.rung]) if standing.scores else None,
-            metric=facts.get(self.objective.beside),
-            fold_epochs=facts["fold_epochs"],
-        )
 
-
-def architecture_of(trial: FrozenTrial) -> str:
-    """The architecture of a trial; where it is pinned Optuna does not know it, but its parameters begin with it."""
-    prefixes = (name.partition(".")[0] for name in trial.params if "." in name)
-    return str(trial.params.get("architecture") or next((name for name in prefixes if name != "train"), ""))
+def _row(trial: TrialRecord) -> Row:
+    if trial.state.is_finished():
+        states = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed"}
+        state = states.get(trial.state, trial.why or "pruned")
+    else:
+        state = "waiting" if trial.standing.waiting else "training"
+    return Row(
+        state=state,
+        architecture=trial.architecture or "",
+        rung=trial.standing.rung,
+        score=trial.score,
+        metric=trial.beside,
+        epochs=trial.epochs,
+        folds=trial.folds,
+        fold_epochs=trial.fold_epochs,
+    )

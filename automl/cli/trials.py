@@ -30,7 +30,7 @@ def show(
     from automl.racing.overfitting import OverfittingRule
     from automl.results.diagnosis import diagnose, longest_means
     from automl.run import open_run
-    from automl.study.trial_records import trial_curves
+    from automl.study.curve_files import trial_curves
 
     found = open_run(run)
     row = found.trial(best_trial(found) if trial is None else trial)

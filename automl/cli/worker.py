@@ -13,7 +13,7 @@ from automl.cli.output import go_on
 from automl.cli.paths import require_worker
 
 if TYPE_CHECKING:
-    from automl.study.watcher import Watcher
+    from automl.study.callbacks import Callback
 
 
 def worker(
@@ -51,13 +51,12 @@ def worker(
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
 
-        def watch(prepared: Any, budget: Any, earlier: Any) -> Watcher:
+        def watch(prepared: Any, budget: Any, earlier: Any) -> Callback:
             from automl.cli.progress import PlainProgress
 
-            settings = prepared.settings
-            progress = PlainProgress(budget, settings.trials, settings.folds, settings.epochs, prepared.objective)
+            progress = PlainProgress(budget, prepared.ladder, prepared.objective)
             progress.tally.prime(earlier)
-            typer.echo(f"joined the search {study}: {len(earlier)} of {settings.trials} trials were begun")
+            typer.echo(f"joined the search {study}: {len(earlier)} of {budget.trials} trials were begun")
             return stack.enter_context(progress)
 
         try:

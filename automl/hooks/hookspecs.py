@@ -218,11 +218,13 @@ def automl_search_started(run: Mapping[str, Any]) -> None:
 
 
 @hookspec
-def automl_trial_finished(run: Mapping[str, Any], trial: Mapping[str, Any]) -> None:
+def automl_trial_finished(run: Mapping[str, Any], trial: Mapping[str, Any], curves: Mapping[str, Any]) -> None:
     """A trial has ended: complete, pruned or failed.
 
     `run` is as in `automl_search_started`; `trial` is read-only and has the keys of one row of `leaderboard --json`:
-    `number`, `state`, `reason`, `architecture`, `config`, `score`, `epochs`, `folds`, and so on.
+    `number`, `state`, `reason`, `architecture`, `config`, `score`, `epochs`, `folds`, and so on. `curves` holds
+    `train_loss`, `train_metric`, `validation_loss` and `validation_metric`, each an array [fold, epoch] with NaN where
+    nothing was trained; it is empty for a trial that was not trained.
 
     ```python
     import json

@@ -14,6 +14,10 @@ from automl.racing.worsening import epoch_that_counts
 __all__ = ["TRAIN_LOSS", "TRAIN_METRIC", "VALIDATION_LOSS", "VALIDATION_METRIC", "Curves", "FoldEpoch", "Summary"]
 
 
+NAMES = ("train_loss", "train_metric", "validation_loss", "validation_metric")
+"""The last axis of the curves."""
+
+
 @dataclass(frozen=True)
 class FoldEpoch:
     """What one fold showed in one epoch. `fold` counts from 0, `epoch` from 1; losses are means over the samples."""
@@ -90,6 +94,11 @@ class Curves:
         """Enters what the folds showed."""
         for r in results:
             self.values[r.fold, r.epoch - 1] = (r.train_loss, r.train_metric, r.validation_loss, r.validation_metric)
+
+    @property
+    def by_name(self) -> dict[str, NDArray[np.float64]]:
+        """`train_loss`, `train_metric`, `validation_loss` and `validation_metric`, each [fold, epoch]."""
+        return {name: self.values[:, :, column] for column, name in enumerate(NAMES)}
 
     @property
     def fold_epochs(self) -> int:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
 
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
+from automl.study.curve_files import load_curves
 from automl.study.folder import RunFolder
-from automl.study.reasons import BROKEN, Reason
-from automl.study.trial_records import load_curves
+from automl.study.reasons import Reason
+from automl.study.trial_record import TrialRecord, read_trials
 
-Candidate = tuple[FrozenTrial, Curves]
+Candidate = tuple[TrialRecord, Curves]
 """A trial, and the curves of the folds by which it is judged."""
 
 
@@ -23,16 +23,15 @@ def find_candidates(study: optuna.Study, folder: RunFolder, objective: Objective
     diverged or could not run has none that counts.
     """
     ranked = []
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-        reason = trial.user_attrs.get("reason")
-        curves = None if reason in BROKEN else load_curves(folder, trial.number, objective)
+    for trial in read_trials(study, objective):
+        ended = trial.state.is_finished() and not trial.is_broken
+        curves = load_curves(folder, trial.number, objective) if ended else None
         if curves is None:
             continue
-        complete = trial.state == TrialState.COMPLETE
-        counted = curves if complete else curves.longest
+        counted = curves if trial.is_complete else curves.longest
         if counted.best_epoch():
-            whole = complete or (reason == Reason.DEADLINE and counted.folds == len(curves.values))
-            cost = objective.cost(trial.value) if complete and trial.value is not None else counted.score()
+            whole = trial.is_complete or (trial.reason == Reason.DEADLINE and counted.folds == len(curves.values))
+            cost = counted.score() if trial.score is None else objective.cost(trial.score)
             ranked.append(((not whole, -counted.folds, cost, trial.number), whole, (trial, counted)))
     ranked.sort(key=lambda each: each[0])
     return [candidate for _, whole, candidate in ranked if whole] or [candidate for *_, candidate in ranked[:1]]

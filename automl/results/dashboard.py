@@ -24,10 +24,11 @@ from automl.results.door import HOST, Door, shown_name
 from automl.results.listening import PORTS, listen
 from automl.results.notes import study_note, trial_note
 from automl.results.remembering import Remembering
+from automl.study.curve_files import load_curves
 from automl.study.folder import RunFolder
 from automl.study.run_record import RunRecord
 from automl.study.storage.opening import storage_errors
-from automl.study.trial_records import load_curves
+from automl.study.trial_record import TrialRecord, is_overfitting
 
 log = logging.getLogger("automl.dashboard")
 
@@ -83,7 +84,7 @@ def annotate_trials(
             # Also when it was deleted by hand: the entry stays.
             has_picture = frozen._trial_id in with_picture
             picture = None if has_picture or stop() else _draw(frozen, folder, objective)
-            note = trial_note(frozen, objective)
+            note = trial_note(TrialRecord.of(frozen, objective))
             with writing or nullcontext():
                 if stop():
                     return
@@ -99,8 +100,7 @@ def _by_interest(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """The ended trials: complete ones, those that overfit, the others."""
 
     def rank(trial: FrozenTrial) -> tuple[bool, bool, int]:
-        overfitting = trial.user_attrs.get("reason") == "overfitting"
-        return trial.state != TrialState.COMPLETE, not overfitting, trial.number
+        return trial.state != TrialState.COMPLETE, not is_overfitting(trial), trial.number
 
     return sorted((trial for trial in trials if trial.state.is_finished()), key=rank)
 
@@ -122,8 +122,9 @@ def _draw(trial: FrozenTrial, folder: RunFolder, objective: Objective) -> bytes 
     curves = load_curves(folder, trial.number, objective)
     if curves is None or not curves.folds:
         return None
-    title = f"trial {trial.number}, {trial.params.get('architecture', '')}".rstrip(", ")
-    return draw_folds(curves, title, trial.user_attrs.get("reason", "")[:40])
+    record = TrialRecord.of(trial, objective)
+    title = f"trial {record.number}, {record.architecture or ''}".rstrip(", ")
+    return draw_folds(curves, title, record.why[:40])
 
 
 def _save_picture(study: optuna.Study, trial: FrozenTrial, folder: RunFolder, picture: bytes) -> None:

@@ -21,18 +21,18 @@ from automl.results.rescoring import Rescoring, splits_of
 from automl.results.tested import Predictions, describe_test, predict_test, save_tested, test_scores
 from automl.results.winner import Winner, as_finalist, choose, find_finalists
 from automl.study.budget import Budget
+from automl.study.callbacks import Callback, FinalFitStarted
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.run_record import Choice, FinalRecord, RunRecord
 from automl.study.search import Search
 from automl.study.storage.opening import storage_errors
-from automl.study.watcher import Watcher
 from automl.training.guessing import guess, guess_scores
 from automl.training.metrics import measure
 
 
 def conclude(
-    prepared: Prepared, work: Search, budget: Budget, watcher: Watcher, earlier: FinalRecord | None
+    prepared: Prepared, work: Search, budget: Budget, callback: Callback, earlier: FinalRecord | None
 ) -> FinalRecord:
     """What `run.yaml` keeps of the end of a search. `earlier` is what it has of an earlier session: where the winner is
     the same, it stands, and the test set is not touched again.
@@ -42,7 +42,7 @@ def conclude(
     timeout, forecast = budget.timeout, work.forecast
     finalists = find_finalists(work.study, work.folder, prepared.objective, prepared.settings.finalists)
     budget.reserve = forecast.final_fit(timeout)
-    rescoring = Rescoring(prepared, work.study, work.resident, budget, forecast.rates, watcher)
+    rescoring = Rescoring(prepared, work.study, work.resident, budget, forecast.rates, callback)
     racing, left_out = rescoring.run(finalists)
     settings, dropped = prepared.settings, len(finalists) - len(racing) - len(rescoring.failed)
     winner = choose(racing, prepared.objective, settings.folds, prefer=settings.prefer, dropped=dropped)
@@ -50,7 +50,7 @@ def conclude(
     if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final, work.folder):
         return earlier.model_copy(update={"choice": choice})
     fit = FinalFit(prepared, work.resident, budget, work.folder, prepared.settings.final, forecast)
-    watcher.fitting(winner.finalist.number, fit.schedule(winner.finalist).epochs)
+    callback(FinalFitStarted(winner.finalist.number, fit.schedule(winner.finalist).epochs))
     passing("final")
     others = [finalist for finalist in racing if finalist is not winner.finalist]
     final = fit.fit([winner.finalist, *others])

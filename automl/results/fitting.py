@@ -12,7 +12,6 @@ import torch
 from automl.data.resident import Resident
 from automl.errors import Infeasible, OutOfTime, RunError
 from automl.racing.curves import VALIDATION_LOSS
-from automl.results.leaderboard import full_config
 from automl.results.model import Model
 from automl.results.modules import Ensemble, Standardised
 from automl.results.winner import Finalist
@@ -47,7 +46,7 @@ def refit(prepared: Prepared, finalist: Finalist, resident: Resident, budget: Bu
     """
     epochs, horizon = fit or (finalist.epochs, prepared.settings.epochs)
     run = TrialRun(
-        Recipe.from_config(full_config(finalist.trial, prepared.space), prepared.host, horizon),
+        Recipe.from_config(finalist.trial.config, prepared.host, horizon),
         resident,
         [(prepared.splits.training_part, np.empty(0, dtype=np.int64))],
         seed=derive_seed(prepared.settings.seed, "final", finalist.number),
@@ -86,7 +85,7 @@ def fit_ensemble(
     are trained again from their seeds, which makes the same ones.
     """
     run = prepared.trial_run(
-        full_config(finalist.trial, prepared.space),
+        finalist.trial.config,
         finalist.number,
         resident,
         fused=finalist.fused,
@@ -109,7 +108,7 @@ def restore_folds(
     path = folder.checkpoint(finalist.number)
     if not path.exists():
         return None
-    run = prepared.trial_run(full_config(finalist.trial, prepared.space), finalist.number, resident, fused=False)
+    run = prepared.trial_run(finalist.trial.config, finalist.number, resident, fused=False)
     try:
         run.restore(path)
     except (RunError, Infeasible) as error:
@@ -176,7 +175,7 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "num_outputs": dataset.num_outputs,
         "architecture": run.recipe.architecture.name,
         "architecture_config": rebuild_config(folds[0].network, run.recipe.architecture_config),
-        "config": full_config(finalist.trial, prepared.space),
+        "config": dict(finalist.trial.config),
         "plugins": [file.model_dump() for file in plugin_files(prepared.host, run.recipe.architecture.plugin)],
         "trial": finalist.number,
         "final": kind,

@@ -5,17 +5,17 @@ Names of classes, plugins and files are other people's text: they are escaped, s
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from html import escape
 from pathlib import Path
 
-from optuna.trial import FrozenTrial, TrialState
-
-from automl.racing.objective import Objective
 from automl.results.report import duration, search_command
+from automl.study.reasons import Reason
 from automl.study.run_record import RunRecord
 from automl.study.storage.opening import redact
+from automl.study.trial_record import TrialRecord
 
 Markdown = str
 """Text that is Markdown already."""
@@ -65,39 +65,38 @@ def study_note(record: RunRecord, run: Path) -> Markdown:
     )
 
 
-def trial_note(trial: FrozenTrial, objective: Objective) -> Markdown:
+def trial_note(trial: TrialRecord) -> Markdown:
     """What a COMPLETE trial or one pruned for overfitting came to, in words; "" for all others."""
-    known = trial.user_attrs
-    if trial.state == TrialState.COMPLETE:
-        title = "complete, early-stopped" if known.get("reason") == "early-stopped" else "complete"
-    elif trial.state == TrialState.PRUNED and known.get("reason") == "overfitting":
+    if trial.is_complete:
+        title = "complete, early-stopped" if trial.reason == Reason.EARLY_STOPPED else "complete"
+    elif trial.reason == Reason.OVERFITTING:
         title = "stopped for overfitting"
     else:
         return ""
-    architecture = plain(trial.params.get("architecture", ""))
+    architecture = plain(trial.architecture or "")
     lines = [f"## Trial {trial.number}{f', {architecture}' if architecture else ''}: {title}"]
-    if known.get("detail"):
-        lines.append(f"{plain(known['detail'])}.")
+    if trial.detail:
+        lines.append(f"{plain(trial.detail)}.")
     # Short lines: the dashboard does not break them.
     facts = []
-    if title == "stopped for overfitting" and "overfitting_gap" in known:
+    if trial.reason == Reason.OVERFITTING and (stopped := trial.overfitting):
         facts += [
-            f"at epoch {known['overfitting_epoch']}: train loss {known['overfitting_train_loss']:.4g}, validation loss "
-            f"{known['overfitting_validation_loss']:.4g} (fold means)",
-            f"{known['overfitting_gap']:.0%} of the lowest validation loss above what the rule tolerates; "
+            f"at epoch {stopped['epoch']}: train loss {stopped['train_loss']:.4g}, validation loss "
+            f"{stopped['validation_loss']:.4g} (fold means)",
+            f"{stopped['gap']:.0%} of the lowest validation loss above what the rule tolerates; "
             "the sampler was told so",
         ]
-    if "score" in known:
-        spread = f" ± {known['score_std']:.2g}" if known.get("score_std") is not None else ""
+    if trial.score is not None:
+        spread = f" ± {trial.spread:.2g}" if trial.spread is not None else ""
         facts += [
-            f"**{plain(objective.name)} {known['score']:.4g}{spread}**, {known['folds']} fold(s), at epoch "
-            f"{known['best_epoch']} of the {known['epochs']} trained",
-            f"{plain(objective.beside)} {known.get(objective.beside, float('nan')):.4g}",
-            f"generalisation gap {known['generalisation_gap']:.4g} (validation loss minus train loss)",
+            f"**{plain(trial.objective.name)} {trial.score:.4g}{spread}**, {trial.folds} fold(s), at epoch "
+            f"{trial.best_epoch} of the {trial.epochs} trained",
+            f"{plain(trial.objective.beside)} {math.nan if trial.beside is None else trial.beside:.4g}",
+            f"generalisation gap {math.nan if trial.gap is None else trial.gap:.4g} (validation loss minus train loss)",
         ]
-    if known.get("parameters") is not None:
-        facts.append(f"{known['parameters']:,} parameters")
-    facts.append(f"{known.get('fold_epochs', 0):,} fold-epochs, {duration(known.get('seconds') or 0.0)}")
+    if trial.parameters is not None:
+        facts.append(f"{trial.parameters:,} parameters")
+    facts.append(f"{trial.fold_epochs:,} fold-epochs, {duration(trial.seconds)}")
     return "\n\n".join(lines) + "\n\n" + "".join(f"- {fact}\n" for fact in facts)
 
 

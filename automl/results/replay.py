@@ -12,11 +12,11 @@ import torch
 from automl.errors import RunError
 from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.ladder import Ladder
+from automl.study.curve_files import trial_curves
 from automl.study.folder import RunFolder
 from automl.study.prepare import Prepared
 from automl.study.record import versions
 from automl.study.run_record import RunRecord
-from automl.study.trial_records import trial_curves
 from automl.training.run import TrialRun
 
 TOLERANCE = 1e-6

@@ -9,22 +9,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
 import optuna
 
 from automl.data.resident import Resident
 from automl.data.splits import Splits, deal_again
 from automl.errors import DataError, MachineFailed, OutOfTime, Stop
 from automl.racing.curves import VALIDATION_LOSS
-from automl.results.leaderboard import RESCORED, full_config
-from automl.results.winner import Finalist, FoldScore, far_behind
+from automl.results.winner import Finalist, far_behind
 from automl.study.budget import Budget
+from automl.study.callbacks import Callback, FinalistTrained
 from automl.study.forecast import MARGIN
 from automl.study.prepare import Prepared
 from automl.study.storage.opening import storage_errors
-from automl.study.watcher import Watcher
+from automl.study.trial_record import FoldScore, Rescored
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 from automl.training.seeds import derive_seed
@@ -50,7 +48,7 @@ class Rescoring:
         resident: the data on their device.
         budget: its reserve is kept for the final fit.
         rates: seconds per fold-epoch by trial.
-        watcher: is told what happens.
+        callback: is told what happens.
     """
 
     def __init__(
@@ -60,14 +58,14 @@ class Rescoring:
         resident: Resident,
         budget: Budget,
         rates: Mapping[int, float],
-        watcher: Watcher,
+        callback: Callback,
     ):
         self.prepared = prepared
         self.study = study
         self.resident = resident
         self.budget = budget
         self.rates = rates
-        self.watcher = watcher
+        self.callback = callback
         self.failed: dict[int, str] = {}
 
     def run(self, finalists: Sequence[Finalist]) -> tuple[list[Finalist], str]:
@@ -130,7 +128,7 @@ class Rescoring:
         """The finalist with the scores of this round; None when it cannot be trained on these folds."""
         if len(finalist.fresh) >= done + len(each.folds):
             return finalist  # by an earlier session
-        self.watcher.rescoring(finalist.number, each.repeat, each.folds)
+        self.callback(FinalistTrained(finalist.number, each.repeat, each.folds))
         try:
             scores = self._train(finalist, each)
         except (Stop, MachineFailed):
@@ -146,7 +144,7 @@ class Rescoring:
     def _train(self, finalist: Finalist, each: Round) -> list[FoldScore]:
         settings, objective = self.prepared.settings, self.prepared.objective
         run = TrialRun(
-            Recipe.from_config(full_config(finalist.trial, self.prepared.space), self.prepared.host, settings.epochs),
+            Recipe.from_config(finalist.trial.config, self.prepared.host, settings.epochs),
             self.resident,
             [(each.splits.train(fold), each.splits.validation(fold)) for fold in each.folds],
             seed=derive_seed(settings.seed, "rescored", finalist.number, each.repeat, each.folds[0]),
@@ -163,8 +161,8 @@ class Rescoring:
         return pairs if objective.column == VALIDATION_LOSS else [(metric, loss) for loss, metric in pairs]
 
     def _recall(self, finalist: Finalist) -> Finalist:
-        known: dict[str, Any] = self.study.user_attrs.get(f"{RESCORED}{finalist.number}", {})
-        return replace(finalist, fresh=tuple((score, beside) for score, beside in known.get("fresh", ())))
+        known = finalist.trial.rescored
+        return replace(finalist, fresh=known.fresh) if known else finalist
 
 
 def splits_of(prepared: Prepared, repeat: int) -> Splits:
@@ -177,14 +175,6 @@ def splits_of(prepared: Prepared, repeat: int) -> Splits:
 
 def remember(study: optuna.Study, finalist: Finalist, folds: int) -> None:
     """Writes down a finalist's fresh scores. With the study, for the attributes of an ended trial are closed."""
-    scores = finalist.scores()[:, 0]
-    facts = {
-        "mean": float(scores.mean()),
-        "std": float(scores.std(ddof=1)),
-        "folds": len(scores),
-        "repeats": 1 + int(np.ceil(len(finalist.fresh) / folds)),
-        "fold_epochs": len(finalist.fresh) * finalist.epochs,
-        "fresh": [list(pair) for pair in finalist.fresh],
-    }
+    scores = finalist.scores()[:, 0].tolist()
     with storage_errors():
-        study.set_user_attr(f"{RESCORED}{finalist.number}", facts)
+        Rescored.of(scores, finalist.fresh, finalist.epochs, folds).write(study, finalist.number)

@@ -8,20 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.trial import FrozenTrial, TrialState
 
 from automl.errors import NoTrialSucceeded, RunError
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
 from automl.results.candidates import find_candidates
 from automl.results.folds import mean_error, standard_error
+from automl.study.curve_files import counted_curves
 from automl.study.folder import RunFolder
-from automl.study.trial_records import counted_curves
+from automl.study.trial_record import FoldScore, TrialRecord, read_trials
 
 CHANCE = 0.05
-
-FoldScore = tuple[float, float]
-"""(the score, what stands beside it) of one fold at the score's epoch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +28,7 @@ class Finalist:
     `stand_in`: it is not COMPLETE: the deadline stopped it, or nothing is complete.
     """
 
-    trial: FrozenTrial
+    trial: TrialRecord
     curves: Curves
     fresh: tuple[FoldScore, ...] = ()
 
@@ -43,7 +40,7 @@ class Finalist:
     @property
     def stand_in(self) -> bool:
         """Whether the trial is not COMPLETE."""
-        return self.trial.state != TrialState.COMPLETE
+        return not self.trial.is_complete
 
     @property
     def epochs(self) -> int:
@@ -53,12 +50,12 @@ class Finalist:
     @property
     def fused(self) -> bool:
         """Whether its folds were trained as one CUDA graph."""
-        return bool(self.trial.user_attrs.get("executor") == "fused")
+        return self.trial.executor == "fused"
 
     @property
     def parameters(self) -> int:
         """Of its network; where that is unknown, more than any."""
-        return int(self.trial.user_attrs.get("parameters", 2**63))
+        return 2**63 if self.trial.parameters is None else self.trial.parameters
 
     def scores(self, folds: int | None = None) -> NDArray[np.float64]:
         """[fold, 2]: the score and what stands beside it, first of its own folds, then of the fresh ones.
@@ -90,7 +87,7 @@ def find_finalists(study: optuna.Study, folder: RunFolder, objective: Objective,
     """The best `count` candidates, best first; see `find_candidates`. Raises `NoTrialSucceeded` when there is none."""
     candidates = find_candidates(study, folder, objective)
     if not candidates:
-        reasons = [t.user_attrs.get("detail") or t.user_attrs.get("reason") for t in study.get_trials(deepcopy=False)]
+        reasons = [trial.detail or trial.why for trial in read_trials(study, objective)]
         raise NoTrialSucceeded(
             f"no trial succeeded out of {len(reasons)}" + (f"; the last one: {reasons[-1]}" if reasons else "")
         )
@@ -99,14 +96,15 @@ def find_finalists(study: optuna.Study, folder: RunFolder, objective: Objective,
 
 def as_finalist(study: optuna.Study, folder: RunFolder, objective: Objective, number: int) -> Finalist:
     """The trial of this number. Raises `RunError` when there is none, or it was not trained."""
-    trials = study.get_trials(deepcopy=False)
+    trials = read_trials(study, objective)
     if not 0 <= number < len(trials):
         raise RunError(f"{folder.path} has no trial {number}; it has: 0 to {len(trials) - 1}")
-    curves = counted_curves(folder, trials[number], objective)
+    trial = trials[number]
+    curves = counted_curves(folder, number, trial.state, objective)
     if curves is None or not curves.best_epoch():
-        reason = trials[number].user_attrs.get("reason") or trials[number].state.name.lower()
+        reason = trial.why or trial.state.name.lower()
         raise RunError(f"trial {number} has no score to fit a model for ({reason}); choose another one")
-    return Finalist(trials[number], curves)
+    return Finalist(trial, curves)
 
 
 def costs_of(finalists: Sequence[Finalist], objective: Objective, folds: int) -> NDArray[np.float64]:

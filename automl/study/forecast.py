@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial
 
 from automl.racing.curves import Curves
 from automl.racing.race import Race
+from automl.study.trial_record import seconds_per_fold_epoch
 
 MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no faster than the first
 ALONE = 0.5  # of the time of a fused step of all folds that one fold takes alone: 0.3 to 0.43 on an H200
@@ -40,8 +41,8 @@ class Forecast:
     def recall(self, trials: list[FrozenTrial]) -> None:
         """Enters the trials of earlier sessions."""
         for trial in trials:
-            if trial.user_attrs.get("fold_epochs") and trial.user_attrs.get("seconds"):
-                self.rates[trial.number] = trial.user_attrs["seconds"] / trial.user_attrs["fold_epochs"]
+            if rate := seconds_per_fold_epoch(trial):
+                self.rates[trial.number] = rate
 
     def finish(self, timeout: float | None) -> float:
         """Seconds for all that follows the race."""

@@ -1,4 +1,4 @@
-"""Why a trial was pruned, as its record says."""
+"""Why a trial ended as it did, as its record says."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The reason of a pruned trial."""
+    """The reason of a trial that was pruned, that completed early, or that still races."""
 
     OUTPACED = "outpaced"  # others are better
     DEADLINE = "deadline"  # it would have gone on, had there been time
     OVERFITTING = "overfitting"  # it memorises
     DIVERGED = "diverged"  # its loss is not finite
     INFEASIBLE = "infeasible"  # it cannot run: shape, memory, size
+    EARLY_STOPPED = "early-stopped"  # complete: it began to memorise, and was good enough before
+    WAITING = "waiting"  # for its promotion, or on its way
 
 
 BROKEN = (Reason.DIVERGED, Reason.INFEASIBLE)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from automl.errors import RunError
+from automl.errors import RunError, SettingsError
 from automl.racing.ladder import Ladder, parse_ladder
 from automl.racing.objective import Objective
 from automl.settings import Settings
@@ -109,8 +109,11 @@ class RunRecord(_Facts):
 
     @property
     def rungs(self) -> Ladder:
-        """The ladder. Raises `SettingsError` for one that is none."""
-        return parse_ladder(",".join(self.ladder), self.settings.epochs, self.settings.folds)
+        """The ladder. Raises `RunError` for one that is none."""
+        try:
+            return parse_ladder(",".join(self.ladder), self.settings.epochs, self.settings.folds)
+        except SettingsError as error:
+            raise RunError(f"run.yaml: {error}") from error
 
     def read_space(self, place: str = "run.yaml") -> Space:
         """The merged search space, written at `place`. Raises `SpaceError`."""

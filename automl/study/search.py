@@ -20,6 +20,7 @@ from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule
 from automl.racing.race import Race
 from automl.study.budget import Budget
+from automl.study.callbacks import Callback, EpochEnded, TrialStarted, ignore
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
@@ -29,10 +30,16 @@ from automl.study.reasons import Reason
 from automl.study.shared_folds import SharedFolds
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial, open_trial
-from automl.study.telling import Telling
-from automl.study.trial_records import count_attempt, count_repeated, forget_attempt, seconds_so_far
+from automl.study.trial_outcomes import TrialOutcomes
+from automl.study.trial_record import (
+    count_attempt,
+    count_repeated,
+    forget_attempt,
+    known_config,
+    seconds_so_far,
+    store_config,
+)
 from automl.study.turns import Turn, Turns
-from automl.study.watcher import Watcher
 from automl.training.run import TrialRun
 
 log = logging.getLogger("automl.search")
@@ -49,7 +56,7 @@ class Search:
         study: Optuna's study, new or with the trials of earlier sessions.
         folder: where checkpoints and artifacts go.
         budget: how long.
-        watcher: is told what happens.
+        callback: is told what happens.
         race: the standings that the study's sampler looks at; the trials of earlier sessions are entered here.
         leases: the agreement with other processes that search the same study; None: there are none.
     """
@@ -60,15 +67,15 @@ class Search:
         study: optuna.Study,
         folder: RunFolder,
         budget: Budget,
-        watcher: Watcher,
         race: Race,
+        callback: Callback = ignore,
         leases: Leases | None = None,
     ):
         self.prepared = prepared
         self.study = study
         self.folder = folder
         self.budget = budget
-        self.watcher = watcher
+        self.callback = callback
         self.race = race
         settings = prepared.settings
         self.rule = OverfittingRule.of(settings.epochs, settings.patience, settings.tolerance)
@@ -79,7 +86,7 @@ class Search:
             study, race, budget, self.forecast, self.leases, len(prepared.space.first), prepared.objective
         )
         self.until = math.inf  # when the present trial has taken too long, on the monotonic clock
-        self.telling = Telling(prepared, study, folder, watcher, race, self.leases)
+        self.outcomes = TrialOutcomes(prepared, study, folder, callback, race, self.leases)
 
     def run(self) -> None:
         """Races until the budget is used up and nobody may climb any more.
@@ -104,7 +111,7 @@ class Search:
                 self._help(turn.trial, turn.fold)
         except (LeaseLost, UpdateFinishedTrialError):
             log.warning("trial %d was taken over by another worker; what this one found is dropped", turn.trial)
-            self.telling.stopped.pop(turn.trial, None)
+            self.outcomes.stopped.pop(turn.trial, None)
             self.turns.forget(turn.trial)
 
     def _attempt(self, turn: Turn) -> None:
@@ -115,7 +122,7 @@ class Search:
             with storage_errors():
                 turn = turn._replace(attempt=count_attempt(trial, rung))
         self.race.assign(number, str(config["architecture"]))
-        self.watcher.climbing(number, rung, config)
+        self.callback(TrialStarted(number, rung, config))
         curves = self.prepared.no_curves()
         run: TrialRun | None = None
         try:
@@ -126,11 +133,11 @@ class Search:
             with storage_errors():
                 count_repeated(trial, curves, self.race.ladder[rung].folds)
             outcome = self._train(trial, rung, run, curves)
-            self.telling.check_lease(number)
+            self.outcomes.check_lease(number)
         except Stop as stop:
-            self.telling.stopped[number] = curves
+            self.outcomes.stopped[number] = curves
             if isinstance(stop, OutOfTime):
-                self.telling.keep_curves(trial, curves)
+                self.outcomes.keep_curves(trial, curves)
                 if run is not None:
                     self.forecast.learn(number, run.seconds, curves)
             if self.turns.alone:
@@ -140,17 +147,17 @@ class Search:
         except (LeaseLost, UpdateFinishedTrialError, MachineFailed):
             raise
         except Infeasible as error:
-            self.telling.end(trial, run, curves, TrialState.PRUNED, Reason.INFEASIBLE, str(error))
+            self.outcomes.finish(trial, run, curves, TrialState.PRUNED, Reason.INFEASIBLE, str(error))
         except NonFinite as error:
-            self.telling.end(trial, run, curves, TrialState.PRUNED, Reason.DIVERGED, str(error))
+            self.outcomes.finish(trial, run, curves, TrialState.PRUNED, Reason.DIVERGED, str(error))
         except TrialFailed as error:
-            self.telling.end(trial, run, curves, TrialState.FAIL, error.reason)
+            self.outcomes.finish(trial, run, curves, TrialState.FAIL, error.reason)
         except Exception as error:
             cause = str(self.prepared.host.blame(error, config))
-            self.telling.end(trial, run, curves, TrialState.FAIL, cause)
-            self.telling.failures.add(cause, self.race)
+            self.outcomes.finish(trial, run, curves, TrialState.FAIL, cause)
+            self.outcomes.failures.add(cause, self.race)
         else:
-            self._record(trial, run, curves, outcome)
+            self._record(trial, config, run, curves, outcome)
         finally:
             if run is not None:
                 run.release()
@@ -159,7 +166,10 @@ class Search:
         """The trial and its config; from now on its time runs."""
         with storage_errors():
             trial = open_trial(self.study, number)
-            config = self.prepared.space.suggest(trial)
+            config = known_config(trial)
+            if config is None:
+                config = dict(self.prepared.space.suggest(trial))
+                store_config(trial, config)
         if (limit := self.prepared.settings.trial_timeout) is not None:
             self.until = time.monotonic() + limit - seconds_so_far(trial)
         return trial, config
@@ -225,10 +235,10 @@ class Search:
             passing("epoch")
             self._report(trial, curves, results)
             passing("report")
-            self.watcher.epoch(trial.number, rung, curves)
+            self.callback(EpochEnded(trial.number, rung, curves))
             # A fold that was brought in has its last state from its first epoch on: no moment for a checkpoint.
             if time.monotonic() - saved > every and curves.fold_epochs == run.fold_epochs:
-                self.telling.check_lease(trial.number)
+                self.outcomes.check_lease(trial.number)
                 self._save(run, trial.number, curves)
                 saved = time.monotonic()
 
@@ -240,7 +250,7 @@ class Search:
 
         def tick() -> None:
             self._tick()
-            self.telling.check_lease(number)
+            self.outcomes.check_lease(number)
 
         return SharedFolds(run, number, rung, self.folder, self.leases, tick)
 
@@ -258,16 +268,18 @@ class Search:
         with storage_errors():
             run.save(self.folder.checkpoint(number), curves)
 
-    def _record(self, trial: optuna.Trial, run: TrialRun, curves: Curves, outcome: Outcome) -> None:
+    def _record(
+        self, trial: optuna.Trial, config: dict[str, Any], run: TrialRun, curves: Curves, outcome: Outcome
+    ) -> None:
         """After a climb that went well: the trial waits, is complete, or is pruned as overfitting."""
-        standing, end = self.race.standings[trial.number], self.telling.end
+        standing, finish = self.race.standings[trial.number], self.outcomes.finish
         self.forecast.learn(trial.number, run.seconds, curves)
         if standing.complete:
             self._save(run, trial.number, curves)
             detail = f"early-stopped: {outcome.verdict}" if outcome.verdict else ""
-            end(trial, run, curves, TrialState.COMPLETE, "early-stopped" if detail else "", detail, outcome)
+            finish(trial, run, curves, TrialState.COMPLETE, Reason.EARLY_STOPPED if detail else "", detail, outcome)
         elif outcome.verdict:
-            end(trial, run, curves, TrialState.PRUNED, Reason.OVERFITTING, str(outcome.verdict), outcome)
+            finish(trial, run, curves, TrialState.PRUNED, Reason.OVERFITTING, str(outcome.verdict), outcome)
         else:
             self._save(run, trial.number, curves)
-            self.telling.waits(trial, run, curves)
+            self.outcomes.rest(trial, config, run, curves)

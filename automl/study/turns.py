@@ -20,7 +20,7 @@ from automl.study.leases import BASELINE, Alone, Leases, fold_of, straight, thin
 from automl.study.shared_folds import fold_to_help_with
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial
-from automl.study.trial_records import recall_race, recall_standing, standing_mark
+from automl.study.trial_record import recall_race, standing_mark, standing_of
 
 RETRIES = 2  # of a climb whose worker died, in a row without getting further
 IDLE, IDLE_ELSEWHERE = 0.1, 0.5  # seconds between two looks at what the others do, in a journal and a database
@@ -249,7 +249,7 @@ class Turns:
             if self._seen.get(trial.number) != standing_mark(trial):
                 self._seen[trial.number] = standing_mark(trial)
                 self._reported[trial.number] = len(trial.intermediate_values)
-                standing = recall_standing(trial)
+                standing = standing_of(trial)
                 self.race.enter(trial.number, standing)
                 (self._resting.add if standing.waiting else self._resting.discard)(trial.number)
                 self.forecast.recall([trial])

@@ -192,7 +192,7 @@ HOOK = "from automl import hookimpl\n@hookimpl\n"
         ),
         (
             HOOK + "def automl_trial_finished(run, result):\n    pass\n",
-            "(bad.py:2): automl_trial_finished() takes 'result' but the hook gives run, trial",
+            "(bad.py:2): automl_trial_finished() takes 'result' but the hook gives run, trial, curves",
         ),
         (
             "from automl import hookimpl\n@hookimpl(wrapper=True)\ndef automl_schedules():\n    return (yield)\n",

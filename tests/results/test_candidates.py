@@ -10,8 +10,9 @@ from optuna.trial import TrialState
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
 from automl.results.candidates import find_candidates
+from automl.study.curve_files import save_curves
 from automl.study.folder import RunFolder
-from automl.study.trial_records import remember_result
+from automl.study.trial_record import result_attributes, write_attributes
 
 EPOCHS = 20
 
@@ -36,7 +37,8 @@ def find(tmp_path):
         for state, reason, curves in ended:
             trial = study.ask()
             complete = state == TrialState.COMPLETE
-            remember_result(trial, RunFolder(tmp_path), curves, {"reason": reason}, complete=complete)
+            write_attributes(trial, result_attributes(curves, state, {"reason": reason}))
+            save_curves(RunFolder(tmp_path), trial.number, curves)
             study.tell(trial, objective.value(curves.score()) if complete else None, state=state)
         return [trial.number for trial, _ in find_candidates(study, RunFolder(tmp_path), objective)]
 

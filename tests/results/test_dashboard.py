@@ -27,6 +27,7 @@ from automl.results.fold_picture import draw_folds
 from automl.results.notes import plain, study_note, trial_note
 from automl.study.folder import RunFolder
 from automl.study.storage.opening import load_study, open_storage
+from automl.study.trial_record import TrialRecord
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -256,7 +257,7 @@ def test_the_note_of_a_trial_stopped_for_overfitting_gives_both_losses(finished_
             "fold_epochs": 7, "seconds": 2.0, "parameters": 1234,
         },
     )  # fmt: skip
-    note = trial_note(trial, Curves(1, 1).objective)
+    note = trial_note(TrialRecord.of(trial, Curves(1, 1).objective))
     for expected in ("stopped for overfitting", "at epoch 7", "train loss 0.01", "validation loss 0.8", "25%", "1,234"):
         assert expected in note
     assert "<script>" not in note

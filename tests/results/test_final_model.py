@@ -49,15 +49,7 @@ def with_losses(finalist: Finalist, *losses: float, state: TrialState = TrialSta
     """The finalist as if its folds had had these validation losses, epoch by epoch."""
     curves = Curves(2, 12)
     curves.values[:, : len(losses)] = np.array(losses)[None, :, None]
-    trial = optuna.trial.create_trial(
-        state=state,
-        value=1.0 if state == TrialState.COMPLETE else None,
-        params=finalist.trial.params,
-        distributions=finalist.trial.distributions,
-        user_attrs=finalist.trial.user_attrs,
-    )
-    trial.number = finalist.number
-    return Finalist(trial, curves)
+    return Finalist(replace(finalist.trial, state=state), curves)
 
 
 def final_fit(prepared, copied, ticks=None, kind="refit", forecast=None) -> FinalFit:

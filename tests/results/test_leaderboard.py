@@ -10,14 +10,16 @@ import pytest
 from optuna.trial import TrialState
 
 from automl.racing.curves import Curves
+from automl.racing.ladder import Rung
 from automl.racing.objective import Objective
 from automl.racing.race import Standing
-from automl.results.leaderboard import full_config, make_row, summarise
+from automl.results.leaderboard import summarise
 from automl.settings import make_settings
+from automl.study.curve_files import load_curves
 from automl.study.folder import RunFolder
 from automl.study.prepare import merge_space
 from automl.study.run_record import RunRecord
-from automl.study.trial_records import load_curves, standing_attribute
+from automl.study.trial_record import TrialRecord, rest_attributes, store_config, write_attributes
 
 ROW = {
     "number", "state", "reason", "architecture", "config", "score", "score_std", "metrics", "epochs", "folds",
@@ -46,9 +48,8 @@ def record(space):
 
 def add(study, space, state=None, value=None, **attributes):
     trial = study.ask()
-    space.suggest(trial)
-    for name, attribute in attributes.items():
-        trial.set_user_attr(name, attribute)
+    store_config(trial, space.suggest(trial))
+    write_attributes(trial, {"score": value, **attributes})
     if state:
         study.tell(trial, value, state=state)
     return trial.number
@@ -144,15 +145,15 @@ class TestRows:
         trial = study.ask()
         space.suggest(trial)
         trial.report(0.9, 1)
-        record |= {"ladder": ["1x1", "3x2", "9x5"], "objective": "accuracy", "metric": "log_loss"}
+        record |= {"ladder": ["1x1", "3x2"], "objective": "accuracy", "metric": "log_loss"}
         (row,) = summary_of(study, record, tmp_path)["trials"]
         assert (row["state"], row["reason"]) == ("RUNNING", "waiting")
         assert (row["score"], row["epochs"], row["folds"]) == (0.9, 1, 1)  # on its way to the first rung
         curves = Curves.of(np.full((5, 9, 4), 0.4), accuracy)
-        (attribute,) = standing_attribute(Standing({0: -0.5, 1: -0.7}, waiting=True), curves).items()
-        trial.set_user_attr(*attribute)
+        standing = Standing({0: -0.4, 1: -0.4}, waiting=True)
+        write_attributes(trial, rest_attributes(curves, Rung(3, 2), {}, standing))  # a fold may be ahead of its rung
         (row,) = summary_of(study, record, tmp_path)["trials"]
-        assert (row["score"], row["epochs"], row["folds"], row["metrics"]) == (0.7, 3, 2, {"log_loss": 0.4})
+        assert (row["score"], row["epochs"], row["folds"], row["metrics"]) == (0.4, 3, 2, {"log_loss": 0.4})
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_a_score_that_is_no_number_is_none(self, value, study, space):
@@ -160,13 +161,13 @@ class TestRows:
         space.suggest(trial)
         trial.set_user_attr("score", value)
         study.tell(trial, state=TrialState.PRUNED)
-        row = make_row(study.trials[0], Objective(), space)
+        row = TrialRecord.of(study.trials[0], Objective()).to_row()
         assert row["score"] is None
         json.dumps(row, allow_nan=False)
 
     def test_the_config_is_whole_with_pinned_values_and_without_inactive_ones(self, study, space):
         add(study, space)
-        config = full_config(study.trials[0], space)
+        config = TrialRecord.of(study.trials[0], Objective()).config
         assert config["train.batch_size"] == 64  # pinned by the smoke space; Optuna never saw it
         assert "train.batch_size" not in study.trials[0].params
         other = {"lenet": "mlp", "mlp": "lenet"}[config["architecture"]]
@@ -175,7 +176,7 @@ class TestRows:
     def test_a_trial_that_broke_off_while_it_was_drawn_shows_what_is_known(self, study, space):
         trial = study.ask()
         trial.suggest_categorical("architecture", ["lenet", "mlp"])
-        row = make_row(study.trials[0], Objective(), space)
+        row = TrialRecord.of(study.trials[0], Objective()).to_row()
         assert row["config"] == {"architecture": row["architecture"]}
         study.ask()
-        assert make_row(study.trials[1], Objective(), space)["architecture"] is None
+        assert TrialRecord.of(study.trials[1], Objective()).architecture is None

@@ -15,28 +15,19 @@ from automl.data.splits import deal_again
 from automl.errors import Interrupted
 from automl.racing.curves import Curves, FoldEpoch
 from automl.results import rescoring
-from automl.results.leaderboard import RESCORED, full_config
 from automl.results.rescoring import Rescoring
 from automl.results.winner import find_finalists
 from automl.settings import make_settings
 from automl.study.budget import Budget
+from automl.study.curve_files import save_curves
 from automl.study.folder import RunFolder
 from automl.study.prepare import prepare
-from automl.study.trial_records import remember_result
-from automl.study.watcher import Watcher
+from automl.study.trial_record import read_rescored, result_attributes, store_config, write_attributes
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 from automl.training.seeds import derive_seed
 
 FOLDS, EPOCHS = 3, 2
-
-
-class Told(Watcher):
-    def __init__(self):
-        self.trained = []
-
-    def rescoring(self, trial, repeat, folds):
-        self.trained.append((trial, repeat, *folds))
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +45,13 @@ def study(prepared, tmp_path):
     (tmp_path / "artifacts").mkdir()
     for number in range(3):
         trial = study.ask()
-        prepared.space.suggest(trial)
+        store_config(trial, prepared.space.suggest(trial))
         curves = Curves(FOLDS, EPOCHS)
         losses = np.array([1.0, 0.8, 0.9]) + np.roll([0.3, -0.3, 0.01 * number], number)
         curves.add(FoldEpoch(f, e, 1, 0.5, losses[f] + (e == 1), 0.5) for e in (1, 2) for f in range(FOLDS))
-        remember_result(trial, RunFolder(tmp_path), curves, {"parameters": 10, "executor": "serial"})
+        facts = {"parameters": 10, "executor": "serial"}
+        write_attributes(trial, result_attributes(curves, TrialState.COMPLETE, facts))
+        save_curves(RunFolder(tmp_path), number, curves)
         study.tell(trial, curves.score())
     return study
 
@@ -69,11 +62,13 @@ def finalists(study, prepared, tmp_path):
 
 
 def rescore(prepared, study, finalists, budget=None, rates=None, **given):
-    told = Told()
+    told = []
+    rescored = read_rescored(study)  # as a later session would read them
+    finalists = [replace(each, trial=replace(each.trial, rescored=rescored.get(each.number))) for each in finalists]
     resident = Resident(prepared.dataset, torch.device("cpu"))
     prepared = replace(prepared, settings=prepared.settings.model_copy(update=given))
-    work = Rescoring(prepared, study, resident, budget or Budget(1), rates or {}, told)
-    return *work.run(finalists), told.trained
+    work = Rescoring(prepared, study, resident, budget or Budget(1), rates or {}, told.append)
+    return *work.run(finalists), [(event.trial, event.repeat, *event.folds) for event in told]
 
 
 def numbers(finalists):
@@ -87,7 +82,7 @@ def test_a_fresh_score_is_that_of_a_training_on_fresh_folds_for_the_scores_epoch
     splits = deal_again(prepared.dataset, prepared.splits, seed=derive_seed(3, "repeat", 2))
     for fold in range(FOLDS):
         run = TrialRun(
-            Recipe.from_config(full_config(found.trial, prepared.space), prepared.host, EPOCHS),
+            Recipe.from_config(found.trial.config, prepared.host, EPOCHS),
             Resident(prepared.dataset, torch.device("cpu")),
             [(splits.train(fold), splits.validation(fold))],
             seed=derive_seed(3, "rescored", found.number, 2, fold),
@@ -107,7 +102,7 @@ def test_the_study_remembers_each_fold_and_a_resumed_run_trains_none_again(prepa
 
     with pytest.raises(Interrupted):
         rescore(prepared, study, finalists, Budget(1, interrupted=interrupted))
-    known = sum(len(v["fresh"]) for k, v in study.user_attrs.items() if k.startswith(RESCORED))
+    known = sum(len(rescored.fresh) for rescored in read_rescored(study).values())
     assert 0 < known < 9
     racing, _, trained = rescore(prepared, study, finalists)
     undisturbed = optuna.create_study()
@@ -124,9 +119,9 @@ def test_more_repeats_go_on_where_fewer_ended_and_one_is_the_searchs_own(prepare
     racing, _, trained = rescore(prepared, study, finalists[:1], repeats=3)
     assert [(repeat, fold) for _, repeat, fold in trained] == [(3, 0), (3, 1), (3, 2)]
     assert len(racing[0].fresh) == 6
-    known = study.user_attrs[f"{RESCORED}{racing[0].number}"]
-    assert (known["folds"], known["repeats"], known["fold_epochs"]) == (9, 3, 12)
-    assert known["mean"] == pytest.approx(racing[0].scores()[:, 0].mean())
+    known = read_rescored(study)[racing[0].number]
+    assert (known.folds, known.repeats, known.fold_epochs) == (9, 3, 12)
+    assert known.mean == pytest.approx(racing[0].scores()[:, 0].mean())
 
 
 def test_nobody_is_dropped_before_a_fresh_repeat_and_then_who_lies_far_behind(prepared, study, finalists, monkeypatch):
@@ -207,8 +202,8 @@ def test_groups_that_cannot_be_dealt_again_leave_the_first_scores(prepared, stud
 
 
 def test_a_trial_that_stands_in_is_not_scored_again(prepared, study, finalists):
-    finalists[0].trial.state = TrialState.PRUNED
-    assert rescore(prepared, study, finalists[:1])[1:] == ("", [])
+    pruned = replace(finalists[0], trial=replace(finalists[0].trial, state=TrialState.PRUNED))
+    assert rescore(prepared, study, [pruned])[1:] == ("", [])
 
 
 def test_a_search_says_what_its_finalists_came_to_on_fresh_folds(finished_run):

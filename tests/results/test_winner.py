@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import optuna
 import pytest
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 from scipy import stats
 
 from automl.errors import NoTrialSucceeded, RunError
 from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.objective import Objective
 from automl.results.winner import Finalist, as_finalist, choose, far_behind, find_finalists
+from automl.study.curve_files import save_curves
 from automl.study.folder import RunFolder
-from automl.study.trial_records import remember_result
+from automl.study.trial_record import TrialRecord, result_attributes, write_attributes
 
 LOSS = Objective()
 
@@ -26,8 +27,7 @@ def curves_of(own, objective=LOSS) -> Curves:
 
 
 def finalist(number, own, fresh=(), parameters=100, objective=LOSS) -> Finalist:
-    trial = create_trial(value=1.0, user_attrs={"parameters": parameters})
-    trial.number = number
+    trial = TrialRecord(number, TrialState.COMPLETE, objective, parameters=parameters)
     pairs = [(loss, 1 - loss) if objective is LOSS else (1 - loss, loss) for loss in fresh]
     return Finalist(trial, curves_of(own, objective), tuple(pairs))
 
@@ -110,8 +110,9 @@ class TestFinalists:
         (tmp_path / "artifacts").mkdir()
         for own in ([0.3, 0.3], [0.1, 0.1], [0.2, 0.2], [0.01]):
             trial = study.ask()
-            remember_result(trial, RunFolder(tmp_path), curves_of(own), {})
             state = TrialState.COMPLETE if len(own) == 2 else TrialState.PRUNED
+            write_attributes(trial, result_attributes(curves_of(own), state, {}))
+            save_curves(RunFolder(tmp_path), trial.number, curves_of(own))
             study.tell(trial, own[0] if state == TrialState.COMPLETE else None, state=state)
         study.tell(study.ask(), state=TrialState.FAIL)
         return study

@@ -21,8 +21,8 @@ def automl_search_started(run):
     write("started", run["data"], run["settings"]["trials"])
 
 @hookimpl
-def automl_trial_finished(run, trial):
-    write("finished", trial["number"], trial["state"])
+def automl_trial_finished(run, trial, curves):
+    write("finished", trial["number"], trial["state"], curves["validation_loss"].shape[0])
     raise RuntimeError("a listener's own fault")
 
 @hookimpl
@@ -42,4 +42,4 @@ def test_listeners_hear_of_the_start_of_each_trial_and_of_the_end_and_their_erro
     assert events[0] == ["started", "digits", 3]
     assert events[-1] == ["search finished", "digits"]
     told = {tuple(event[1:]) for event in events[1:-1]}
-    assert told == {(t["number"], t["state"]) for t in run.leaderboard()}
+    assert told == {(t["number"], t["state"], 2) for t in run.leaderboard()}

@@ -18,7 +18,7 @@ from automl.study.grid import make_grid
 from automl.study.reasons import BROKEN, VIOLATION
 from automl.study.samplers import BEST, LEARNT_FROM, make_sampler, standings_of
 from automl.study.storage.cache import STANDING
-from automl.study.trial_records import recall_race, standing_attribute
+from automl.study.trial_record import recall_race, standing_attribute
 
 needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
 SAMPLERS = ["tpe", "random", "grid", "gp", pytest.param("cmaes", marks=needs_cmaes)]

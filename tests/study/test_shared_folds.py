@@ -14,6 +14,8 @@ from automl.errors import Interrupted
 from automl.racing.race import Race
 from automl.settings import Settings, make_settings
 from automl.study.budget import Budget
+from automl.study.callbacks import EpochEnded
+from automl.study.curve_files import load_curves
 from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN, fold_of, shared, thing_of
 from automl.study.prepare import prepare
@@ -21,9 +23,7 @@ from automl.study.run_record import DataFacts, RunRecord
 from automl.study.search import Search
 from automl.study.shared_folds import fold_to_help_with
 from automl.study.storage.opening import open_storage
-from automl.study.trial_records import load_curves
 from automl.study.turns import Turn
-from automl.study.watcher import Watcher
 from automl.study.workers.shared_leases import SharedLeases
 from automl.training.checkpoint import load_tree, save_tree
 from automl.training.run import TrialRun
@@ -50,7 +50,7 @@ class Crew:
         leases.enter()
         budget = Budget(1, None, lambda: self.interrupted)
         race = Race(self.prepared.ladder)
-        return Search(self.prepared, self.study, self.folder, budget, Watcher(), race, leases)
+        return Search(self.prepared, self.study, self.folder, budget, race, leases=leases)
 
     def begin(self, worker: Search) -> None:
         """The worker asks for a trial and takes it to the first rung; it is to go straight on to the top."""
@@ -248,13 +248,13 @@ def test_who_waits_for_a_fold_can_be_stopped(crew: Crew) -> None:
     turn = take(owner)
     offer(owner)
     assert sees(helper).turns.next() == Turn(0, TOP, fold=3)
-    epoch, seen = owner.watcher.epoch, []
+    seen = []
 
-    def count(*arguments: Any) -> None:
-        seen.append(epoch(*arguments))
+    def count(event: Any) -> None:
+        seen.extend([event] if isinstance(event, EpochEnded) else [])
         crew.interrupted = len(seen) == 8  # fold 1 by two epochs, folds 2 and 3 by three: now it waits for fold 4
 
-    owner.watcher.epoch = count  # type: ignore[method-assign]
+    owner.callback = count
     with pytest.raises(Interrupted):
         owner._climb(turn)
 

@@ -11,7 +11,7 @@ from automl.study.budget import Budget
 from automl.study.forecast import Forecast
 from automl.study.leases import Alone, Leases
 from automl.study.storage.opening import open_storage
-from automl.study.trial_records import standing_attribute, write_attributes
+from automl.study.trial_record import standing_attribute, write_attributes
 from automl.study.turns import Turn, Turns
 from automl.study.workers.shared_leases import SharedLeases
 

@@ -10,8 +10,8 @@ from typing import Any
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
 from automl.results.tested import Predictions, load_tested
+from automl.study.curve_files import load_curves
 from automl.study.folder import RunFolder
-from automl.study.trial_records import load_curves
 
 Row = Mapping[str, Any]
 """A trial, as a row of the leaderboard."""

@@ -23,6 +23,7 @@ from automl.settings import Settings, make_settings
 from automl.spaces.parameters import Parameter
 from automl.spaces.space import Catalogue, Space
 from automl.study.budget import Budget
+from automl.study.callbacks import MakeCallback, ignore
 from automl.study.folder import RunFolder
 from automl.study.leases import GRACE, RUN
 from automl.study.prepare import Prepared, load_host, prepare
@@ -30,7 +31,7 @@ from automl.study.record import check_unchanged, plugin_files, recorded_plugins,
 from automl.study.run_record import RunRecord
 from automl.study.storage.database import PATIENCE
 from automl.study.storage.opening import is_server, load_study, open_storage, redact, storage_errors
-from automl.study.watcher import MakeWatcher, Watcher
+from automl.study.trial_record import read_trials
 from automl.study.workers.shared_leases import SharedLeases
 from automl.study.workers.worker import fresh_name, take_part
 from automl.training.seeds import derive_seed
@@ -74,7 +75,7 @@ def join(
     device: str | None = None,
     plugins: Sequence[str] = (),
     interrupted: Callable[[], bool] = lambda: False,
-    watch: MakeWatcher | None = None,
+    watch: MakeCallback | None = None,
     worker: str | None = None,
     grace: float = GRACE,
 ) -> bool:
@@ -122,11 +123,11 @@ def join(
         with storage_errors():
             if leases.closing:
                 return False
-            earlier = study.get_trials(deepcopy=False)
-        watcher = watch(prepared, budget, earlier) if watch else Watcher()
+            earlier = read_trials(study, prepared.objective)
+        callback = watch(prepared, budget, earlier) if watch else ignore
         number = derive_seed(0, own) % 2**31
         try:
-            take_part(prepared, study, folder, budget, leases, number, watcher, ended.look)
+            take_part(prepared, study, folder, budget, leases, number, callback, ended.look)
         except Interrupted:
             if interrupted():
                 raise

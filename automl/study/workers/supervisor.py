@@ -15,10 +15,10 @@ from automl.study.folder import RunFolder
 from automl.study.leases import BEATS, GRACE, SUPERVISOR, thing_of
 from automl.study.prepare import Prepared
 from automl.study.storage.opening import storage_errors
-from automl.study.trial_records import recall_standing
+from automl.study.trial_record import standing_of
+from automl.study.workers.hung_trials import HungTrials
 from automl.study.workers.launching import Launched, Launcher
-from automl.study.workers.observer import Observer
-from automl.study.workers.overtime import Overtime
+from automl.study.workers.monitor import Monitor
 from automl.study.workers.shared_leases import SharedLeases
 from automl.study.workers.worker import fresh_name
 
@@ -38,7 +38,7 @@ class Workers:
         study: Optuna's study, which the workers open themselves.
         folder: the run's.
         budget: of the whole search.
-        observer: is asked to look at the study again and again.
+        monitor: is asked to look at the study again and again.
         grace: seconds after which a worker that shows no life loses its climb.
     """
 
@@ -49,22 +49,22 @@ class Workers:
         study: optuna.Study,
         folder: RunFolder,
         budget: Budget,
-        observer: Observer,
+        monitor: Monitor,
         grace: float = GRACE,
     ):
         self.launcher = launcher
         self.folder = folder
         self.budget = budget
-        self.observer = observer
+        self.monitor = monitor
         self.leases = SharedLeases(study._storage, study.study_name, SUPERVISOR, grace)
         self.beaten = time.monotonic()
         self.started = 0
         self.crashes = 0
         self.told_before = 0
         self.killed: set[str] = set()  # workers that hung
-        self.overtime = None
+        self.hung_trials = None
         if prepared.settings.trial_timeout is not None:
-            self.overtime = Overtime(prepared, study, folder, self.leases)
+            self.hung_trials = HungTrials(prepared, study, folder, self.leases)
         self.over: float | None = None  # when the first worker found that the race is over
         self.running: list[Launched] = []
 
@@ -99,14 +99,14 @@ class Workers:
             self._stop()
             self.launcher.close()
         with storage_errors():
-            self.observer.look()
+            self.monitor.look()
             self.leases.leave()
 
     def _look(self) -> None:
         """Waits a moment, tells what is new, and moves the counter that says: somebody lives at the run's folder."""
         time.sleep(LOOK_EVERY)
         with storage_errors():
-            self.observer.look()
+            self.monitor.look()
             self.launcher.look(self.running)
             self._end_hung()
             if time.monotonic() - self.beaten > self.leases.grace / BEATS:
@@ -131,8 +131,8 @@ class Workers:
         return any(
             thing_of(trial.number) in self.leases.held
             and (lease := self.leases.held[thing_of(trial.number)]).worker in guests
-            and lease.rung not in recall_standing(trial).scores
-            for trial in self.observer.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            and lease.rung not in standing_of(trial).scores
+            for trial in self.monitor.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         )
 
     def _start(self, place: int) -> Launched:
@@ -158,8 +158,8 @@ class Workers:
         if ending.error:
             raise MachineFailed(ending.message)
         log.warning("worker %d ended with %s; see %s", worker.number, ending.how, worker.log)
-        if self.observer.told > self.told_before:
-            self.told_before, self.crashes = self.observer.told, 0
+        if self.monitor.told > self.told_before:
+            self.told_before, self.crashes = self.monitor.told, 0
         self.crashes += 1
         if self.crashes > REPLACEMENTS * self.launcher.count:
             raise MachineFailed(f"{self.crashes} workers in a row died, the last with {ending.how}: see {worker.log}")
@@ -168,20 +168,20 @@ class Workers:
     def _begun(self) -> bool:
         """Whether any trial has reached a rung, in whichever worker."""
         with storage_errors():
-            trials = self.observer.study.get_trials(deepcopy=False)
-        return any(recall_standing(trial).scores for trial in trials)
+            trials = self.monitor.study.get_trials(deepcopy=False)
+        return any(standing_of(trial).scores for trial in trials)
 
     def _end_hung(self) -> None:
         """Kills the workers whose trials take longer than a trial may."""
-        if self.overtime is None:
+        if self.hung_trials is None:
             return
         self.leases.sync()
         for worker in self.running:
-            trial = self.overtime.hangs_in(worker.name)
+            trial = self.hung_trials.hangs_in(worker.name)
             if trial is not None and worker.name not in self.killed:
                 worker.kill()
                 self.killed.add(worker.name)
-                self.overtime.fail(worker.name, trial)
+                self.hung_trials.fail(worker.name, trial)
 
     def _stop(self) -> None:
         """Asks all to stop, and kills those that do not."""

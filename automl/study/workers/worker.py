@@ -22,6 +22,7 @@ from automl.errors import AutomlError, Interrupted, MachineFailed, NoTrialSuccee
 from automl.hooks.loading import find_files
 from automl.racing.race import Race
 from automl.study.budget import Budget
+from automl.study.callbacks import Callback, ignore
 from automl.study.folder import RunFolder
 from automl.study.leases import BEATS
 from automl.study.logs import set_up_logging
@@ -31,7 +32,6 @@ from automl.study.samplers import make_sampler, standings_of
 from automl.study.search import Search
 from automl.study.storage.database import PATIENCE
 from automl.study.storage.opening import load_study, open_storage, storage_errors
-from automl.study.watcher import Watcher
 from automl.study.workers.shared_leases import SharedLeases
 
 LAST_WORDS = 5.0  # seconds for an orderly end, when the storage is away
@@ -75,7 +75,7 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     study = load_study(storage, record.study, optuna.samplers.RandomSampler())
     leases = SharedLeases(study._storage, record.study, order.name, order.grace)
     budget = Budget(order.trials, order.timeout, interrupted, started=order.started)
-    take_part(prepared, study, folder, budget, leases, order.number, Watcher())
+    take_part(prepared, study, folder, budget, leases, order.number)
 
 
 def take_part(
@@ -85,7 +85,7 @@ def take_part(
     budget: Budget,
     leases: SharedLeases,
     number: int,
-    watcher: Watcher,
+    callback: Callback = ignore,
     beaten: Callable[[], None] = lambda: None,
 ) -> None:
     """One worker's share of the search over `study`; raises as `Search.run` does.
@@ -103,7 +103,7 @@ def take_part(
     beating.start()
     in_good_order = False
     try:
-        Search(prepared, study, folder, budget, watcher, race, leases).run()
+        Search(prepared, study, folder, budget, race, callback, leases).run()
         in_good_order = True
     except (Stop, NoTrialSucceeded, MachineFailed):
         in_good_order = True

@@ -13,12 +13,12 @@ from optuna.trial import TrialState
 from automl.errors import Interrupted, MachineFailed, RunError, SettingsError
 from automl.settings import make_settings
 from automl.study.budget import Budget
+from automl.study.callbacks import TrialEnded, TrialRested
+from automl.study.curve_files import CURVES, collect_curves, load_curves
 from automl.study.folder import RunFolder
 from automl.study.prepare import prepare
 from automl.study.record import make_record
 from automl.study.storage.opening import create_study, open_storage
-from automl.study.trial_records import CURVES, collect_curves, load_curves
-from automl.study.watcher import Watcher
 from automl.study.workers.joining import RECORD, join, publish
 from automl.study.workers.shared_leases import SharedLeases
 
@@ -97,15 +97,12 @@ def test_what_a_worker_leaves_at_its_own_home_another_one_begins_again(begun, po
     study, *_ = begun
     seen: list[int] = []
 
-    class Few(Watcher):
-        def waiting(self, trial, race, facts):
-            seen.append(trial)
-
-        def ended(self, trial, race):
-            seen.append(trial.number)
+    def see(event):
+        if isinstance(event, TrialRested | TrialEnded):
+            seen.append(event.trial.number)
 
     with pytest.raises(Interrupted):
-        join(postgresql.url, "s", threads=1, watch=lambda *_: Few(), interrupted=lambda: len(seen) >= 3)
+        join(postgresql.url, "s", threads=1, watch=lambda *_: see, interrupted=lambda: len(seen) >= 3)
     left = [t.number for t in study.get_trials() if t.state == TrialState.RUNNING]
     assert left
     assert join(postgresql.url, "s", threads=1)

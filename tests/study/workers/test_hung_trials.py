@@ -13,8 +13,8 @@ from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN
 from automl.study.prepare import prepare
 from automl.study.run_record import DataFacts, RunRecord
-from automl.study.trial_records import STANDING
-from automl.study.workers.overtime import SLACK, Overtime
+from automl.study.storage.cache import STANDING
+from automl.study.workers.hung_trials import SLACK, HungTrials
 from automl.study.workers.shared_leases import SharedLeases
 
 
@@ -27,21 +27,21 @@ class Clock:
 
 @pytest.fixture
 def watched(images, tmp_path):
-    """An overtime of 60 s, its clock, a running trial, and the leases of workers a and b."""
+    """Hung trials after 60 s, its clock, a running trial, and the leases of workers a and b."""
     study = optuna.create_study(study_name="s", storage=optuna.storages.InMemoryStorage())
     clock = Clock()
     a, b, watching = (SharedLeases(study._storage, "s", name, grace=10, clock=clock) for name in ("a", "b", "w"))
     prepared = prepare(make_settings(device="cpu", folds=2, trial_timeout="1m"), images)
     folder = RunFolder(tmp_path / "run")
     folder.create(RunRecord(settings=Settings(), space={}, data=DataFacts()))
-    overtime = Overtime(prepared, study, folder, watching, clock)
+    hung = HungTrials(prepared, study, folder, watching, clock)
 
     def at(seconds: float, worker: str = "a") -> int | None:
         clock.now = seconds
         watching.sync()
-        return overtime.hangs_in(worker)
+        return hung.hangs_in(worker)
 
-    return overtime, study.ask(), a, b, at
+    return hung, study.ask(), a, b, at
 
 
 def test_a_worker_hangs_when_its_trial_has_taken_longer_than_a_trial_may(watched):
@@ -77,7 +77,7 @@ def test_a_worker_whose_trial_rests_or_has_ended_does_not_hang(watched):
 
 
 def test_a_worker_that_lost_its_trial_hangs_if_it_shows_no_life(watched):
-    overtime, trial, a, b, at = watched
+    hung, trial, a, b, at = watched
     a.beat()
     a.claim("trial 0")
     at(0)
@@ -87,28 +87,28 @@ def test_a_worker_that_lost_its_trial_hangs_if_it_shows_no_life(watched):
     assert at(65) is None
     assert at(70) is None
     assert at(80) == 0
-    overtime.fail("a", 0)
+    hung.fail("a", 0)
     assert trial.study.trials[0].state == TrialState.RUNNING  # b has it
 
 
 def test_a_hung_trial_fails_with_its_reason(watched):
-    overtime, trial, a, _, at = watched
+    hung, trial, a, _, at = watched
     a.claim("trial 0")
     at(0)
-    overtime.fail("a", 0)
+    hung.fail("a", 0)
     failed = trial.study.trials[0]
     assert failed.state == TrialState.FAIL
     assert failed.user_attrs["reason"] == "longer than --trial-timeout 60s: its worker hung and was killed"
 
 
 def test_a_worker_that_hangs_in_a_fold_is_found_and_the_trial_stays_with_who_has_it(watched):
-    overtime, trial, a, b, at = watched
+    hung, trial, a, b, at = watched
     a.claim("trial 0")
     b.sync()
     b.claim("fold 0 1")
     assert at(0, "b") is None
     assert at(61 + SLACK, "b") == 0
-    overtime.fail("b", 0)
+    hung.fail("b", 0)
     assert trial.study.trials[0].state == TrialState.RUNNING
     trial.study.tell(trial, 0.5)
     assert at(62 + SLACK, "b") == 0, "it still hangs"

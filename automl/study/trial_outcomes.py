@@ -1,7 +1,8 @@
-"""What a trial has come to: told to Optuna, and written down."""
+"""How trials rest and end: told to Optuna, and written down."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ from automl.failpoints import passing
 from automl.racing.climb import Outcome
 from automl.racing.curves import Curves
 from automl.racing.race import Race
+from automl.study.callbacks import Callback, TrialEnded, TrialRested
+from automl.study.curve_files import received_curves, save_curves, send_curves, trial_curves
 from automl.study.failures import Failures
 from automl.study.folder import RunFolder
 from automl.study.leases import RUN, Leases, thing_of
@@ -21,24 +24,21 @@ from automl.study.prepare import Prepared
 from automl.study.reasons import BROKEN, VIOLATION, Reason
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial
-from automl.study.trial_records import (
-    describe,
-    received_curves,
-    remember_result,
-    save_curves,
-    send_curves,
+from automl.study.trial_record import (
+    TrialRecord,
+    overfitting_attributes,
+    rest_attributes,
+    result_attributes,
     standing_attribute,
-    trial_curves,
     write_attributes,
 )
-from automl.study.watcher import Watcher
 from automl.training.executor import NO_GRAPHS, NOT_ASKED
 from automl.training.run import TrialRun
 
 
 @dataclass(eq=False)
-class Telling:
-    """Tells Optuna and the watcher how trials rest and end; arguments as those of `Search`.
+class TrialOutcomes:
+    """Tells Optuna and the callback how trials rest and end; arguments as those of `Search`.
 
     `stopped`: the curves of a climb that was stopped in its midst.
     """
@@ -46,7 +46,7 @@ class Telling:
     prepared: Prepared
     study: optuna.Study
     folder: RunFolder
-    watcher: Watcher
+    callback: Callback
     race: Race
     leases: Leases
     stopped: dict[int, Curves] = field(default_factory=dict)
@@ -58,15 +58,16 @@ class Telling:
             if not self.leases.holds(thing_of(number)):
                 raise LeaseLost
 
-    def waits(self, trial: optuna.Trial, run: TrialRun, curves: Curves) -> None:
+    def rest(self, trial: optuna.Trial, config: Mapping[str, Any], run: TrialRun, curves: Curves) -> None:
         """The trial has reached its rung, and its checkpoint is written."""
         standing = self.race.standings[trial.number]
         with storage_errors():
             if self.leases.home != RUN:
                 send_curves(trial, curves)
-            # What the attributes of an ended trial say is also of use while it waits, in the dashboard.
-            write_attributes(trial, {**_costs(run, curves), **standing_attribute(standing, curves)})
-        self.watcher.waiting(trial.number, self.race, describe(curves))
+            attributes = rest_attributes(curves, self.race.ladder[standing.rung], _costs(run, curves), standing)
+            write_attributes(trial, attributes)
+        state, objective = TrialState.RUNNING, self.prepared.objective
+        self.callback(TrialRested(TrialRecord.decode(trial.number, state, objective, config, attributes)))
 
     def keep_curves(self, trial: optuna.Trial, curves: Curves) -> None:
         """Leaves the curves of a climb that the deadline stopped where who ends the search finds them."""
@@ -76,7 +77,7 @@ class Telling:
             if self.leases.home != RUN:
                 send_curves(trial, curves)
 
-    def end(
+    def finish(
         self,
         trial: optuna.Trial,
         run: TrialRun | None,
@@ -95,22 +96,17 @@ class Telling:
             facts |= _costs(run, curves)
         with storage_errors():
             if outcome is not None and outcome.verdict:
-                verdict = outcome.verdict
-                facts |= {
-                    "overfitting_epoch": verdict.epoch,
-                    "overfitting_gap": verdict.gap,
-                    "overfitting_train_loss": verdict.train_loss,
-                    "overfitting_validation_loss": verdict.validation_loss,
-                }
+                facts |= overfitting_attributes(outcome.verdict)
                 if state == TrialState.PRUNED:
                     # A trial pruned late would otherwise rank as a good one.
-                    trial.set_constraint(reason, verdict.gap)
+                    trial.set_constraint(reason, outcome.verdict.gap)
             if reason in BROKEN:
                 trial.set_constraint(reason, VIOLATION)
             # Its scores still count at their rungs, also after a restart.
             standing = standing_attribute(self.race.standings[trial.number], judged=outcome is not None)
             complete = state == TrialState.COMPLETE
-            remember_result(trial, self.folder, curves, {**standing, **facts}, complete=complete)
+            write_attributes(trial, result_attributes(curves, state, {**standing, **facts}))
+            save_curves(self.folder, trial.number, curves)
             if self.leases.home != RUN and curves.fold_epochs:
                 send_curves(trial, curves)
             value = curves.objective.value(outcome.score) if complete and outcome else None
@@ -125,7 +121,7 @@ class Telling:
             self.folder.checkpoint(trial.number).unlink(missing_ok=True)
         self.folder.drop_parts(trial.number)
         self.stopped.pop(trial.number, None)
-        self.watcher.ended(told, self.race)
+        self.callback(TrialEnded(TrialRecord.of(told, self.prepared.objective)))
         if state != TrialState.FAIL:
             self.failures.clear()
 
@@ -144,7 +140,7 @@ class Telling:
                 self.leases.claim(thing_of(frozen.number), self.race.top)
             trial = optuna.Trial(self.study, frozen._trial_id)
             reason = Reason.DEADLINE if frozen.number in stopped else Reason.OUTPACED
-            self.end(trial, None, curves, TrialState.PRUNED, reason)
+            self.finish(trial, None, curves, TrialState.PRUNED, reason)
         self.folder.drop_parts()
 
     def _known_curves(self, trial: FrozenTrial) -> Curves:

@@ -14,18 +14,18 @@ from automl.racing.ladder import make_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.settings import Settings
+from automl.study.curve_files import load_curves, save_curves
 from automl.study.folder import RunFolder
 from automl.study.run_record import DataFacts, RunRecord
-from automl.study.trial_records import (
+from automl.study.trial_record import (
+    TrialRecord,
     count_attempt,
     count_repeated,
-    describe,
     forget_attempt,
-    load_curves,
     recall_race,
-    remember_result,
-    repeated_fold_epochs,
+    result_attributes,
     standing_attribute,
+    summary_attributes,
     write_attributes,
 )
 
@@ -124,10 +124,10 @@ def test_attempts_at_a_climb_count_until_the_trial_gets_further_or_ends_one_in_g
 
 class TestDescribing:
     def test_nothing_trained(self):
-        assert describe(Curves(2, 3)) == {"epochs": 0, "folds": 0, "fold_epochs": 0}
+        assert summary_attributes(Curves(2, 3)) == {}
 
     def test_everything_is_told_at_the_epochs_of_the_score(self):
-        facts = describe(curves_of([0.9, 0.4, 0.5], [0.9, 0.6, 0.7]))
+        facts = summary_attributes(curves_of([0.9, 0.4, 0.5], [0.9, 0.6, 0.7]))
         assert facts["best_epoch"] == 3
         assert facts["score"] == pytest.approx(0.6)
         assert facts["score_std"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
@@ -136,17 +136,17 @@ class TestDescribing:
         assert (facts["epochs"], facts["folds"], facts["fold_epochs"]) == (3, 2, 6)
 
     def test_one_fold_has_no_spread(self):
-        assert describe(curves_of([0.9, 0.4]))["score_std"] is None
+        assert summary_attributes(curves_of([0.9, 0.4]))["score_std"] is None
 
     def test_a_shorter_late_fold_limits_the_score_to_what_both_have(self):
-        facts = describe(curves_of([0.9, 0.7, 0.1], [0.9, 0.5]))
+        facts = summary_attributes(curves_of([0.9, 0.7, 0.1], [0.9, 0.5]))
         assert (facts["best_epoch"], facts["epochs"], facts["fold_epochs"]) == (2, 3, 5)
         assert facts["score"] == pytest.approx(0.6)
 
     def test_the_facts_are_plain_so_that_every_storage_takes_them(self):
         import json
 
-        assert json.loads(json.dumps(describe(curves_of([0.5]))))["folds"] == 1
+        assert json.loads(json.dumps(summary_attributes(curves_of([0.5]))))["folds"] == 1
 
 
 class TestResults:
@@ -156,7 +156,8 @@ class TestResults:
         study = optuna.create_study()
         trial = study.ask()
         curves = curves_of([0.9, 0.4])
-        remember_result(trial, folder, curves, {"reason": "outpaced", "fold_epochs": 7})
+        write_attributes(trial, result_attributes(curves, TrialState.PRUNED, {"reason": "outpaced", "fold_epochs": 7}))
+        save_curves(folder, trial.number, curves)
         attributes = study.trials[0].user_attrs
         assert (attributes["reason"], attributes["fold_epochs"], attributes["best_epoch"]) == ("outpaced", 7, 2)
         np.testing.assert_array_equal(load_curves(folder, 0, Objective()).values, curves.values)
@@ -183,7 +184,7 @@ def test_epochs_that_are_trained_again_after_a_stop_count_once():
 
     def begin(folds=2):
         count_repeated(trial, curves, folds)
-        return repeated_fold_epochs(study.trials[trial.number])
+        return TrialRecord.of(study.trials[trial.number], Objective()).repeated
 
     assert begin() == 0  # a new trial
     curves.add(FoldEpoch(fold, 1, 1.0, 0.5, 1.0, 0.5) for fold in range(2))

@@ -12,17 +12,18 @@ from collections.abc import Callable
 import optuna
 from optuna.trial import TrialState
 
+from automl.study.curve_files import save_curves, trial_curves
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
 from automl.study.leases import LET_GO, OWN, thing_of, trial_of
 from automl.study.prepare import Prepared
-from automl.study.trial_records import recall_standing, remember_result, seconds_so_far, trial_curves
+from automl.study.trial_record import result_attributes, seconds_so_far, standing_of, write_attributes
 from automl.study.workers.shared_leases import SharedLeases
 
 SLACK = 3.0  # seconds in which a worker may end its trial by itself
 
 
-class Overtime:
+class HungTrials:
     """Finds and fails the trials whose workers hang.
 
     Args:
@@ -69,7 +70,7 @@ class Overtime:
         if lease.version != version:  # taken over: it hangs so that it does not even move its counter
             return number if self.leases.is_dead(worker) else None
         helps = thing != thing_of(number)  # it lets go of the fold when it sees that the trial has ended
-        ended = trial.state.is_finished() or lease.rung in recall_standing(trial).scores
+        ended = trial.state.is_finished() or lease.rung in standing_of(trial).scores
         return None if ended and not helps else number
 
     def fail(self, worker: str, number: int) -> None:
@@ -79,7 +80,9 @@ class Overtime:
             return
         curves = trial_curves(self.folder, number, self.prepared.objective) or self.prepared.no_curves()
         reason = f"{too_long(self.limit)}: its worker hung and was killed"
-        remember_result(optuna.Trial(self.study, trial._trial_id), self.folder, curves, {"reason": reason})
+        attributes = result_attributes(curves, TrialState.FAIL, {"reason": reason})
+        write_attributes(optuna.Trial(self.study, trial._trial_id), attributes)
+        save_curves(self.folder, number, curves)
         self.study.tell(number, state=TrialState.FAIL)
         self.folder.checkpoint(number).unlink(missing_ok=True)
         self.folder.drop_parts(number)

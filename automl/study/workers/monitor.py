@@ -1,0 +1,51 @@
+"""Sees what workers in other processes do, by their study, and tells it."""
+
+from __future__ import annotations
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from automl.racing.objective import Objective
+from automl.study.callbacks import Callback, TrialEnded, TrialRested, TrialStarted
+from automl.study.changes import Changes
+from automl.study.leases import thing_of
+from automl.study.trial_record import TrialRecord, config_of, standing_mark
+from automl.study.workers.shared_leases import SharedLeases
+
+
+class Monitor:
+    """Tells `callback` of each trial that a worker sets out with, that rests, and that ends, once.
+
+    What the study holds when the monitor is made counts as known.
+    """
+
+    def __init__(self, study: optuna.Study, objective: Objective, leases: SharedLeases, callback: Callback):
+        self.study = study
+        self.objective = objective
+        self.leases = leases
+        self.callback = callback
+        self._changes = Changes(study, leases)
+        self._seen = {trial.number: standing_mark(trial) for trial in self._changes.look()}
+        self._started: dict[int, int] = {}
+        self.told = 0  # how many trials have come to something, a rung or an end
+
+    def look(self) -> None:
+        """Tells what is new since the last time."""
+        for trial in self._changes.look():
+            self._announce(trial)
+            if self._seen.get(trial.number) == standing_mark(trial):
+                continue
+            self._seen[trial.number] = standing_mark(trial)
+            record = TrialRecord.of(trial, self.objective)
+            if trial.state.is_finished() or record.standing.waiting:
+                self.told += 1
+                self.callback(TrialEnded(record) if trial.state.is_finished() else TrialRested(record))
+
+    def _announce(self, trial: FrozenTrial) -> None:
+        """Tells that a worker has set out with the trial since the last look."""
+        lease = self.leases.held.get(thing_of(trial.number))
+        if lease is None or lease.version <= self._started.get(trial.number, 0) or trial.state != TrialState.RUNNING:
+            return
+        if config := config_of(trial):
+            self._started[trial.number] = lease.version
+            self.callback(TrialStarted(trial.number, lease.rung, config))
