@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from optuna.trial import TrialState
-
 from automl.racing.objective import Objective
 from automl.study.callbacks import (
     EpochEnded,
@@ -126,8 +124,8 @@ class Tally:
 
 def _row(trial: TrialRecord) -> Row:
     if trial.state.is_finished():
-        states = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed"}
-        state = states.get(trial.state, trial.why or "pruned")
+        states = {"COMPLETE": "complete", "FAIL": "failed"}
+        state = states.get(trial.state.name, trial.why or "pruned")
     else:
         state = "waiting" if trial.standing.waiting else "training"
     return Row(
