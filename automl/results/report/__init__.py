@@ -12,7 +12,7 @@ from automl.results.report.answer import answer
 from automl.results.report.data import data
 from automl.results.report.learning import learning_curves
 from automl.results.report.material import Material
-from automl.results.report.page import page, section
+from automl.results.report.page import render
 from automl.results.report.parameters import importances, scores_by_parameter
 from automl.results.report.reproduce import commands, search_command, settings, versions
 from automl.results.report.test_set import test_set
@@ -36,7 +36,7 @@ SECTIONS = {
     "Settings": settings,
     "Versions": versions,
 }
-"""What follows the answer; a section without anything to say is left out."""
+"""What follows the answer: a function and its template each; None where there is nothing to say."""
 
 
 def write_report(summary: Mapping[str, Any], record: RunRecord, folder: RunFolder, out: Path | None = None) -> Path:
@@ -46,8 +46,8 @@ def write_report(summary: Mapping[str, Any], record: RunRecord, folder: RunFolde
     `report.html` in the run's folder. Raises `MachineFailed` when it cannot be written.
     """
     material = Material(summary, record.to_mapping(), folder)
-    body = [answer(material), *(section(title, write(material)) for title, write in SECTIONS.items())]
-    text = page(f"{record.data.name}: automl report", "\n".join(body))
+    sections = {title: write(material) for title, write in SECTIONS.items()}
+    text = render("page", title=f"{record.data.name}: automl report", answer=answer(material), sections=sections)
     try:
         write_atomic(out or folder.report, lambda file: file.write(text.encode()))
     except OSError as error:

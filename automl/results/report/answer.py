@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from automl.results.leaderboard import ENOUGH, basis
 from automl.results.report.material import Material
-from automl.results.report.page import Html, definitions
+from automl.results.report.page import Html, render
 from automl.results.report.words import duration, number, plain
 
 Tile = tuple[str, str, str]
@@ -15,23 +13,18 @@ Tile = tuple[str, str, str]
 
 def answer(material: Material) -> Html:
     """The answer first."""
-    winner, model = material.winner, material.summary["model"]
+    winner = material.winner
     best = f"{winner['architecture']} (trial {winner['number']})" if winner else "no network yet"
-    body = f"<h1>{escape(str(material.record['data'].get('name', '')))}: {escape(best)}</h1>"
-    body += "".join(f'<p class="warning">{escape(text)}</p>' for text in _warnings(material))
-    shown = (
-        f"<div><dt>{escape(a)}</dt><dd>{escape(b)}<small>{escape(c)}</small></dd></div>" for a, b, c in _tiles(material)
+    return render(
+        "answer",
+        name=material.record["data"].get("name", ""),
+        best=best,
+        warnings=_warnings(material),
+        tiles=_tiles(material),
+        gap=((material.final.get("test_details") or {}).get("gap") or {}).get("words"),
+        config={name: plain(value) for name, value in winner["config"].items()} if winner else None,
+        model=material.summary["model"],
     )
-    body += f'<dl class="tiles">{"".join(shown)}</dl>'
-    gap = (material.final.get("test_details") or {}).get("gap") or {}
-    if gap.get("words"):
-        body += f"<p>{escape(gap['words'][:1].upper() + gap['words'][1:])}.</p>"
-    if winner is not None:
-        config = {name: plain(value) for name, value in winner["config"].items()}
-        body += f"<details open><summary>Its config</summary>{definitions(config)}</details>"
-    if model is not None:
-        body += f"<p>The model: <code>{escape(str(model))}</code></p>"
-    return f"<header>{body}</header>"
 
 
 def _tiles(material: Material) -> list[Tile]:
@@ -65,7 +58,7 @@ def _warnings(material: Material) -> list[str]:
     winner, final, settings = material.winner, material.final, material.settings
     found = []
     if words := material.summary["guessing"]["words"]:
-        found.append(f"{words[0].upper()}{words[1:]}.")
+        found.append(words)
     if material.summary["best"] is None:
         found.append("No trial is complete: no score here is over all folds and epochs.")
     if final.get("stand_in") and winner is not None:
@@ -74,7 +67,7 @@ def _warnings(material: Material) -> list[str]:
             f"{settings['epochs']} epochs on {winner['folds']} of {settings['folds']} folds."
         )
     if words := final.get("words"):
-        found.append(f"{words[0].upper()}{words[1:]}.")
+        found.append(words)
     if material.summary["model"] is None:
         found.append("No final model was fitted.")
     return found

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from automl.results.report.material import Material, Row, stopped_at
-from automl.results.report.page import Html, paragraph, subsection
+from automl.results.report.page import Html, render
 from automl.results.report.pictures import draw_curves, loss_limits
 
 FINALISTS = 6  # at most
 OVERFITTED = 3
 
 
-def learning_curves(material: Material) -> Html:
+def learning_curves(material: Material) -> Html | None:
     """The curves of the finalists and of three overfitted trials, all on one loss axis."""
     complete = [row for row in material.rows if row["state"] == "COMPLETE" and row["number"] in material.curves]
     finalists = complete[: min(int(material.settings["finalists"]), FINALISTS)]
@@ -27,25 +26,23 @@ def learning_curves(material: Material) -> Html:
     ][:OVERFITTED]
     first = finalists or leading
     if not first:
-        return ""
+        return None
     limits = loss_limits([material.curves[row["number"]] for row in [*first, *overfitted]])
-    body = paragraph(
-        "The mean over the folds; the band reaches from the lowest fold to the highest. A thin line goes on where some "
-        "folds were trained further. All have the same axes."
+    return render(
+        "learning",
+        title="The finalists" if finalists else "The trials that came furthest",
+        first=_pictures(material, first, limits),
+        overfitted=_pictures(material, overfitted, limits),
     )
-    title = "The finalists" if finalists else "The trials that came furthest"
-    body += subsection(title, _pictures(material, first, limits))
-    none = paragraph("No trial was pruned for overfitting.")
-    return body + subsection("Pruned for overfitting", _pictures(material, overfitted, limits) or none)
 
 
-def _pictures(material: Material, rows: Sequence[Row], limits: tuple[float, float] | None) -> Html:
+def _pictures(material: Material, rows: Sequence[Row], limits: tuple[float, float] | None) -> list[tuple[Html, str]]:
+    """The picture of each trial, and what there is to say to it."""
     figures = []
     for row in rows:
         curves = material.curves[row["number"]]
         title = f"trial {row['number']}, {row['architecture']}{', the winner' if row is material.winner else ''}"
         picture = draw_curves(curves, title, limits, stopped_at(curves, row))
         detail = str(row.get("detail") or "")[:300]
-        caption = f"<figcaption>{escape(detail[:1].upper() + detail[1:])}</figcaption>" if detail else ""
-        figures.append(f"<figure>{picture}{caption}</figure>")
-    return f'<div class="figures">{"".join(figures)}</div>' if figures else ""
+        figures.append((picture, detail[:1].upper() + detail[1:]))
+    return figures

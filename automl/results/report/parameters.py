@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 from automl.results.report.importance import FEWEST, SHUFFLES, measure_importances
 from automl.results.report.material import Material, Row
-from automl.results.report.page import Html, bars, paragraph
+from automl.results.report.page import Html, render
 from automl.results.report.scatter import STYLES, Dot, draw_scores, styles
 from automl.results.report.words import count, percent
 from automl.spaces.parameters import Float, Int, Parameter
@@ -21,39 +20,29 @@ OF_ARCHITECTURES = ("depth", "kernel_size", "dropout")
 OF_TRAINING = ("lr", "weight_decay", "optimizer", "schedule")
 
 
-def importances(material: Material) -> Html:
+def importances(material: Material) -> Html | None:
     """Which parameters matter, as far as this can be said."""
     ranked = sorted(material.scored, key=lambda it: (-len(it[1]), material.objective.cost(it[1][-1])))
     found = measure_importances([row["config"] for row, _ in ranked], _space(material))
     if found is None:
-        if not ranked:
-            return ""
-        return paragraph(
-            f"Left out: {count(len(ranked), 'trial')} with a score are too few to tell what matters from chance; "
-            f"it takes {FEWEST}."
-        )
-    text = paragraph(
-        f"How much the values of a parameter among the best {found.good} of {found.trials} trials differ from those "
-        "among all: PED-ANOVA, Optuna's PedAnovaImportanceEvaluator, with the shares adding up to 100 %. The trials "
-        "are ranked as they raced, by the rung that they reached and their score there; a parameter of one "
-        "architecture counts where that architecture was tried. The sampler tries good values more often, which makes "
-        "what it has settled early look less important. Bars in colour are longer than in all of "
-        f"{SHUFFLES} shuffled rankings, as one parameter in twenty is by luck; grey ones may be chance."
-    )
+        return render("importances", found=None, trials=len(ranked), fewest=FEWEST) if ranked else None
     shown = list(found.shares.items())[:SHOWN]
     rest = [f"{count(len(found.shares) - SHOWN, 'parameter')} with less"] if len(found.shares) > SHOWN else []
     rest += [f"{count(found.left_out, 'parameter')} that fewer than {FEWEST} trials had"] if found.left_out else []
-    rest_text = paragraph(f"Not shown: {', '.join(rest)}.") if rest else ""
-    return (
-        text + bars([(name, share, percent(share), name in found.beyond_chance) for name, share in shown]) + rest_text
+    return render(
+        "importances",
+        found=found,
+        shuffles=SHUFFLES,
+        bars=[(name, share, percent(share), name in found.beyond_chance) for name, share in shown],
+        not_shown=rest,
     )
 
 
-def scores_by_parameter(material: Material) -> Html:
+def scores_by_parameter(material: Material) -> Html | None:
     """Small pictures of the score by architecture and by each of the parameters that were searched."""
     compared = comparable(material.scored)
     if compared is None:
-        return paragraph("Left out: too few trials have a score.") if material.rows else ""
+        return Html("<p>Left out: too few trials have a score.</p>") if material.rows else None
     rung, points = compared
     reached = {row["number"] for row, _ in points}
     # Those that were outpaced on a cheaper rung would be worse on this one: they stand at the bad end, without a score.
@@ -74,13 +63,21 @@ def scores_by_parameter(material: Material) -> Html:
             continuous = any(isinstance(domain, Float) for domain in domains)
             log = any(isinstance(domain, Float | Int) and domain.log for domain in domains)
             picture = draw_scores(dots, title, material.objective, families, continuous=continuous, log=log)
-            pictures.append(f"<figure>{picture}</figure>")
+            pictures.append((picture, ""))
     if not pictures:
-        return ""
-    return (
-        _explained(material, rung, len(points), len(outpaced))
-        + _key(families)
-        + f'<div class="small figures">{"".join(pictures)}</div>'
+        return None
+    epochs, folds = material.rungs[rung]
+    return render(
+        "scores",
+        objective=material.objective,
+        epochs=epochs,
+        folds=folds,
+        trials=len(points),
+        total=len(material.scored),
+        outpaced=len(outpaced),
+        winner=material.winner is not None,
+        key=_key(families),
+        pictures=pictures,
     )
 
 
@@ -112,34 +109,12 @@ def comparable(scored: Sequence[tuple[Row, list[float]]]) -> tuple[int, list[tup
     return None
 
 
-def _explained(material: Material, rung: int, trials: int, outpaced: int) -> Html:
-    epochs, folds = material.rungs[rung]
-    better = "Lower" if material.objective.direction == "minimize" else "Higher"
-    total = len(material.scored)
-    place = f"after {count(epochs, 'epoch')} on {count(folds, 'fold')}"
-    reached = f"all {total} trials" if trials == total else f"{trials} of {total} trials"
-    others = f", or a trial that was outpaced on a cheaper rung ({outpaced})" if outpaced else ""
-    star = " The star is the winner." if material.winner is not None else ""
-    return paragraph(
-        f"A dot is a trial with its {material.objective.name} {place}: the highest rung that enough trials to compare "
-        f"reached, {reached}. {better} is better. A bar is the median, where more than half are on the axis; a pale "
-        f"triangle lies beyond it{others}.{star} The other parameters differ from dot to dot as well, and the sampler "
-        "tried promising values more often: read it as a hint, not as a cause."
-    )
-
-
-def _key(families: Sequence[str]) -> Html:
+def _key(families: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Name, colour and letter of the families where there are several; those beyond the palette are one."""
     if len(families) < 2:
-        return ""
-    known = styles(families)
-    items = [
-        f'<span><b style="color: var(--{known[name][0]})">{known[name][2]}</b> {escape(name)}</span>'
-        for name in families[: len(STYLES)]
-    ]
-    if len(families) > len(STYLES):
-        colour, _, letter = known[families[-1]]
-        items.append(f'<span><b style="color: var(--{colour})">{letter}</b> the others</span>')
-    return f'<p class="key">{" ".join(items)}</p>'
+        return []
+    known = [(name, colour, letter) for name, (colour, _, letter) in styles(families).items()]
+    return [*known[: len(STYLES)], *(("the others", *rest) for _, *rest in known[len(STYLES) : len(STYLES) + 1])]
 
 
 def _families(scored: Sequence[tuple[Row, list[float]]]) -> list[str]:

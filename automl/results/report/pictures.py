@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from markupsafe import Markup
 
 from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
 from automl.racing.objective import Objective
@@ -26,7 +27,7 @@ _MARKS = {  # colour, marker, line width, layer: told apart without colours too
 
 def draw_curves(
     curves: Curves, title: str, limits: tuple[float, float] | None = None, stopped: int | None = None
-) -> str:
+) -> Markup:
     """The train and validation loss of one trial: the fold mean, and the spread (lowest to highest fold) around it.
 
     A thin line goes on where some folds were trained further than others. `limits` are the loss axis' ends, for
@@ -82,7 +83,7 @@ def loss_limits(all_curves: Sequence[Curves]) -> tuple[float, float] | None:
     return (low / 1.15, high * 1.15) if low > 0 else (low - 0.05 * (high - low), high + 0.05 * (high - low))
 
 
-def draw_race(lines: Sequence[Line], rungs: Sequence[str], objective: Objective) -> str:
+def draw_race(lines: Sequence[Line], rungs: Sequence[str], objective: Objective) -> Markup:
     """Who climbed which rung: the rungs (epochs x folds) from left to right, the score there, a line per trial."""
     figure, axes = new_figure()
     kinds = {kind: [scores for k, scores in lines if k == kind] for kind in _MARKS}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from automl.results.report.material import Material
-from automl.results.report.page import Html, definitions
+from automl.results.report.page import Html, render
 from automl.results.report.words import given, plain
 from automl.settings import Settings, option_name
 
@@ -17,11 +16,9 @@ def commands(material: Material) -> Html:
     """What to type to go on, to begin anew, and to train the winner again."""
     run = str(material.summary["run"])
     lines = [f"automl resume {shlex.quote(run)}", search_command(material.settings)]
-    text = "Go on with this run (with a larger <code>--trials</code>), or begin it anew"
     if material.winner is not None:
-        text += ", or train its winner again and compare"
         lines.append(f"automl replay {shlex.quote(run)} {material.winner['number']}")
-    return f"<p>{text}:</p><pre>{escape(chr(10).join(lines))}</pre>"
+    return render("commands", lines=lines, winner=material.winner is not None)
 
 
 def search_command(settings: Mapping[str, Any]) -> str:
@@ -41,11 +38,12 @@ def search_command(settings: Mapping[str, Any]) -> str:
 
 def settings(material: Material) -> Html:
     """The settings, as the command line calls them."""
-    return definitions({option_name(name): plain(value) for name, value in material.settings.items() if given(value)})
+    named = {option_name(name): plain(value) for name, value in material.settings.items() if given(value)}
+    return render("facts", facts=named)
 
 
 def versions(material: Material) -> Html:
     """Versions of what it ran with, the device, and the search space's fingerprint."""
     record = material.record
     facts = dict(record.get("versions", {})) | {k: record[k] for k in ("device", "precision") if k in record}
-    return definitions({**facts, "search space": str(record.get("space_fingerprint", ""))[:16]})
+    return render("facts", facts={**facts, "search space": str(record.get("space_fingerprint", ""))[:16]})

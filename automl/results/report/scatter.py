@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from automl.racing.objective import Objective
@@ -42,7 +43,7 @@ def styles(families: Sequence[str]) -> dict[str, tuple[str, str, str]]:
 
 def draw_scores(
     dots: Sequence[Dot], name: str, objective: Objective, families: Sequence[str], *, continuous: bool, log: bool
-) -> str:
+) -> Markup:
     """The score of trials by one parameter: a dot a trial, in the colour and shape of its architecture.
 
     Numbers that are `continuous`, or many, stand on an axis (`log`: a logarithmic one), other values side by side with
@@ -82,7 +83,7 @@ def draw_scores(
     return to_svg(figure, f"The {objective.name} of the trials by {name}")
 
 
-def draw_truth(truth: NDArray[Any], predicted: NDArray[Any], name: str) -> str:
+def draw_truth(truth: NDArray[Any], predicted: NDArray[Any], name: str) -> Markup:
     """Predictions against the truth, in the target's units, with the line on which they agree."""
     figure, axes = new_figure()
     ends = [float(min(truth.min(), predicted.min())), float(max(truth.max(), predicted.max()))]

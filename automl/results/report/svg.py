@@ -6,13 +6,13 @@ pyplot: it keeps figures in a global state.
 
 from __future__ import annotations
 
-import html
 import io
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,7 @@ def legend(axes: Axes) -> None:
             text.set_parse_math(False)
 
 
-def to_svg(figure: Figure, title: str) -> str:
+def to_svg(figure: Figure, title: str) -> Markup:
     """The figure as an `<svg>` element without addresses, in the colours of the page; `title` is read to the blind."""
     import matplotlib
 
@@ -131,4 +131,5 @@ def to_svg(figure: Figure, title: str) -> str:
     body = re.sub(r'<g id="[^"]*"', "<g", body)  # two pictures of a page would have the same names
     for name, colour in COLOURS.items():
         body = body.replace(colour, f"var(--{name})")
-    return f'<svg {box[0] if box else ""} role="img" aria-label="{html.escape(title)}">{body}'
+    opened = Markup('<svg {} role="img" aria-label="{}">').format(Markup(box[0]) if box else "", title)
+    return opened + Markup(body)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
 
 from automl.results.report.material import Material
-from automl.results.report.page import Cell, Html, table
+from automl.results.report.page import Html, render
 from automl.results.report.pictures import Line, draw_race
 from automl.results.report.words import duration, number, spread
 from automl.study.reasons import BROKEN
@@ -24,7 +23,7 @@ def leaderboard(material: Material) -> Html:
     counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     headers = ("trial", "architecture", "state", record["objective"], record["metric"], "epochs x folds", "fold-epochs",
                "parameters", "time")  # fmt: skip
-    cells: list[Sequence[Cell]] = [
+    cells: list[Sequence[str | int]] = [
         (
             row["number"],
             row["architecture"] or "",
@@ -38,29 +37,31 @@ def leaderboard(material: Material) -> Html:
         )
         for row in rows[:TOP]
     ]
-    shown = f"<p>{totals['trials']} trials: {escape(counts or 'none ended')}."
-    shown += f" The first {TOP}:</p>" if len(rows) > TOP else "</p>"
-    return shown + (table(headers, cells) if cells else "")
+    return render(
+        "leaderboard", trials=totals["trials"], counts=counts, more=len(rows) > TOP, headers=headers, rows=cells
+    )
 
 
-def race(material: Material) -> Html:
+def race(material: Material) -> Html | None:
     """The race as a picture: who climbed which rung."""
     lines: list[Line] = []
     for row, scores in material.scored[:RACERS]:
         kind = "winner" if row is material.winner else "complete" if row["state"] == "COMPLETE" else row["reason"]
         lines.append((kind, scores))
     if not lines:
-        return ""
-    total = len(material.scored)
-    left_out = f" The best {RACERS} of {total} trials are shown." if total > RACERS else ""
-    caption = f"Each line is a trial, from the cheapest rung up; few earn all {material.settings['folds']} folds."
-    caption += f" {'Lower' if material.objective.direction == 'minimize' else 'Higher'} is better.{left_out}"
-    picture = draw_race(lines, list(material.record["ladder"]), material.objective)
-    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
+        return None
+    return render(
+        "race",
+        picture=draw_race(lines, list(material.record["ladder"]), material.objective),
+        folds=material.settings["folds"],
+        lower=material.objective.direction == "minimize",
+        shown=len(lines),
+        total=len(material.scored),
+    )
 
 
-def failures(material: Material) -> Html:
+def failures(material: Material) -> Html | None:
     """Each cause once, with how many trials it cost."""
     failed = [row for row in material.rows if row["state"] == "FAIL" or row["reason"] in BROKEN]
     causes = Counter(row.get("detail") or row["reason"] for row in failed).most_common(10)
-    return table(("trials", "cause"), [(count, cause[:1000]) for cause, count in causes]) if causes else ""
+    return render("failures", causes=[(count, cause[:1000]) for cause, count in causes]) if causes else None

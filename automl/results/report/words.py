@@ -45,3 +45,13 @@ def plain(value: Any) -> str:
 def given(value: Any) -> bool:
     """Whether a setting says anything."""
     return value is not None and value is not False and value != [] and value != ()
+
+
+def sentence(text: str) -> str:
+    """With a capital at its beginning, and a full stop."""
+    return text[:1].upper() + text[1:].removesuffix(".") + "."
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many letters."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,5 +1,6 @@
 """Hand-made runs for the report, and a reader of its page."""
 
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -211,3 +212,8 @@ def written(run):
     path = write_report(summary, RunRecord.from_mapping(record, "made"), folder)
     assert path == run[2].report
     return path.read_text(encoding="utf-8")
+
+
+def one_line(html):
+    """A piece of the page without the line breaks of its template, which no browser shows."""
+    return re.sub(r">\s+<", "><", " ".join(str(html).split()))

@@ -21,7 +21,7 @@ def test_a_picture_is_well_formed_and_has_the_colours_of_the_page():
         draw_race([("winner", [1.0, 0.5]), ("outpaced", [2.0])], ["1x1", "6x3"], Objective()),
         draw_curves(Curves(FOLDS, EPOCHS), "empty"),
     ):
-        ET.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
+        ET.fromstring(str(svg).replace("<svg ", '<svg xmlns:xlink="x" ', 1))
         assert "var(--muted)" in svg
         assert not re.search(r"#0[1-6]0[1-6]0[1-6]", svg)
 
@@ -63,7 +63,7 @@ def test_the_epoch_where_a_trial_was_stopped_is_marked_and_the_longest_fold_is_d
 def test_values_side_by_side_are_named_in_order_and_have_a_median_where_most_have_a_score():
     dots = [Dot(value, 0.1 * value, "mlp") for value in (3, 3, 1, 1, 2, 2)] + [Dot(2, None, "mlp")] * 3
     svg = draw_scores(dots, "depth $x$", Objective(), ["mlp"], continuous=False, log=False)
-    ET.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
+    ET.fromstring(str(svg).replace("<svg ", '<svg xmlns:xlink="x" ', 1))
     places = [svg.index(f">{value}</text>") for value in (1, 2, 3)]
     assert places == sorted(places)
     medians = draw_scores(dots[:6], "depth $x$", Objective(), ["mlp"], continuous=False, log=False)
@@ -91,7 +91,7 @@ def test_names_of_architectures_are_text_in_a_picture():
 
 def test_predictions_are_drawn_against_the_truth():
     svg = draw_truth(np.arange(5.0), np.arange(5.0) + 0.1, "target")
-    picture = ET.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
+    picture = ET.fromstring(str(svg).replace("<svg ", '<svg xmlns:xlink="x" ', 1))
     assert "target" in "".join(picture.itertext())
     assert sum(element.tag.endswith("use") for element in picture.iter()) >= 5  # a mark for each sample
 
