@@ -114,7 +114,8 @@ def _key(families: Sequence[str]) -> list[tuple[str, str, str]]:
     if len(families) < 2:
         return []
     known = [(name, colour, letter) for name, (colour, _, letter) in styles(families).items()]
-    return [*known[: len(STYLES)], *(("the others", *rest) for _, *rest in known[len(STYLES) : len(STYLES) + 1])]
+    others = [("the others", colour, letter) for _, colour, letter in known[len(STYLES) : len(STYLES) + 1]]
+    return [*known[: len(STYLES)], *others]
 
 
 def _families(scored: Sequence[tuple[Row, list[float]]]) -> list[str]:
