@@ -29,7 +29,7 @@ from automl.session import go_on, hire
 from automl.study.callbacks import MakeCallback
 from automl.study.folder import RunFolder, fresh_folder
 from automl.study.prepare import Prepared
-from automl.study.record import make_record
+from automl.study.record import check_ray_address, make_record
 from automl.study.samplers import make_sampler
 from automl.study.storage.looking import look_at_storage
 from automl.study.storage.opening import (
@@ -166,6 +166,7 @@ def resume(
     started = time.monotonic() if started is None else started
     folder = RunFolder(run)
     record = folder.read_record()
+    check_ray_address(record, changes)
     prepared = prepare_again(folder, record, changes, data, plugins)
     with _naming(folder), folder.lock():
         with storage_errors():
@@ -280,13 +281,14 @@ def serve_dashboard(
     """Serves the Optuna dashboard of a run on 127.0.0.1 until Ctrl-C; the run may be going on.
 
     `port` None is the first free one from 8080; `ready` is called with the address once it answers. The address holds a
-    token without which nobody is let in, unless `no_login_i_know`; nothing can be changed in it, unless `edit`. Raises
-    `RunError` when there is no run and `SettingsError` when the port is in use, or `host` can be reached by others
-    without `no_login_i_know`.
+    token without which nobody is let in, unless `no_login_i_know`; nothing can be changed in it, and the run is only
+    read, unless `edit`. Raises `RunError` when there is no run and `SettingsError` when the port is in use, or `host`
+    can be reached by others without `no_login_i_know`.
     """
     check_host(host, no_login_i_know)
     folder = RunFolder(run)
     record = folder.read_record()
-    storage = open_storage(storage_url_of(record), folder.journal)
+    journal = folder.journal
+    storage = open_storage(storage_url_of(record), journal) if edit else look_at_storage(record, journal)
     study = load_study(storage, record.study, optuna.samplers.RandomSampler())
     serve(study, record, folder, port, ready, host, login=not no_login_i_know, edit=edit)

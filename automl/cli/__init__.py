@@ -10,6 +10,7 @@ import sys
 import typer
 
 from automl.cli import dashboard, models, plugins, report, runs, search, spaces, trials, worker
+from automl.cli.looking import looking
 
 app = typer.Typer(
     name="automl",
@@ -22,15 +23,15 @@ app = typer.Typer(
 app.command("search")(search.search)
 app.command("resume")(search.resume)
 app.command("worker")(worker.worker)
-app.command("leaderboard")(runs.leaderboard)
-app.command("show")(trials.show)
-app.command("replay")(trials.replay)
-app.command("report")(report.report)
-app.command("dashboard")(dashboard.dashboard)
-app.command("fit")(models.fit)
-app.command("evaluate")(models.evaluate)
-app.command("predict")(models.predict)
-app.command("export")(models.export)
+app.command("leaderboard")(looking(runs.leaderboard))
+app.command("show")(looking(trials.show))
+app.command("replay")(looking(trials.replay))
+app.command("report")(looking(report.report))
+app.command("dashboard")(looking(dashboard.dashboard))
+app.command("fit")(looking(models.fit))
+app.command("evaluate")(looking(models.evaluate))
+app.command("predict")(looking(models.predict))
+app.command("export")(looking(models.export))
 app.add_typer(plugins.app, name="plugins")
 app.command("spaces")(spaces.spaces)
 app.add_typer(spaces.space_app, name="space")

@@ -49,10 +49,12 @@ def check(
     from automl.spaces.library import find_space
     from automl.spaces.merge import merge
     from automl.spaces.yaml_file import read
+    from automl.study.tried_domains import check_domains
 
     document = read(find_space(file))
     host = _load(plugin, plugins_dir)
     merged = merge(document, host.catalogue(), architectures=architecture or (), overrides=overrides or ())
+    check_domains(merged, host, document, tuple(overrides or ()))
     parameters = {name: domain_text(domain) for name, domain in merged.parameters().items()}
     if as_json:
         first = [dict(config) for config in merged.first]

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.atomic import write_atomic
+from automl.open_file import open_file
 
 
 def folder() -> Path:
@@ -53,9 +55,9 @@ def load(key: str) -> tuple[NDArray[Any], dict[str, Any]] | None:
     """The pixels (a read-only memmap) and facts stored under `key`, or None when absent, damaged or not ours."""
     try:
         base = make_private_folder() / key
-        with open(base.with_suffix(".json"), "rb", opener=_own) as file:
+        with _open_own(base.with_suffix(".json")) as file:
             facts = json.loads(file.read())
-        with open(base.with_suffix(".npy"), "rb", opener=_own) as file:
+        with _open_own(base.with_suffix(".npy")) as file:
             pixels = _mapped(file)
         if facts["sha256"] != _sha256(pixels):
             return None
@@ -77,14 +79,13 @@ def store(key: str, pixels: NDArray[Any], facts: dict[str, Any]) -> bool:
     return True
 
 
-def _own(path: str, flags: int) -> int:
-    """As `os.open`, for a regular file of the user's own and no link. Asked of the open file: names can be moved."""
-    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid():
-        os.close(handle)
+def _open_own(path: Path) -> BinaryIO:
+    """A file of the user's own, which may be larger than memory. Asked of the open file: names can be moved."""
+    file = open_file(path, owned=True, limit=sys.maxsize)
+    if os.fstat(file.fileno()).st_uid != os.getuid():
+        file.close()
         raise PermissionError(f"{path} is no file of yours")
-    return handle
+    return file
 
 
 def _mapped(file: BinaryIO) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
+from automl.data.npz import read_arrays
 from automl.errors import DataError, RunError, SettingsError
 from automl.open_file import open_file
 
@@ -286,8 +287,8 @@ def save_splits(splits: Splits, path: Path) -> None:
 def load_splits(path: Path) -> Splits:
     """Reads what `save_splits` wrote. Raises `RunError` when the file is missing or damaged."""
     try:
-        with open_file(path, owned=True) as file, np.load(file, allow_pickle=False) as stored:
-            fold = stored["fold"]
+        with open_file(path, owned=True) as file:
+            fold = read_arrays(file)["fold"]
         if fold.ndim != 1 or fold.dtype != np.int64 or not len(fold) or fold.min() < -1 or fold.max() < 1:
             raise ValueError(f"its array 'fold' is {fold.dtype} {fold.shape}")
     except Exception as error:  # damaged bytes surface as almost anything in zip, zlib and numpy

@@ -32,6 +32,12 @@ def corner_configs(parameters: Mapping[str, Parameter], *, most: int = 64, seed:
     return configs[:2] + random.Random(seed).sample(configs[2:], most - 2)
 
 
+def config_with(parameters: Mapping[str, Parameter], name: str, value: Scalar = None) -> Config:
+    """A config in which `name` is active, with `value` (None: the first corner); the others are at their first."""
+    low = {each: p.corners()[0] for each, p in parameters.items()} | _conditions(name, parameters)
+    return _active(parameters, low if value is None else low | {name: value})
+
+
 def random_config_list(parameters: Mapping[str, Parameter], number: int, seed: int) -> list[Config]:
     """`number` configs, each parameter drawn from its domain."""
     rng = random.Random(seed)

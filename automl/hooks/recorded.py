@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.hooks.loading import Found, import_file, is_imported
+from automl.open_file import open_file
 
 LARGEST = 16 * 2**20  # bytes of a plugin's file
 
@@ -85,18 +86,8 @@ def _read(path: Path) -> tuple[bytes, os.stat_result]:
     """The text and what the kernel says of the very file that was read. Raises OSError with a sentence."""
     if not path.is_absolute() or path.suffix != ".py":
         raise OSError("it must be the whole path of a file that ends in .py")
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody writes to would wait
-    except ValueError as error:  # a NUL in the name
-        raise OSError(str(error)) from error
-    with open(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is no regular file")
-        text = file.read(LARGEST + 1)
-    if len(text) > LARGEST:
-        raise OSError(f"it has more than {LARGEST >> 20} MiB")
-    return text, status
+    with open_file(path, limit=LARGEST) as file:
+        return file.read(), os.fstat(file.fileno())
 
 
 def _doubt(path: Path, status: os.stat_result, inside: Path | None) -> str:

@@ -11,14 +11,18 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore
+from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.data.atomic import write_atomic
+from automl.open_file import open_file
 from automl.racing.objective import Objective
 from automl.results.door import HOST, Door, shown_name
 from automl.results.listening import PORTS, listen
@@ -45,7 +49,7 @@ def annotate_study(study: optuna.Study, record: RunRecord, folder: RunFolder) ->
         if not get_note(study):
             save_note(study, study_note(record, folder.path))
         if final := record.final:
-            facts: dict[str, object] = {"model": final.model, "model_trial": final.trial}
+            facts: dict[str, object] = {"model": str(folder.model), "model_trial": final.trial}
             facts |= {f"test_{name}": value for name, value in final.test.items()}
             for name, value in facts.items():
                 if study.user_attrs.get(name) != value:
@@ -60,10 +64,12 @@ def annotate_trials(
     complete_only: bool = False,
     stop: Callable[[], bool] = lambda: False,
     writing: AbstractContextManager[Any] | None = None,
+    pictures: Path | None = None,
 ) -> None:
     """Gives ended trials what they lack of notes and pictures, complete ones first; may be called again at any time.
 
-    Complete trials all get them, of the others as many as are needed to have `NOTED` in all.
+    Complete trials all get them, of the others as many as are needed to have `NOTED` in all. The files of the pictures
+    go to `pictures`, by default to the run's artifacts.
 
     A picture costs about 0.2 s: `complete_only` leaves out the others, `stop` is asked before and after each. What is
     written is written inside of `writing`. Raises `MachineFailed`.
@@ -92,7 +98,7 @@ def annotate_trials(
                     save_note(optuna.Trial(noted, frozen._trial_id), note)
                     with_note.add(frozen._trial_id)
                 if picture is not None:
-                    _save_picture(study, frozen, folder, picture)
+                    _save_picture(study, frozen, pictures or folder.artifacts, picture)
                     with_picture.add(frozen._trial_id)
 
 
@@ -127,14 +133,29 @@ def _draw(trial: FrozenTrial, folder: RunFolder, objective: Objective) -> bytes 
     return draw_folds(curves, title, record.why[:40])
 
 
-def _save_picture(study: optuna.Study, trial: FrozenTrial, folder: RunFolder, picture: bytes) -> None:
+def _save_picture(study: optuna.Study, trial: FrozenTrial, folder: Path, picture: bytes) -> None:
     # The same name each time: two processes that draw it at once leave one picture.
     name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{study.study_name}/{trial.number}/{PICTURE}"))
-    write_atomic(folder.artifacts / name, lambda file: file.write(picture))
+    write_atomic(folder / name, lambda file: file.write(picture))
     entry = {"artifact_id": name, "filename": PICTURE, "mimetype": "image/png", "encoding": None}
     study._storage.set_study_system_attr(
         study._study_id, f"dashboard:artifacts:{trial._trial_id}:{name}", json.dumps(entry)
     )
+
+
+class Artifacts(FileSystemArtifactStore):
+    """The files of a study, which may be somebody else's: regular ones, of the run or among those `made` since."""
+
+    def __init__(self, theirs: Path, made: Path):
+        super().__init__(made)
+        self._folders = (made, theirs)
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """The file, open. Raises `ArtifactNotFound`."""
+        for folder in self._folders:
+            with suppress(OSError):
+                return open_file(folder / Path(artifact_id).name, owned=True)
+        raise ArtifactNotFound("not found")
 
 
 def serve(
@@ -151,7 +172,8 @@ def serve(
     """Serves the dashboard until Ctrl-C. Notes and pictures are made meanwhile, also for trials that end later.
 
     Args:
-        study: the study; its storage is served with all that is in it.
+        study: the study; its storage is served with all that is in it. Without `edit` it is one that is looked at,
+            which keeps notes in memory, and the pictures go to a temporary folder.
         record: the run's `run.yaml`.
         folder: the run's folder.
         port: where; None: the first free one of `PORTS`. 0: any free one.
@@ -164,9 +186,12 @@ def serve(
     """
     from optuna_dashboard import wsgi
 
-    # A study's own storage keeps the ended trials in memory; a URL would be read anew for each request.
-    app = wsgi(study._storage, FileSystemArtifactStore(folder.artifacts))
-    with listen([port] if port is not None else PORTS, host) as server, _annotating(study, record, folder):
+    with ExitStack() as until_the_end:
+        made = folder.artifacts if edit else Path(until_the_end.enter_context(TemporaryDirectory(prefix="automl-")))
+        # A study's own storage keeps the ended trials in memory; a URL would be read anew for each request.
+        app = wsgi(study._storage, Artifacts(folder.artifacts, made))
+        server = until_the_end.enter_context(listen([port] if port is not None else PORTS, host))
+        until_the_end.enter_context(_annotating(study, record, folder, made))
         door = Door(Remembering(app), host, server.server_port, login=login, edit=edit)
         server.set_app(door)
         ready(f"http://{shown_name(host)}:{server.server_port}/dashboard/studies/{study._study_id}{door.key()}")
@@ -177,7 +202,7 @@ def serve(
 
 
 @contextmanager
-def _annotating(study: optuna.Study, record: RunRecord, folder: RunFolder) -> Iterator[None]:
+def _annotating(study: optuna.Study, record: RunRecord, folder: RunFolder, made: Path) -> Iterator[None]:
     """Makes notes and pictures in the background, and again every few seconds."""
     done = threading.Event()
     writing = threading.Lock()
@@ -187,7 +212,7 @@ def _annotating(study: optuna.Study, record: RunRecord, folder: RunFolder) -> It
             with writing:
                 annotate_study(study, record, folder)
             while not done.is_set():
-                annotate_trials(study, record, folder, stop=done.is_set, writing=writing)
+                annotate_trials(study, record, folder, stop=done.is_set, writing=writing, pictures=made)
                 done.wait(LOOK_EVERY)
         except Exception as error:  # the study was deleted in the dashboard, the disk is full: it serves on
             log.warning("no more notes and pictures: %s: %s", type(error).__name__, error)

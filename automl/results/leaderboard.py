@@ -39,7 +39,7 @@ def summarise(folder: RunFolder, study: optuna.Study, record: RunRecord) -> dict
         "best": complete[0].number if complete else None,
         "winner": final.get("trial"),
         "best_by_architecture": _best_by_architecture(trials),
-        "model": final.get("model"),
+        "model": str(folder.model) if final.get("model") else None,  # a run may have been moved
         "test": final.get("test", {}),
         "test_details": final.get("test_details"),
         "guessing": _guessing(record),

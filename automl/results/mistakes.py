@@ -19,6 +19,7 @@ from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
 from automl.data.decode import printable
 from automl.data.folders import find_images
+from automl.data.npz import read_arrays
 from automl.errors import DataError
 from automl.open_file import open_file
 from automl.results.tested import Predictions
@@ -89,8 +90,9 @@ def load_mistakes(folder: RunFolder) -> Mistakes | None:
     """The example mistakes that a run keeps; None when there are none, or they are damaged."""
     try:
         path = folder.artifacts / "mistakes.npz"
-        with open_file(path, owned=True) as opened, np.load(opened, allow_pickle=False) as file:
-            return Mistakes(file["index"], file["names"].tolist(), file["images"], file["rows"].tolist())
+        with open_file(path, owned=True) as file:
+            stored = read_arrays(file)
+        return Mistakes(stored["index"], stored["names"].tolist(), stored["images"], stored["rows"].tolist())
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return None
 

@@ -35,7 +35,7 @@ from automl.open_file import read_file
 from automl.results.description import FORMAT, check_description
 from automl.results.model_files import DESCRIPTION, WEIGHTS, model_folder
 from automl.results.modules import Ensemble, Standardised
-from automl.results.shapes import at_most, layout_of
+from automl.results.shapes import layout_of
 from automl.results.weights import (
     ANSWERS,
     check_layout,
@@ -48,7 +48,7 @@ from automl.results.weights import (
 )
 from automl.training.input_layer import build_network as build_network_for
 from automl.training.lazy import materialise
-from automl.training.on_meta import is_about_meta
+from automl.training.on_meta import at_most, is_about_meta
 
 LARGEST_DESCRIPTION = 64 << 20  # bytes; a name of a class or column takes tens of them
 BATCH = 512
@@ -243,16 +243,16 @@ def _build(
             )
         return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
 
-    most = most_layers(weights)
+    most, too_many = most_layers(weights), ValueError("the network has many more layers than there are weights")
     try:
-        with at_most(most):
+        with at_most(most, too_many):
             expected = layout_of(build)
     except Exception as error:
         if isinstance(error, AutomlError) or not is_about_meta(error):
             raise
     else:
         check_layout(weights, expected)
-    with at_most(most):
+    with at_most(most, too_many):
         return build()  # not every plugin can build without memory
 
 

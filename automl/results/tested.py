@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
+from automl.data.npz import read_arrays
 from automl.open_file import open_file
 from automl.racing.objective import METRICS
 from automl.results.intervals import LEVEL, SOURCE, interval
@@ -78,9 +79,9 @@ def save_tested(folder: RunFolder, tested: Predictions) -> None:
 def load_tested(folder: RunFolder) -> Predictions | None:
     """The predictions on the test set that a run keeps; None when there are none, or they are damaged."""
     try:
-        with open_file(folder.tested, owned=True) as opened, np.load(opened, allow_pickle=False) as file:
-            logits = file.get("logits")
-            return Predictions(file["index"], file["truth"], file["predicted"], logits)
+        with open_file(folder.tested, owned=True) as file:
+            stored = read_arrays(file)
+        return Predictions(stored["index"], stored["truth"], stored["predicted"], stored.get("logits"))
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return None
 

@@ -61,6 +61,20 @@ def merge(
     return Space(**sections | {"first": fit_first(sections["first"], Space(**sections).parameters())})
 
 
+def place_of(document: Document | None, overrides: Sequence[str], kind: str, group: str, name: str) -> str:
+    """Where the domain of a parameter was written: the last `--set` of it, else the file's line and key path.
+
+    kind: one of `GROUPS`. group: the name of the architecture, optimizer, ..., that has the parameter `name`.
+    """
+    section = next((key for key, named in NAMED.items() if named == kind), "")
+    full = f"train.{group}.{name}" if section else f"{group}.{name}"
+    for override in reversed(overrides):
+        if override.partition("=")[0].strip() == full:
+            return f"--set {shortened(override)}"
+    keys = ("training", section, group, name) if section else (kind, group, name)
+    return full if document is None else document.place(keys)
+
+
 def _defaults(catalogue: Catalogue) -> dict[str, Any]:
     """All that the plugins declare, but no augmentation: only a space that names one has it."""
     sections = _everything(catalogue)

@@ -28,6 +28,7 @@ from automl.spaces.library import find_space, list_spaces
 from automl.spaces.merge import merge
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import parse, read
+from automl.study.tried_domains import check_domains
 from automl.study.weights import keep_fitting, weights_override
 from automl.training.device import choose_device, choose_devices, choose_precision
 from automl.training.recipe import Recipe
@@ -160,7 +161,9 @@ def merge_space(settings: Settings, host: PluginHost, default: str = "images") -
     document = parse(name, "space") if is_written_out(name) else read(find_space(name))
     overrides = (*settings.overrides, *weights_override(settings))
     try:
-        return merge(document, host.catalogue(), architectures=settings.architectures, overrides=overrides)
+        space = merge(document, host.catalogue(), architectures=settings.architectures, overrides=overrides)
+        check_domains(space, host, document, overrides)
+        return space
     except SpaceError as error:
         if settings.weights and error.place.startswith("--set transfer.weights="):
             raise SpaceError(f"--weights {settings.weights}", error.problem) from None

@@ -138,6 +138,16 @@ CHANGEABLE = {
 }
 
 
+def check_ray_address(record: RunRecord, changes: Mapping[str, Any]) -> None:
+    """Raises `RunError` where a run is to go on on a Ray cluster that only the run names: it may be anybody's."""
+    address = record.settings.ray_address
+    if address and not changes.get("ray_address") and changes.get("launcher") != "local":
+        raise RunError(
+            f"the run says that its workers are actors of the Ray cluster {address}, which is not joined because a run "
+            f"names it: if it is yours, give --ray-address {address}, else --launcher local"
+        )
+
+
 def settings_of(record: RunRecord, changes: Mapping[str, Any]) -> Settings:
     """The settings of a run with what may be changed when it is resumed. A timeout counts anew and is not inherited.
 
@@ -155,6 +165,5 @@ def settings_of(record: RunRecord, changes: Mapping[str, Any]) -> Settings:
     for one, other in (("device", "devices"), ("devices", "device")):
         if one in given:  # it goes before what the run was begun with, whichever that was
             old.pop(other, None)
-    if given.get("launcher") == "local":
-        old.pop("ray_address", None)
+    old.pop("ray_address", None)  # somebody else's cluster, maybe
     return make_settings(**{**old, **given})

@@ -136,8 +136,9 @@ class RunRecord(_Facts):
     def from_yaml(cls, text: str, place: str) -> RunRecord:
         """The record that was written at `place`. Raises `RunError`."""
         try:
+            _check_events(text)
             values = yaml.load(text, _Loader)
-        except (yaml.YAMLError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise RunError(f"{place}: cannot be read ({error})") from error
         return cls.from_mapping(values, place)
 
@@ -153,14 +154,22 @@ class RunRecord(_Facts):
             raise RunError(f"{place}: not the record of a run; {'; '.join(problems)}") from error
 
 
-class _Loader(yaml.SafeLoader):
-    """Takes no aliases: a few of them make a record that is endless, or larger than any memory."""
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a list of 100,000 classes takes it 1 s, the other one 10
+DEEPEST = 100  # lists and mappings in one another
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+
+def _check_events(text: str) -> None:
+    """Raises `yaml.YAMLError` for aliases, a few of which make a record endless or larger than any memory, and for
+    brackets that go deeper than a record's do.
+    """
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError(f"line {line}: aliases (*) are not taken")
-        return super().compose_node(parent, index)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise yaml.YAMLError(f"line {line}: more than {DEEPEST} lists and mappings in one another")
 
 
 class _Dumper(yaml.SafeDumper):

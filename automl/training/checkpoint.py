@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def load_tree(path: Path, only: str | None = None) -> dict[str, Any]:
             tree = json.loads((file.metadata() or {})["tree"])
             if only is not None:
                 tree = {only: tree[only]}
-            tree = _unpack(tree, file.get_tensor)
+            tree = _unpack(tree, cache(file.get_tensor))  # one that is named again takes no more memory
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(
             f"{path}: not a checkpoint of automl ({error}); remove it, and its trial starts again"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 from torch.overrides import TorchFunctionMode
 
 from automl.data.features import InputColumn
@@ -89,6 +94,24 @@ def _count(network: nn.Module, max_params: int | None) -> int:
     if max_params is not None and parameters > max_params:
         raise Infeasible(f"{parameters:,} parameters are more than --max-params {max_params:,}")
     return parameters
+
+
+@contextmanager
+def at_most(layers: int, error: Exception) -> Iterator[None]:
+    """Raises `error` where more layers and parameters than these are put together: a depth of 10^9 has no end."""
+    count = itertools.count(1)
+
+    def one_more(*_: object) -> None:
+        if next(count) > layers:
+            raise error
+
+    hooks = register_module_module_registration_hook, register_module_parameter_registration_hook
+    handles = [register(one_more) for register in hooks]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class Shapes(TorchFunctionMode):

@@ -156,7 +156,7 @@ WAYS = {
     without_hash: "its SHA-256 was not recorded",
     beside_the_weights: "it has come with",
     by_a_relative_path: "whole path",
-    a_pipe: "it is no regular file",
+    a_pipe: "is a named pipe, not a file",
 }
 
 

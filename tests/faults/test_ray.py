@@ -99,7 +99,7 @@ def test_signals_stop_the_actors_of_ray_and_the_run_goes_on_with_others(
     _, err = search.communicate(timeout=60)
     assert search.returncode == 128 + signal.SIGINT, err
     assert "Traceback" not in err
-    again = start("resume", run)
+    again = start("resume", run, "--ray-address", nodes.address)
     _, err = again.communicate(timeout=240)
     assert again.returncode == 0, err
     check(automl, run, nodes, 8)

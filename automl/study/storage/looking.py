@@ -11,11 +11,12 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from optuna.storages import BaseStorage
 from optuna.storages.journal import BaseJournalBackend
+from optuna.study._frozen import FrozenStudy
 from sqlalchemy.engine import URL, make_url
 
 from automl.errors import MachineFailed, RunError
@@ -57,6 +58,42 @@ class WatchedJournal(BaseJournalBackend):
         self._records.extend(logs)
 
 
+class Overlay:
+    """A storage as it is, but that attributes of its studies which are set stay in memory, for this process alone."""
+
+    def __init__(self, storage: BaseStorage):
+        self._storage = storage
+        self._user: dict[int, dict[str, Any]] = {}  # by study
+        self._system: dict[int, dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """As of a storage."""
+        self._user.setdefault(study_id, {})[key] = value
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """As of a storage."""
+        self._system.setdefault(study_id, {})[key] = value
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """As of a storage."""
+        return {**self._storage.get_study_user_attrs(study_id), **self._user.get(study_id, {})}
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """As of a storage."""
+        return {**self._storage.get_study_system_attrs(study_id), **self._system.get(study_id, {})}
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        """As of a storage."""
+        studies = self._storage.get_all_studies()
+        for study in studies:
+            study.user_attrs = {**study.user_attrs, **self._user.get(study._study_id, {})}
+            study.system_attrs = {**study.system_attrs, **self._system.get(study._study_id, {})}
+        return studies
+
+
 def look_at_storage(record: RunRecord, journal: Path) -> BaseStorage:
     """The storage of a run, to be looked at.
 
@@ -75,10 +112,10 @@ def look_at_storage(record: RunRecord, journal: Path) -> BaseStorage:
                 f"the run says that its trials are in {redact(url)}, and a server is not asked because a run names it: "
                 f"if it is yours, give it in ${PASSWORD_VARIABLE}"
             )
-        return open_storage(url, journal, existing=True)
+        return cast(BaseStorage, Overlay(open_storage(url, journal, existing=True)))
     check_url(url)
     try:
-        return open_storage(_read_only(url), journal, existing=True)
+        return cast(BaseStorage, Overlay(open_storage(_read_only(url), journal, existing=True)))
     except MachineFailed as error:
         raise RunError(str(error)) from error
 
