@@ -18,8 +18,8 @@ import sqlite3
 import struct
 import sys
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +66,19 @@ def search_small(folder: Path) -> Path:
     return folder / "whole"
 
 
-def make(folder: Path, whole: Path) -> dict[str, Path]:
-    """Every hostile run, by its name, as a copy of the run `whole`."""
+def make(folder: Path, whole: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
+    """The hostile runs of these names (default: all), as copies of the run `whole`, and what is outside of them."""
     outside = folder / "outside"
     outside.mkdir(parents=True)
     (outside / "diary.txt").write_text("it belongs to somebody else\n")
-    made = {}
-    for name, harm in faults(outside).items():
+    (outside / "evil.py").write_text(f"open({str(outside / 'owned')!r}, 'w')\n")
+    os.mkfifo(outside / "pipe")
+    with closing(sqlite3.connect(outside / "theirs.db")) as database:
+        database.execute("create table diary (entry text)")
+    made, known = {}, faults(outside)
+    for name in known if names is None else names:
         made[name] = Path(shutil.copytree(whole, folder / "runs" / name))
-        harm(made[name])
+        known[name](made[name])
     return made
 
 
@@ -144,10 +148,6 @@ def _records(outside: Path) -> dict[str, Callable[[Path], object]]:
 
     doubled = "\n".join(f"d{i}: &d{i} [{', '.join(f'*d{i - 1}' for _ in range(9))}]" for i in range(1, 12))
     evil = {"name": "mlp", "file": str(outside / "evil.py")}
-    _write_plugin(outside)
-    with sqlite3.connect(outside / "theirs.db") as database:
-        database.execute("create table diary (entry text)")
-    database.close()
     nonsense = [None, 7, -1, HUGE, float("nan"), float("inf"), "", EVIL_TEXT, [], {}, ["x"], {"x": "y"}, True]
     keys = [("settings",), ("space",), ("data",), ("study",), ("objective",), ("metric",), ("guessing",), ("ladder",),
             ("device",), ("precision",), ("versions",), ("plugins",), ("final",), ("seconds",)]  # fmt: skip
@@ -201,11 +201,6 @@ def _change_record(run: Path, keys: tuple[str, ...], to: Any) -> None:
         place = place[key]
     place[keys[-1]] = to
     (run / "run.yaml").write_text(yaml.safe_dump(record))
-
-
-def _write_plugin(outside: Path) -> None:
-    (outside / "evil.py").write_text(f"open({str(outside / 'owned')!r}, 'w')\n")
-    os.mkfifo(outside / "pipe")
 
 
 def _journals() -> dict[str, Callable[[Path], object]]:
@@ -438,5 +433,4 @@ if __name__ == "__main__":
     chosen = Path(sys.argv[1])
     with suppress(FileExistsError):
         chosen.mkdir(parents=True)
-    sys.set_int_max_str_digits(0)
     print(f"{len(make(chosen, search_small(chosen)))} hostile runs in {chosen / 'runs'}")
