@@ -1,8 +1,8 @@
 """Runs commands of automl, one process each.
 
 Its parent sends a line of JSON for each, `{"arguments": [...], "folder": "..."}`, and gets one back: the exit code, the
-seconds of CPU, the peak of the memory in MiB, and what was printed. All is imported before, so that a command takes as long as
-its work. The dashboard is asked for its study and then stopped.
+seconds of CPU, the peak of the memory in MiB, and what was printed. All is imported before, so that a command takes as
+long as its work. The dashboard is asked for its study and then stopped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs that somebody made to do harm, looked at by every command: it ends soon, with a sentence, and changes nothing."""
+"""Runs that somebody made to do harm, and every command that looks: it ends soon, with a sentence, changing nothing."""
 
 from __future__ import annotations
 
