@@ -169,7 +169,7 @@ def _records(outside: Path) -> dict[str, Callable[[Path], object]]:
         "evil-names": lambda run: [
             _change_record(run, keys, to)
             for keys, to in (
-                (("study",), EVIL_TEXT), (("data", "name"), EVIL_TEXT), (("data", "understood"), [EVIL_TEXT] * 3),
+                (("data", "name"), EVIL_TEXT), (("data", "understood"), [EVIL_TEXT] * 3),
                 (("data", "classes"), [EVIL_TEXT, "high"]), (("final", "words"), EVIL_TEXT),
                 (("final", "model"), EVIL_TEXT), (("settings", "data"), EVIL_TEXT),
             )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +108,27 @@ def test_look_read_only_a_report_that_cannot_be_written_says_how(automl, run):
     answer = automl("report", run)
     assert answer.code == 3
     assert "report.html); write it to another place with --out" in answer.err
+
+
+def test_look_read_only_the_dashboard_leaves_a_run_as_it_is(run):
+    from test_shared_machines import dashboard
+
+    for picture in run.glob("artifacts/*-*-*-*-*"):
+        picture.unlink()
+    set_modes(run, 0o555, 0o444)
+    before = listing(run.parent)
+    with dashboard(run) as served:
+        for _ in range(600):
+            study = json.loads(served.ask(served.study, Cookie=served.cookie).body)
+            if all(trial["artifacts"] for trial in study["trials"]):
+                break
+            time.sleep(0.1)
+        (picture,) = study["trials"][0]["artifacts"]
+        answer = served.ask(f"/artifacts/{study['trials'][0]['study_id']}/{study['trials'][0]['trial_id']}/"
+                            f"{picture['artifact_id']}", Cookie=served.cookie)  # fmt: skip
+        assert answer.status == 200
+        assert study["note"]["body"]
+    assert listing(run.parent) == before
 
 
 def name_storage(run: Path, url: str) -> None:
