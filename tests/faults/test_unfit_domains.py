@@ -61,9 +61,7 @@ def test_unfit_domain_of_an_override_or_of_a_plugin_of_ones_own_is_refused(autom
     (tmp_path / "high.yaml").write_text("architectures: {tower: {height: [5, 8]}}")
     answer = automl("space", "check", tmp_path / "high.yaml", *plugin)
     assert answer.code == 2
-    assert (
-        "high.yaml:1: architectures.tower.height: architecture 'tower' cannot take 8: it would fall over" in answer.err
-    )
-    assert " 5" not in answer.err
+    assert "high.yaml:1: architectures.tower.height: architecture 'tower' cannot take 8: it would fall" in answer.err
+    assert "take 5" not in answer.err
     (tmp_path / "high.yaml").write_text("architectures: {tower: {height: 5}}")
     assert automl("space", "check", tmp_path / "high.yaml", *plugin).code == 0
