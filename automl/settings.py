@@ -53,6 +53,19 @@ UpTo100 = Annotated[int, Field(ge=1, le=100)]
 UpTo1000 = Annotated[int, Field(ge=1, le=1000)]
 
 
+DATA, SPACE, RACE, MACHINE = "Data", "Search space", "Race", "Machine and records"
+"""The panels of the command line's help."""
+
+
+def option(default: Any, panel: str, help: str, *, metavar: str | None = None, text: bool = False) -> Any:
+    """A setting that is an option of `automl search` (`automl.cli.options`).
+
+    help: a phrase without a full stop; the default is added. text: the option is a text whatever the setting is, which
+    a validator reads.
+    """
+    return Field(default, description=help, json_schema_extra={"panel": panel, "metavar": metavar, "text": text})
+
+
 class Settings(BaseModel):
     """What a user decides about a search. The field's name is the option's name on the command line.
 
@@ -65,51 +78,81 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str = "digits"
-    target: str | None = None
-    task: Literal["classification", "regression"] | None = None
-    groups: str | None = None
-    images: str | None = None
-    image_size: Positive | None = None
-    skip_bad: bool = False
-    follow_links: bool = False
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    target: str | None = option(None, DATA, "The column of a table to predict")
+    task: Literal["classification", "regression"] | None = option(
+        None, DATA, "classification or regression, where unclear"
+    )
+    groups: str | None = option(None, DATA, "Column, array or file of groups that stay in one fold")
+    images: str | None = option(None, DATA, "Where the paths of a list of images begin", metavar="DIR")
+    image_size: Positive | None = option(None, DATA, "Resize all images to N x N")
+    skip_bad: bool = option(False, DATA, "Leave unreadable images out")
+    follow_links: bool = option(False, DATA, "Allow links that lead out of the data folder")
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = option(0.2, DATA, "Share cut off for the test")
 
-    space: str | None = None
-    architectures: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
-    plugins: tuple[str, ...] = ()
-    plugins_dirs: tuple[str, ...] = ()
-    weights: str | None = None
-    max_params: Positive | None = None
+    space: str | None = option(None, SPACE, "A YAML file or a built-in space (see `automl spaces`)")
+    architectures: tuple[str, ...] = option((), SPACE, "Search only this one")
+    overrides: tuple[str, ...] = option((), SPACE, "Pin or replace a domain: resnet.depth=3", metavar="NAME=DOMAIN")
+    plugins: tuple[str, ...] = option((), SPACE, "Load this plugin too", metavar="FILE")
+    plugins_dirs: tuple[str, ...] = option((), SPACE, "Load every *.py of this folder", metavar="DIR")
+    weights: str | None = option(
+        None, SPACE, "What `transfer` begins with: a file of weights, or a run's folder", metavar="FILE|RUN"
+    )
+    max_params: Positive | None = option(None, SPACE, "Networks with more parameters are infeasible")
+    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"] = option("tpe", SPACE, "tpe, random, grid, gp or cmaes")
 
-    trials: Positive = 50
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    trial_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"] = "tpe"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    trials: Positive = option(50, RACE, "How many configs to try")
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = option(
+        None, RACE, "Hard deadline, e.g. 90s, 10m, 1h30m", metavar="10m", text=True
+    )
+    trial_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = option(
+        None, RACE, "A trial that takes longer in all fails", metavar="10m", text=True
+    )
+    folds: Annotated[int, Field(ge=2, le=1000)] = option(5, RACE, "K of the cross-validation")
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = option(20, RACE, "Epochs of a full training")
+    metric: str | None = option(None, RACE, "What is optimised: accuracy, auroc, mae, ... (default log_loss or rmse)")
+    ladder: str | None = option(None, RACE, "The rungs by hand, epochs x folds", metavar="1x1,3x1,9x2,27x5")
+    finalists: UpTo1000 = option(3, RACE, "Trials to complete on all folds")
+    repeats: UpTo100 = option(2, RACE, "Cross-validations of a finalist in all, on fresh folds")
+    prefer: Literal["score", "small"] = option(
+        "score",
+        RACE,
+        "The winner has the best mean score, or of those within a standard error the smallest network",
+        metavar="score|small",
+    )
+    final: Literal["refit", "ensemble"] = option(
+        "refit", RACE, "The final model: refit (one network) or ensemble (its folds)"
+    )
+    patience: Positive | None = option(
+        None, RACE, "Epochs of overfitting before a verdict (default 20 % of --epochs, at least 4)"
+    )
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = option(
+        0.05, RACE, "Rise of the validation loss that counts as overfitting"
+    )
 
-    folds: Annotated[int, Field(ge=2, le=1000)] = 5
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
-    metric: str | None = None
-    ladder: str | None = None
-    finalists: UpTo1000 = 3
-    repeats: UpTo100 = 2
-    prefer: Literal["score", "small"] = "score"
-    final: Literal["refit", "ensemble"] = "refit"
-    patience: Positive | None = None
-    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
-
-    device: str = "auto"
-    devices: tuple[str, ...] = ()
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    executor: Literal["auto", "serial", "fused"] = "auto"
-    threads: UpTo1000 | None = None
-    workers: UpTo1000 | Literal["auto"] = "auto"
-    launcher: Literal["local", "ray"] = "local"
-    ray_address: str | None = None
-    storage: str | None = None
-    study: str | None = None
-    log_to: tuple[str, ...] = ()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = option(0, MACHINE, "Seed of everything random")
+    device: str = option("auto", MACHINE, "auto, cpu, cuda or cuda:N")
+    devices: tuple[str, ...] = option(
+        (), MACHINE, "A device for each worker, in turn; auto: every GPU", metavar="cuda:0,cuda:1", text=True
+    )
+    precision: Literal["auto", "fp32", "bf16"] = option("auto", MACHINE, "auto, fp32 or bf16")
+    executor: Literal["auto", "serial", "fused"] = option(
+        "auto", MACHINE, "auto, serial or fused: folds one by one or as a CUDA graph"
+    )
+    threads: UpTo1000 | None = option(None, MACHINE, "CPU threads, of all workers together")
+    workers: UpTo1000 | Literal["auto"] = option(
+        "auto", MACHINE, "Processes that search side by side", metavar="N", text=True
+    )
+    launcher: Literal["local", "ray"] = option(
+        "local", MACHINE, "Workers on this machine, or as actors of a Ray cluster", metavar="local|ray"
+    )
+    ray_address: str | None = option(
+        None, MACHINE, "The Ray cluster (default the one on this machine)", metavar="HOST:PORT"
+    )
+    storage: str | None = option(
+        None, MACHINE, "Optuna storage URL instead of the run's journal (also $AUTOML_STORAGE)"
+    )
+    study: str | None = option(None, MACHINE, "Name of the study in the storage (default the run's folder)")
+    log_to: tuple[str, ...] = option((), MACHINE, "Log every trial to tensorboard, mlflow or a plugin's listener")
 
     @field_validator("space", mode="before")
     @classmethod
@@ -171,6 +214,20 @@ class Settings(BaseModel):
             changes[name] = tuple(absolute(value) for value in getattr(self, name))
         return self.model_copy(update=changes)
 
+
+CHANGEABLE = (
+    "trials",
+    "timeout",
+    "trial_timeout",
+    "device",
+    "devices",
+    "threads",
+    "workers",
+    "launcher",
+    "ray_address",
+    "storage",
+)
+"""What may change when a run is resumed."""
 
 OPTION_NAMES = {
     "overrides": "--set",

@@ -12,33 +12,50 @@ import typer
 from automl.cli import dashboard, models, plugins, report, runs, search, spaces, trials, worker
 from automl.cli.looking import looking
 
-app = typer.Typer(
-    name="automl",
-    help="Finds a neural network for your data, and tells you honestly how good it is.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("search")(search.search)
-app.command("resume")(search.resume)
-app.command("worker")(worker.worker)
-app.command("leaderboard")(looking(runs.leaderboard))
-app.command("show")(looking(trials.show))
-app.command("replay")(looking(trials.replay))
-app.command("report")(looking(report.report))
-app.command("dashboard")(looking(dashboard.dashboard))
-app.command("fit")(looking(models.fit))
-app.command("evaluate")(looking(models.evaluate))
-app.command("predict")(looking(models.predict))
-app.command("export")(looking(models.export))
-app.add_typer(plugins.app, name="plugins")
-app.command("spaces")(spaces.spaces)
-app.add_typer(spaces.space_app, name="space")
+
+def make_app(*, with_settings: bool = True) -> typer.Typer:
+    """All commands. `with_settings`: `search` and `resume` have the options of a search, which are made of pydantic's
+    fields; the list of commands need not wait for its import.
+    """
+    app = typer.Typer(
+        name="automl",
+        help="Finds a neural network for your data, and tells you honestly how good it is.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    begin, go_on = search.search, search.resume
+    if with_settings:
+        from automl.cli.options import takes_settings
+
+        begin, go_on = takes_settings(begin), takes_settings(go_on, only_changeable=True)
+    app.command("search")(begin)
+    app.command("resume")(go_on)
+    app.command("worker")(worker.worker)
+    app.command("leaderboard")(looking(runs.leaderboard))
+    app.command("show")(looking(trials.show))
+    app.command("replay")(looking(trials.replay))
+    app.command("report")(looking(report.report))
+    app.command("dashboard")(looking(dashboard.dashboard))
+    app.command("fit")(looking(models.fit))
+    app.command("evaluate")(looking(models.evaluate))
+    app.command("predict")(looking(models.predict))
+    app.command("export")(looking(models.export))
+    app.add_typer(plugins.app, name="plugins")
+    app.command("spaces")(spaces.spaces)
+    app.add_typer(spaces.space_app, name="space")
+    return app
+
+
+def __getattr__(name: str) -> typer.Typer:
+    if name == "app":
+        return make_app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:
-    """Runs the command line; exits with 0, 1, 2, 3 or 128+n (DESIGN section 6)."""
+    """Runs the command line; exits with 0, 1, 2, 3 or 128+n; see docs/cli.md."""
     from automl.cli.output import standard_streams
     from automl.cli.process_list import hide_passwords
     from automl.errors import AutomlError
@@ -46,7 +63,7 @@ def main() -> None:
     hide_passwords()
     with standard_streams():
         try:
-            app()
+            make_app(with_settings=not {"search", "resume"}.isdisjoint(sys.argv))()
         except AutomlError as error:
             print(f"automl: {error}", file=sys.stderr)
             sys.exit(error.exit_code)

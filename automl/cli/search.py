@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,196 +22,27 @@ if TYPE_CHECKING:
     from automl.api import MakeCallback, Run
     from automl.study.callbacks import Callback
 
-DATA, SPACE, RACE, MACHINE = "Data", "Search space", "Race", "Machine and records"
-
-
-def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
-
+ALONE = ("trials", "timeout", "trial_timeout", "threads", "workers")
+"""The settings of `automl resume` that are right or wrong whatever the run's own are."""
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the leaderboard as JSON at the end, and nothing else.")]
-Trials = Annotated[int | None, _option("--trials", help="How many configs to try [50].", panel=RACE)]
-Timeout = Annotated[
-    str | None, _option("--timeout", metavar="10m", help="Hard deadline, e.g. 90s, 10m, 1h30m.", panel=RACE)
-]
-TrialTimeout = Annotated[
-    str | None,
-    _option("--trial-timeout", metavar="10m", help="A trial that takes longer in all fails.", panel=RACE),
-]
-Device = Annotated[str | None, _option("--device", help="auto, cpu, cuda or cuda:N.", panel=MACHINE)]
-Devices = Annotated[
-    str | None,
-    _option(
-        "--devices", metavar="cuda:0,cuda:1", help="A device for each worker, in turn; auto: every GPU.", panel=MACHINE
-    ),
-]
-Threads = Annotated[int | None, _option("--threads", help="CPU threads, of all workers together.", panel=MACHINE)]
-Workers = Annotated[
-    str | None, _option("--workers", metavar="N", help="Processes that search side by side [auto].", panel=MACHINE)
-]
-Launcher = Annotated[
-    str | None,
-    _option("--launcher", metavar="local|ray", help="Workers on this machine, or as actors of a Ray cluster [local].",
-            panel=MACHINE),
-]  # fmt: skip
-RayAddress = Annotated[
-    str | None,
-    _option("--ray-address", metavar="HOST:PORT", help="The Ray cluster [the one on this machine].", panel=MACHINE),
-]
-Storage = Annotated[
-    str | None,
-    _option("--storage", help="Optuna storage URL instead of the run's journal (also $AUTOML_STORAGE).", panel=MACHINE),
-]
 
 
 def search(
     data: Annotated[
         str, typer.Argument(help="A folder of images, a table, an .npz, digits, torchvision:NAME, a plugin's data set.")
     ] = "digits",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder [runs/NAME-N].")] = None,
-    target: Annotated[str | None, _option("--target", help="The column of a table to predict.", panel=DATA)] = None,
-    task: Annotated[
-        str | None, _option("--task", help="classification or regression, where unclear.", panel=DATA)
-    ] = None,
-    groups: Annotated[
-        str | None,
-        _option("--groups", help="Column, array or file of groups that stay in one fold.", panel=DATA),
-    ] = None,
-    images: Annotated[
-        str | None, _option("--images", metavar="DIR", help="Where the paths of a list of images begin.", panel=DATA)
-    ] = None,
-    image_size: Annotated[int | None, _option("--image-size", help="Resize all images to N x N.", panel=DATA)] = None,
-    skip_bad: Annotated[bool, _option("--skip-bad", help="Leave unreadable images out.", panel=DATA)] = False,
-    follow_links: Annotated[
-        bool, _option("--follow-links", help="Allow links that lead out of the data folder.", panel=DATA)
-    ] = False,
-    test_fraction: Annotated[
-        float | None, _option("--test-fraction", help="Share cut off for the test [0.2].", panel=DATA)
-    ] = None,
-    space: Annotated[
-        str | None,
-        _option("--space", help="A YAML file or a built-in space (see `automl spaces`).", panel=SPACE),
-    ] = None,
-    architecture: Annotated[
-        list[str] | None, _option("--architecture", help="Search only this one. Repeatable.", panel=SPACE)
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        _option(
-            "--set", metavar="NAME=DOMAIN", help="Pin or replace a domain: resnet.depth=3. Repeatable.", panel=SPACE
-        ),
-    ] = None,
-    plugin: Annotated[
-        list[str] | None, _option("--plugin", metavar="FILE", help="Load this plugin too. Repeatable.", panel=SPACE)
-    ] = None,
-    plugins_dir: Annotated[
-        list[str] | None,
-        _option("--plugins-dir", metavar="DIR", help="Load every *.py of this folder. Repeatable.", panel=SPACE),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        _option(
-            "--weights",
-            metavar="FILE|RUN",
-            help="What `transfer` begins with: a file of weights, or a run's folder.",
-            panel=SPACE,
-        ),
-    ] = None,
-    max_params: Annotated[
-        int | None, _option("--max-params", help="Networks with more parameters are infeasible.", panel=SPACE)
-    ] = None,
-    sampler: Annotated[
-        str | None, _option("--sampler", help="tpe, random, grid, gp or cmaes [tpe].", panel=SPACE)
-    ] = None,
-    trials: Trials = None,
-    timeout: Timeout = None,
-    trial_timeout: TrialTimeout = None,
-    folds: Annotated[int | None, _option("--folds", help="K of the cross-validation [5].", panel=RACE)] = None,
-    epochs: Annotated[int | None, _option("--epochs", help="Epochs of a full training [20].", panel=RACE)] = None,
-    metric: Annotated[
-        str | None,
-        _option("--metric", help="What is optimised: accuracy, auroc, mae, ... [log_loss or rmse].", panel=RACE),
-    ] = None,
-    ladder: Annotated[
-        str | None,
-        _option("--ladder", metavar="1x1,3x1,9x2,27x5", help="The rungs by hand, epochs x folds.", panel=RACE),
-    ] = None,
-    finalists: Annotated[
-        int | None, _option("--finalists", help="Trials to complete on all folds [3].", panel=RACE)
-    ] = None,
-    repeats: Annotated[
-        int | None, _option("--repeats", help="Cross-validations of a finalist in all, on fresh folds [2].", panel=RACE)
-    ] = None,
-    prefer: Annotated[
-        str | None,
-        _option(
-            "--prefer",
-            metavar="score|small",
-            help="Who wins: the best mean score, or of those within a standard error the smallest network [score].",
-            panel=RACE,
-        ),
-    ] = None,
-    final: Annotated[
-        str | None,
-        _option("--final", help="The final model: refit (one network) or ensemble (its folds) [refit].", panel=RACE),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        _option(
-            "--patience", help="Epochs of overfitting before a verdict [20 % of --epochs, at least 4].", panel=RACE
-        ),
-    ] = None,
-    tolerance: Annotated[
-        float | None,
-        _option("--tolerance", help="Rise of the validation loss that counts as overfitting [0.05].", panel=RACE),
-    ] = None,
-    seed: Annotated[int | None, _option("--seed", help="Seed of everything random [0].", panel=MACHINE)] = None,
-    device: Device = None,
-    devices: Devices = None,
-    precision: Annotated[str | None, _option("--precision", help="auto, fp32 or bf16 [auto].", panel=MACHINE)] = None,
-    executor: Annotated[
-        str | None,
-        _option("--executor", help="auto, serial or fused: folds one by one or as a CUDA graph [auto].", panel=MACHINE),
-    ] = None,
-    threads: Threads = None,
-    workers: Workers = None,
-    launcher: Launcher = None,
-    ray_address: RayAddress = None,
-    storage: Storage = None,
-    study: Annotated[
-        str | None, _option("--study", help="Name of the study in the storage [the run's folder].", panel=MACHINE)
-    ] = None,
-    log_to: Annotated[
-        list[str] | None,
-        _option(
-            "--log-to", help="Log every trial to tensorboard, mlflow or a plugin's listener. Repeatable.", panel=MACHINE
-        ),
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder (default runs/NAME-N).")] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
+    **settings: Any,
 ) -> None:
     """Search a network for DATA, fit it, test it once.
 
     Leaves a run folder with the model, the leaderboard and a report. Ctrl-C stops; `automl resume` goes on.
     """
-    settings: dict[str, Any] = {
-        "target": target, "task": task, "groups": groups, "images": images, "image_size": image_size,
-        "skip_bad": skip_bad, "follow_links": follow_links, "test_fraction": test_fraction,
-        "space": space, "weights": weights,
-        "max_params": max_params,
-        "sampler": sampler, "trials": trials, "timeout": timeout,
-        "trial_timeout": trial_timeout, "folds": folds, "epochs": epochs, "metric": metric,
-        "ladder": ladder,
-        "finalists": finalists, "repeats": repeats, "prefer": prefer, "final": final,
-        "patience": patience, "tolerance": tolerance,
-        "seed": seed, "device": device, "devices": devices,
-        "precision": precision, "executor": executor, "threads": threads, "workers": workers, "storage": storage,
-        "study": study, "launcher": launcher, "ray_address": ray_address,
-        "architectures": tuple(architecture or ()), "overrides": tuple(overrides or ()),
-        "log_to": tuple(log_to or ()), "plugins": tuple(plugin or ()), "plugins_dirs": tuple(plugins_dir or ()),
-    }  # fmt: skip
-
+    settings = _given(settings)
     require_search(data, out, settings)
 
     def begin(**watching: Any) -> Run:
@@ -225,48 +56,34 @@ def search(
 
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", callback=require_run)],
-    trials: Trials = None,
-    timeout: Timeout = None,
-    trial_timeout: TrialTimeout = None,
-    device: Device = None,
-    devices: Devices = None,
-    threads: Threads = None,
-    workers: Workers = None,
-    launcher: Launcher = None,
-    ray_address: RayAddress = None,
-    storage: Storage = None,
     plugin: RunPlugins = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
+    **settings: Any,
 ) -> None:
     """Go on with an interrupted run, or with a larger budget.
 
     The data and the search space must be those that the run was begun with.
     """
 
-    require_settings(trials=trials, timeout=timeout, trial_timeout=trial_timeout, threads=threads, workers=workers)
+    changes = _given(settings)
+    require_settings(**{name: value for name, value in changes.items() if name in ALONE})
 
     def begin_again(**watching: Any) -> Run:
         """Imports torch only now, as for a new search."""
         from automl import api
 
-        return api.resume(
-            run,
-            trials=trials,
-            timeout=timeout,
-            trial_timeout=trial_timeout,
-            device=device,
-            devices=devices,
-            threads=threads,
-            workers=workers,
-            launcher=launcher,
-            ray_address=ray_address,
-            storage=storage,
-            plugins=plugin or (),
-            **watching,
-        )
+        return api.resume(run, plugins=plugin or (), **changes, **watching)
 
     _run(begin_again, quiet, as_json)
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as the command line has them; of those that may be given several times, none is ()."""
+    from automl.settings import Settings
+
+    several = {name for name, field in Settings.model_fields.items() if field.default == ()}
+    return {name: tuple(value or ()) if name in several else value for name, value in settings.items()}
 
 
 def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:

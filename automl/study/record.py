@@ -18,7 +18,7 @@ from automl.hooks.host import PluginHost
 from automl.hooks.loading import Found
 from automl.hooks.recorded import find_recorded, refusal
 from automl.open_file import read_file
-from automl.settings import Settings, make_settings
+from automl.settings import CHANGEABLE, Settings, make_settings
 from automl.study.prepare import Prepared
 from automl.study.run_record import DataFacts, PluginFile, RunRecord
 from automl.training.device import PRECISIONS
@@ -122,20 +122,6 @@ def check_unchanged(prepared: Prepared, record: RunRecord) -> None:
             "the search space has changed since this run was begun; bring it back or begin a new run:\n  "
             + "\n  ".join(lines)
         )
-
-
-CHANGEABLE = {
-    "trials",
-    "timeout",
-    "trial_timeout",
-    "device",
-    "devices",
-    "threads",
-    "workers",
-    "launcher",
-    "ray_address",
-    "storage",
-}
 
 
 def check_ray_address(record: RunRecord, changes: Mapping[str, Any]) -> None:
