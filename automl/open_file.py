@@ -60,6 +60,11 @@ def open_to_append(path: str | Path) -> io.FileIO:
     return io.FileIO(_open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, owned=True, limit=None), "a+")
 
 
+def open_to_update(path: str | Path) -> io.FileIO:
+    """Opens a run's own file, made where there is none, to read and to write at any place. Raises as `open_file`."""
+    return io.FileIO(_open(path, os.O_RDWR | os.O_CREAT, owned=True, limit=None), "r+")
+
+
 def memory() -> int:
     """The machine's memory in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -21,55 +21,23 @@ from .backbones import (
     is_downloaded,
     read_weights,
 )
+from .finetuning import Finetuned, scaled_size, without_inplace
 
-GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601: the luma of red, green and blue
 
-
-class Transfer(nn.Module):
+class Transfer(Finetuned):
     """`backbone`, which has nothing in the place of the modules of its own head `end`, and a new head.
 
-    [batch, channels, h, w] -> [batch, num_outputs]. Images are resized to `size`; one channel is repeated to the
-    `channels` of the backbone, three are made grey for a backbone of one. `load_weights` fills the backbone `name`
-    with `weights`.
+    `load_weights` fills the backbone `name` with `weights`.
     """
 
-    lr_ratios: dict[str, float]
-    pixel_mean: list[float]
-    pixel_std: list[float]
-    rebuild_config: dict[str, Any]
-
-    def __init__(self, name: str, weights: str, backbone: nn.Module, end: tuple[str, ...], head: nn.Module):
-        super().__init__()
+    def __init__(
+        self, name: str, weights: str, backbone: nn.Module, end: tuple[str, ...], head: nn.Module, **shape: Any
+    ):
         for module_name in end:
             backbone.set_submodule(module_name, nn.Identity())
-        self.backbone, self.head = backbone, head
+        super().__init__(backbone, head, **shape)
         self.name, self.weights, self.end = name, weights, end
-        self.channels, self.size = 3, (224, 224)
-        for module in backbone.modules():
-            if getattr(module, "inplace", False):
-                vars(module)["inplace"] = False  # a gradient needs what was there before
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The outputs of the head on the features."""
-        if x.shape[1] == 1 and self.channels > 1:
-            x = x.expand(-1, self.channels, -1, -1)
-        elif x.shape[1] == 3 and self.channels == 1:
-            x = (x * x.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
-        if tuple(x.shape[-2:]) != self.size:
-            shrunk = self.size[0] < x.shape[-2] or self.size[1] < x.shape[-1]
-            x = nn.functional.interpolate(x, self.size, mode="bilinear", antialias=shrunk)
-        features = self.backbone(x)
-        out: Tensor = self.head(features[0] if isinstance(features, tuple) else features)  # else auxiliary classifiers
-        return out
-
-    def train(self, mode: bool = True) -> Transfer:
-        """Training mode for what is trained: frozen parts keep the statistics of BatchNorm and have no dropout."""
-        super().train(mode)
-        for module in self.backbone.modules():
-            parameters = list(module.parameters())
-            if parameters and not any(p.requires_grad for p in parameters):
-                module.eval()
-        return self
+        without_inplace(backbone)
 
     def read_weights(self) -> dict[str, Tensor]:
         """The backbone's weights. Raises `BadInput` when they cannot be read or do not fit."""
@@ -124,16 +92,17 @@ def transfer(
     end, features, last = find_parts(backbone, saved)
     network = build_backbone(backbone, saved)
     head = nn.Linear(features, num_outputs)
-    whole = Transfer(backbone, weights, network, end, nn.Sequential(nn.Dropout(dropout), head))
-    given, height, width = input_shape
-    scale = size / min(height, width)
-    channels, *own = saved["input_shape"] if saved else (3, round(height * scale), round(width * scale))
+    given = input_shape[0]
+    channels, *own = saved["input_shape"] if saved else (3, *scaled_size(input_shape, size))
     if given not in (channels, 1) and (given, channels) != (3, 1):
         raise Infeasible(f"transfer: images of {given} channels do not suit a backbone of {channels}")
-    whole.channels, whole.size = channels, (own[0], own[1])
+    shape = {"size": (own[0], own[1]), "channels": channels}
+    whole = Transfer(backbone, weights, network, end, nn.Sequential(nn.Dropout(dropout), head), **shape)
     for name, module in network.named_modules():
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(tuning == "all" or (tuning == "last" and name in last))
+    if tuning == "head" and weights != RANDOM:
+        whole.frozen = f"{backbone} {weights} {shape}"
     if tuning != "head" and backbone_lr_ratio != 1 and list(network.parameters()):
         whole.lr_ratios = {"backbone.": backbone_lr_ratio}
     whole.rebuild_config = {"weights": RANDOM, "saved": saved} if saved else {"weights": RANDOM}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from automl.data.dataset import Dataset
+from automl.data.feature_files import FeatureFiles
 from automl.data.features import input_columns
 from automl.data.table_inputs import TableInputs
 from automl.errors import DataError
@@ -83,9 +85,11 @@ class Resident:
     Args:
         dataset: the data.
         device: where it shall live.
+        features: the folder for the features of frozen parts of networks; None: they are kept in memory.
     """
 
-    def __init__(self, dataset: Dataset, device: torch.device):
+    def __init__(self, dataset: Dataset, device: torch.device, features: Path | None = None):
+        self.feature_files = FeatureFiles(features, dataset.fingerprint)
         self.device = device
         self.image = dataset.kind == "image"
         self.classification = dataset.task == "classification"
@@ -157,3 +161,7 @@ class Resident:
         if rows is not None:
             return rows.index_select(0, index), self.y.index_select(0, index)
         return self._x.index_select(0, index).permute(0, 3, 1, 2), self.y.index_select(0, index)
+
+    def training_batch(self, index: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `batch`, for a step of training, which augments it afterwards."""
+        return self.batch(index, rows)

@@ -148,17 +148,14 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
 
 
 def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> Model:
-    members = [_standardised(fold) for fold in run.folds]
+    networks = run.networks()
+    members = [Standardised(network, norm.inputs, norm.y_mean, norm.y_std) for network, norm in networks]
     classification = prepared.dataset.task == "classification"
     module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
     module = module.to(memory_format=torch.contiguous_format).eval()
-    return Model(module, _about(prepared, finalist, run, cut_short, kind))
-
-
-def _standardised(fold: Fold) -> Standardised:
-    norm = fold.normalisation
-    return Standardised(fold.deployed, norm.inputs, norm.y_mean, norm.y_std)
+    rebuilt = rebuild_config(networks[0][0], run.recipe.architecture_config)
+    return Model(module, {**_about(prepared, finalist, run, cut_short, kind), "architecture_config": rebuilt})
 
 
 def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> dict[str, Any]:
@@ -174,7 +171,6 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "input_shape": list(dataset.input_shape),
         "num_outputs": dataset.num_outputs,
         "architecture": run.recipe.architecture.name,
-        "architecture_config": rebuild_config(folds[0].network, run.recipe.architecture_config),
         "config": dict(finalist.trial.config),
         "plugins": [file.model_dump() for file in plugin_files(prepared.host, run.recipe.architecture.plugin)],
         "trial": finalist.number,

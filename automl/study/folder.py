@@ -15,7 +15,7 @@ from automl.study.run_record import RunRecord
 
 LARGEST_RECORD = 64 << 20  # bytes; a name of a class or column takes tens of them
 PARTS = ("run.yaml", "run.lock", "journal.log", "splits.npz", "data", "checkpoints", "artifacts", "model", "models",
-         "logs")  # fmt: skip
+         "logs", "features")  # fmt: skip
 """What a run writes, by name: none of it may be a link."""
 
 
@@ -28,6 +28,7 @@ class RunFolder:
         self.record_path = self.path / "run.yaml"
         self.journal = self.path / "journal.log"
         self.splits = self.path / "splits.npz"
+        self.features = self.path / "features"  # of the frozen parts of networks
         self.data = self.path / "data"  # of a search that was given arrays
         self.checkpoints = self.path / "checkpoints"
         self.artifacts = self.path / "artifacts"

@@ -29,7 +29,7 @@ from automl.spaces.merge import merge
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import parse, read
 from automl.study.tried_domains import check_domains
-from automl.study.weights import keep_fitting, weights_override
+from automl.study.weights import keep_fitting, weights_override, without_lacking
 from automl.training.device import choose_device, choose_devices, choose_precision
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
@@ -39,6 +39,8 @@ log = logging.getLogger("automl.plugins")
 
 # From which on `images-gpu` is worth its large batches: with fewer images an epoch would have few steps.
 MANY_IMAGES, LEAST_SIDE = 4_000, 16
+
+PHOTO = 65  # pixels of the shorter side, from which on images are photos and not thumbnails
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ class Prepared:
         """What is optimised."""
         return Objective.of(self.dataset.task, self.settings.metric)
 
-    def resident(self) -> Resident:
-        """The data on the device of this search."""
-        return Resident(self.dataset, self.device)
+    def resident(self, features: Path | None = None) -> Resident:
+        """The data on the device of this search. `features`: the folder for those of frozen parts of networks."""
+        return Resident(self.dataset, self.device, features)
 
     def no_curves(self) -> Curves:
         """The curves of a trial that was not trained yet."""
@@ -148,6 +150,8 @@ def default_space(dataset: Dataset, device: torch.device) -> str:
     """The built-in space for these data on this device."""
     if dataset.kind == "table":
         return "tabular"
+    if min(dataset.input_shape[1:]) >= PHOTO:
+        return "photos"
     many = len(dataset) >= MANY_IMAGES and min(dataset.input_shape[1:]) >= LEAST_SIDE
     return "images-gpu" if device.type == "cuda" and many else "images"
 
@@ -238,7 +242,8 @@ def prepare(
     for each in devices:
         refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)
-    space = keep_fitting(space or merge_space(settings, host, default_space(dataset, device)), host, dataset)
+    space = space or merge_space(settings, host, default_space(dataset, device))
+    space = keep_fitting(without_lacking(space, host, dataset), host, dataset)
     check_task(space, dataset.task)
     return Prepared(
         settings=settings,

@@ -44,6 +44,8 @@ from automl.training.run import TrialRun
 
 log = logging.getLogger("automl.search")
 
+SHARE = 1 / 5  # of the time left that one training may take
+
 SAVE_EVERY = 30.0  # seconds of a climb after which the next epoch's end is saved too
 SAVE_SHARE = 0.05  # or such a share of the timeout: what the deadline breaks off may be the best network there is
 
@@ -79,7 +81,7 @@ class Search:
         self.race = race
         settings = prepared.settings
         self.rule = OverfittingRule.of(settings.epochs, settings.patience, settings.tolerance)
-        self.resident: Resident = prepared.resident()
+        self.resident: Resident = prepared.resident(folder.features)
         self.forecast = Forecast(race, settings.repeats, settings.final, prepared.fused)
         self.leases = leases or Alone()
         self.turns = Turns(
@@ -130,6 +132,7 @@ class Search:
                 raise TrialFailed(f"{turn.attempt - 1} workers died of it, each on its way to rung {rung + 1}")
             run = self._build(trial, config)
             curves = self._restore(run, number, curves)
+            self._check_time(run, number, curves)
             with storage_errors():
                 count_repeated(trial, curves, self.race.ladder[rung].folds)
             outcome = self._train(trial, rung, run, curves)
@@ -202,6 +205,20 @@ class Search:
 
     def _build(self, trial: optuna.Trial, config: dict[str, Any]) -> TrialRun:
         return self.prepared.trial_run(config, trial.number, self.resident, fused=self.prepared.fused, tick=self._tick)
+
+    def _check_time(self, run: TrialRun, number: int, curves: Curves) -> None:
+        """Whether a training may begin, where heads on frozen features, which take seconds, are at hand.
+
+        Raises `Infeasible` for one that alone would take a good part of the time; not for the first of a search.
+        """
+        others = any(s.scores or s.climbing for trial, s in self.race.standings.items() if trial != number)
+        if self.budget.timeout is None or curves.fold_epochs or not others or not self.resident.feature_files.shapes:
+            return
+        seconds, left = run.expected_seconds(), self.budget.left
+        if seconds > SHARE * left:
+            raise Infeasible(
+                f"one training takes about {seconds:.0f} s, more than {SHARE:.0%} of the {left:.0f} s left"
+            )
 
     def _tick(self) -> None:
         """Before each batch: whether there is time left, for the search and for the trial."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import random
 import urllib.request
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from automl.open_file import check_file
 from automl.settings import Settings
 from automl.spaces.parameters import Choice, Parameter, Text
 from automl.spaces.space import Space
+
+log = logging.getLogger("automl.plugins")
 
 TRANSFER, SAVED = "transfer", "saved"
 
@@ -39,6 +42,35 @@ def weights_override(settings: Settings) -> tuple[str, ...]:
         law = "must be a file of weights or the folder of a run"
         raise SettingsError(f"--weights {settings.weights}: {law}: {error.strerror or error}") from None
     return (f"{TRANSFER}.weights={json.dumps(str(path), ensure_ascii=False)}",)
+
+
+def without_lacking(space: Space, host: PluginHost, dataset: Dataset) -> Space:
+    """The space without the architectures whose weights are not on this machine, which is logged.
+
+    Those that bring weights have a `Text` among their parameters, and their `build` raises `BadInput` where these are
+    not to be had; what is wrong with `transfer` says `keep_fitting`. Raises `BadInput` when none is left.
+    """
+    lacking: dict[str, str] = {}
+    for name, group in space.architectures.items():
+        brings = any(isinstance(p, Text) for p in host.architecture(name).parameters.values())
+        if not brings or name == TRANSFER:
+            continue
+        drawn = dataclasses.replace(space, architectures={name: group}).sample(random.Random(0))
+        config = {k.removeprefix(f"{name}."): v for k, v in drawn.items() if k.startswith(f"{name}.")}
+        try:
+            with torch.device("meta"):
+                host.architecture(name).build(dataset.input_shape, dataset.num_outputs, **config)
+        except Infeasible:
+            continue  # not the fault of the weights: the trial will tell
+        except BadInput as error:
+            lacking[name] = str(error)
+    left = {name: group for name, group in space.architectures.items() if name not in lacking}
+    if not left:
+        raise BadInput("; ".join(lacking.values()))
+    for name, reason in lacking.items():
+        log.warning("the search goes on without %s: %s", name, reason)
+    first = tuple(config for config in space.first if config["architecture"] in left)
+    return dataclasses.replace(space, architectures=left, first=first) if lacking else space
 
 
 def keep_fitting(space: Space, host: PluginHost, dataset: Dataset) -> Space:

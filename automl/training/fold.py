@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from automl.data.augment import BatchAugmentation
 from automl.data.resident import Normalisation, Resident
 from automl.training.batch_norm import BatchNormWarmUp
+from automl.training.frozen import FrozenFeatures, head_of
 from automl.training.layout import choose_layout
 from automl.training.lazy import materialise
 from automl.training.losses import Criterion, Loss, criterion_for
@@ -139,6 +140,16 @@ def batch_sizes(samples: int, batch_size: int) -> list[int]:
     return [*sizes, rest]
 
 
+def build_network(recipe: Recipe, resident: Resident, seed: int) -> nn.Module:
+    """The network of a fold with this seed, before its trained weights are loaded. Raises what the plugin raises."""
+    with forked(resident.device):
+        # Built on the CPU, so that the initial weights do not depend on the device.
+        seed_torch(derive_seed(seed, "weights"), torch.device("cpu"))
+        network = recipe.build_network(resident.input_shape, resident.num_outputs, resident.columns)
+        materialise(network, resident.input_shape)
+    return network
+
+
 def build_fold(
     recipe: Recipe,
     resident: Resident,
@@ -154,12 +165,11 @@ def build_fold(
 
     `fewest`: training samples of the smallest fold of its trial (None: it is this one).
     """
-    with forked(resident.device):
-        # Built on the CPU, so that the initial weights do not depend on the device.
-        seed_torch(derive_seed(seed, "weights"), torch.device("cpu"))
-        network = recipe.build_network(resident.input_shape, resident.num_outputs, resident.columns)
-        materialise(network, resident.input_shape)
-        load_weights(network)
+    whole = resident.whole if isinstance(resident, FrozenFeatures) else resident
+    network = build_network(recipe, whole, seed)
+    load_weights(network)
+    if whole is not resident:
+        network = head_of(network)
     layout = choose_layout(network, resident.device) if resident.image else torch.contiguous_format
     network.to(resident.device, memory_format=layout)  # type: ignore[call-overload]
     optimizer = recipe.build_optimizer(network)

@@ -3,6 +3,7 @@
     load_weights()            fills a network that was built with random weights; called once, before the training
     lr_ratios                 {prefix of parameters' names: factor on the learning rate}
     pixel_mean, pixel_std     what the network expects its pixels to be normalised with
+    frozen                    names the part that is not trained: forward(x) is head(features(x)), a method and a module
     rebuild_config            config with which `build` makes this network again when a saved model is loaded
     auxiliary_weight          of the losses of auxiliary classifiers, see `automl.training.losses`
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +18,18 @@ from torch.overrides import TorchFunctionMode
 
 from automl.data.features import InputColumn
 from automl.errors import Infeasible, TrialFailed
+from automl.training.frozen import FrozenPart, frozen_name
 from automl.training.lazy import has_lazy_layers
 from automl.training.losses import split_auxiliary
 from automl.training.recipe import Recipe, describe_source
 from automl.training.seeds import forked
+
+
+class Checked(NamedTuple):
+    """How many parameters a network has, and its frozen part, if it has one."""
+
+    parameters: int
+    frozen: FrozenPart | None = None
 
 
 def check_on_meta(
@@ -30,16 +38,18 @@ def check_on_meta(
     num_outputs: int,
     max_params: int | None,
     columns: Sequence[InputColumn] = (),
-) -> int:
+    known: dict[str, tuple[int, ...]] | None = None,
+) -> Checked:
     """Builds the network without memory, passes two samples through it, and counts its parameters.
 
-    `columns` are those of a table. One that cannot be built there is built on the CPU for it.
+    `columns` are those of a table. One that cannot be built there is built on the CPU for it. `known` are the shapes of
+    features by the name of the frozen part that makes them: such a part is not passed again, and new ones are entered.
 
     Raises:
         Infeasible: the shapes do not fit, or there are more than `max_params` parameters.
         TrialFailed: the output is not [batch, num_outputs].
     """
-    about = recipe, input_shape, num_outputs, max_params, columns
+    about = recipe, input_shape, num_outputs, max_params, columns, {} if known is None else known
     try:
         with torch.device("meta"), torch.no_grad(), Shapes():
             return _build_and_pass(*about)
@@ -61,15 +71,17 @@ def _build_and_pass(
     num_outputs: int,
     max_params: int | None,
     columns: Sequence[InputColumn],
-) -> int:
+    known: dict[str, tuple[int, ...]],
+) -> Checked:
     network = recipe.build_network(input_shape, num_outputs, columns)
     lazy = has_lazy_layers(network)
     parameters = 0 if lazy else _count(network, max_params)
+    name = frozen_name(network, recipe, input_shape)
     try:
-        output = network(torch.zeros(2, *input_shape))
+        output = _pass(network, input_shape, name, known)
     except (RuntimeError, NotImplementedError) as error:
         if is_about_meta(error) and not lazy:
-            return parameters  # the first real batch will tell
+            return Checked(parameters)  # the first real batch will tell
         if is_about_meta(error):
             raise
         # On meta nothing is computed, so any other RuntimeError from torch can only be about shapes.
@@ -86,7 +98,16 @@ def _build_and_pass(
                 f"{describe_source(recipe.architecture)}: the network maps [2, {', '.join(map(str, input_shape))}] to "
                 f"{list(shape)}; it must return [2, {num_outputs}]"
             )
-    return parameters
+    return Checked(parameters, FrozenPart(name, known[name]) if name is not None else None)
+
+
+def _pass(network: nn.Module, input_shape: tuple[int, ...], name: str | None, known: dict[str, tuple[int, ...]]) -> Any:
+    """What the network makes of two empty samples; `name` is that of its frozen part."""
+    if name is None:
+        return network(torch.zeros(2, *input_shape))
+    if name not in known:
+        known[name] = tuple(network.features(torch.zeros(2, *input_shape)).shape[1:])  # type: ignore[operator]
+    return network.head(torch.zeros(2, *known[name]))  # type: ignore[operator]
 
 
 def _count(network: nn.Module, max_params: int | None) -> int:

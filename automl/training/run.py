@@ -14,22 +14,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
-from automl.data.resident import Resident
+from automl.data.resident import Normalisation, Resident
 from automl.errors import Infeasible, NonFinite, RunError
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.objective import Objective
 from automl.training import serial
 from automl.training.checkpoint import load_tree, save_tree
 from automl.training.executor import Executor, Scores
-from automl.training.fold import Fold, build_fold
+from automl.training.fold import Fold, build_fold, build_network
 from automl.training.fold_state import bring_back, state_of
+from automl.training.frozen import PROBED, FrozenFeatures, mirroring, seconds_of
 from automl.training.losses import loss_for
 from automl.training.memory import peak_memory, reset_peak_memory
+from automl.training.network import expected_normalisation, load_weights
 from automl.training.on_meta import check_on_meta
 from automl.training.recipe import FoldSamples, Recipe
 from automl.training.seeds import derive_seed
+
+STEP = 3.0  # times as long as the forward pass takes a step of training
 
 
 class TrialRun:
@@ -66,7 +72,7 @@ class TrialRun:
         plateau_losses: Sequence[float] = (),
     ):
         self.recipe = recipe
-        self.resident = resident
+        self.resident = self.whole = resident
         self.samples = samples
         self.seed = seed
         self.precision = precision
@@ -76,13 +82,18 @@ class TrialRun:
         self.loss = loss_for(task)
         self.objective = objective or Objective.of(task)
         self._fewest = min(len(train) for train, _ in samples)
-        self.parameters = check_on_meta(
-            recipe, resident.input_shape, resident.num_outputs, max_params, resident.columns
+        known = resident.feature_files.shapes
+        # `resident` is what folds are trained on, `whole` the data as they are.
+        self.parameters, frozen = check_on_meta(
+            recipe, resident.input_shape, resident.num_outputs, max_params, resident.columns, known
         )
+        if frozen is not None:
+            needed = np.concatenate([np.concatenate(pair) for pair in samples])
+            self.resident = FrozenFeatures(resident, frozen, needed, mirroring(recipe))
         self.folds: list[Fold] = []
         self.seconds = 0.0
         reset_peak_memory(resident.device)
-        self.executor = Executor(resident, self.loss, self.objective.metric, precision, tick, fused)
+        self.executor = Executor(self.resident, self.loss, self.objective.metric, precision, tick, fused)
 
     def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
         """Trains the first `folds` folds up to `epochs` epochs; yields after each epoch what the trained folds showed.
@@ -111,6 +122,8 @@ class TrialRun:
     def _build_all(self, folds: int) -> None:
         """Builds those of the first `folds` folds that are not there yet."""
         with self._out_of_memory():
+            if isinstance(self.resident, FrozenFeatures):
+                self.resident.load(self._build_whole, self.precision, self.tick)
             while len(self.folds) < folds:
                 self.folds.append(self._build(len(self.folds)))
 
@@ -133,6 +146,35 @@ class TrialRun:
         seed = derive_seed(self.seed, "fold", number)
         about = self.recipe, self.resident, self.loss
         return build_fold(*about, train, validation, number=number, seed=seed, fewest=self._fewest)
+
+    def expected_seconds(self) -> float:
+        """About how long one training takes, measured on a few samples: all epochs of the first fold.
+
+        Of a network with a frozen part it is the time for the features that nobody has computed yet.
+        """
+        if isinstance(self.resident, FrozenFeatures):
+            return self.resident.seconds_missing(self._build_whole, self.precision)
+        self._build_all(1)
+        fold = self.folds[0]
+        probed = fold.train[:PROBED]
+        forward = seconds_of(lambda: serial.predict(fold, self.resident, probed, self.precision)) / len(probed)
+        return STEP * forward * fold.samples * self.recipe.epochs
+
+    def _build_whole(self) -> nn.Module:
+        return build_network(self.recipe, self.whole, self.seed)
+
+    def networks(self) -> list[tuple[nn.Module, Normalisation]]:
+        """The network of each fold that is deployed, whole, and the normalisation of its samples."""
+        if not isinstance(self.resident, FrozenFeatures):
+            return [(fold.deployed, fold.normalisation) for fold in self.folds]
+        found = []
+        for fold in self.folds:
+            network = self._build_whole()
+            load_weights(network)
+            network.head = fold.deployed
+            own = self.whole.normalisation(self.samples[fold.number][0])
+            found.append((network.to(self.resident.device), expected_normalisation(network, own)))
+        return found
 
     def _train_epoch(self, folds: list[Fold]) -> list[FoldEpoch]:
         """One epoch of folds that have the same number of epochs behind them, and what they showed."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from automl.data.resident import Resident
+from automl.training.device import autocast
 from automl.training.fold import Fold
 from automl.training.losses import Loss, training_loss
 from automl.training.seeds import forked, seed_torch
@@ -17,11 +18,6 @@ from automl.training.seeds import forked, seed_torch
 EVALUATION_BATCH_CPU = 256  # 512 is 1.6 times slower: its maps do not fit into the cache
 EVALUATED_CUDA = 2**21  # pixels, or a table's values, at a time: with fewer a GPU waits for the next launch
 FEWEST, MOST = 16, 8192  # samples
-
-
-def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """Matrix products in `precision`, all else in float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision is torch.bfloat16)
 
 
 def train_epoch(
@@ -62,7 +58,7 @@ def find_gradients(fold: Fold, resident: Resident, loss: Loss, precision: torch.
 
     Draws what is random, augmentation and dropout, from torch's generator of the device.
     """
-    x, y = resident.batch(index, fold.normalisation.rows)
+    x, y = resident.training_batch(index, fold.normalisation.rows)
     y = loss.normalise_targets(y, fold.normalisation)
     x, y = fold.augmentation(x, y, resident.num_outputs if resident.classification else None)
     with autocast(resident.device, precision):

@@ -17,7 +17,8 @@ from automl.testing import check_architecture
 from automl.training.losses import split_auxiliary
 
 DIGITS, CIFAR, PHOTOS = (1, 8, 8), (3, 32, 32), (3, 224, 224)
-ALL = ["linear", "mlp", "lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "resnet9", "densenet", "transfer"]
+ALL = ["linear", "mlp", "lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "resnet9", "densenet", "transfer",
+       "efficientnet_lite", "timm"]  # fmt: skip
 IMAGES = ALL[2:]
 TOO_SMALL = {
     "alexnet": "alexnet: image 8x8 is too small: three poolings (3x3, stride 2) need 15x15",
@@ -36,7 +37,16 @@ QUICK = {
         "size": Choice(32, when={"weights": "random"}),
         "backbone_lr_ratio": Float(0.1, 0.1, when={"tuning": ("all", "last")}),
     },
+    "efficientnet_lite": {
+        "variant": Choice("lite0"),
+        "size": Choice(32),
+        "backbone_lr_ratio": Float(0.1, 0.1, when={"tuning": ("all", "last")}),
+        "stage_lr_ratio": Float(0.5, 0.5, when={"tuning": ("last", "all")}),
+        "hidden": Choice(16),
+    },
+    "timm": {"network": Text("test_resnet"), "size": Choice(32)},
 }
+WITH_WEIGHTS = ("transfer", "efficientnet_lite", "timm")
 RANDOM = {"weights": Text("random")}  # no downloads; what comes with weights is in test_transfer.py
 SMALL: dict[str, dict[str, Any]] = {
     "linear": {"dropout": 0.0},
@@ -57,13 +67,22 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet": {"variant": "cifar", "depth": 1, "width": 4, "kernel_size": 3, "dropout": 0.0},
     "densenet": {"variant": "cifar", "depth": 2, "growth_rate": 4, "kernel_size": 3, "dropout": 0.0},
     "transfer": {"backbone": "shufflenet_v2_x1_0", "weights": "random", "size": 32, "tuning": "all", "dropout": 0.0},
+    "efficientnet_lite": {
+        "variant": "lite0",
+        "weights": "random",
+        "size": 32,
+        "tuning": "all",
+        "hidden": 0,
+        "dropout": 0.0,
+    },
+    "timm": {"network": "test_resnet", "weights": "random", "size": 32, "tuning": "all", "hidden": 0, "dropout": 0.0},
 }
 
 
 def built_in(host: Any, name: str, **domains: Any) -> Any:
     """The architecture, with other domains for some parameters."""
     whole = host.architecture(name)
-    domains = {**domains, **(RANDOM if name == "transfer" else {})}
+    domains = {**domains, **(RANDOM if name in WITH_WEIGHTS else {})}
     return dataclasses.replace(whole, parameters={**whole.parameters, **domains})
 
 

@@ -50,7 +50,7 @@ def own(images):
 def test_weights_are_loaded_once_for_each_fold_and_never_on_meta(make_recipe, make_run):
     calls.clear()
     run = make_run(make_recipe(telling))
-    assert check_on_meta(make_recipe(telling), (1, 8, 8), 3, None) == run.parameters
+    assert check_on_meta(make_recipe(telling), (1, 8, 8), 3, None).parameters == run.parameters
     assert calls == []
     next(run.advance(1, 2))
     assert calls == ["cpu", "cpu"]
