@@ -17,7 +17,7 @@ from rich.text import Text
 from automl.cli.tally import Row, Tally
 from automl.cli.terminal import Terminal
 from automl.study.budget import Budget
-from automl.study.callbacks import Event, FinalFitStarted, FinalistTrained, TrialEnded, TrialRested
+from automl.study.callbacks import Event, FeaturesComputed, FinalFitStarted, FinalistTrained, TrialEnded, TrialRested
 from automl.study.reasons import Reason
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class PlainProgress(_Counting):
         super().__init__(budget, ladder, objective)
         self.stream = stream or sys.stdout
         self._at_the_end: Counter[str] = Counter()
+        self._pieces = 0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -88,6 +89,9 @@ class PlainProgress(_Counting):
                 self._print(trial.number, f"{reached}, {self.scores(self.tally.rows[trial.number])}")
             case TrialEnded(trial):
                 self._print_ended(trial)
+            case FeaturesComputed(_, total) if total != self._pieces:
+                self._pieces = total
+                self._print_line("the features of a frozen network are computed, once for all trials")
             case FinalistTrained(trial, repeat, folds) if folds[0] == 0:
                 self._print(trial, f"scored again on fresh folds, repeat {repeat}")
             case FinalFitStarted(trial, epochs):
@@ -156,7 +160,11 @@ class LiveProgress(_Counting):
             best = f"trial {number}, {row.architecture}, {self.scores(row)} ({so_far})"
         counts = ", ".join(f"{count} {state}" for state, count in tally.counts.items()) or "none yet"
         cost = f"{tally.spent} fold-epochs spent, {tally.saved} saved against no race"
-        return [("best", best), ("states", counts), ("cost", cost), ("now", tally.now)]
+        lines = [("best", best), ("states", counts), ("cost", cost), ("now", tally.now)]
+        done, total = tally.pieces
+        if done < total:
+            lines.append(("once", f"features of frozen networks, {done / total:.0%}"))
+        return lines
 
     def _time(self) -> str:
         """Time spent, and left: by the rate of this session's new trials, at most until the deadline."""

@@ -9,6 +9,7 @@ from automl.racing.objective import Objective
 from automl.study.callbacks import (
     EpochEnded,
     Event,
+    FeaturesComputed,
     FinalFitStarted,
     FinalistTrained,
     TrialEnded,
@@ -47,6 +48,8 @@ class Tally:
         self.rows: dict[int, Row] = {}
         self.primed = 0
         self.now = "starting"
+        self.pieces = 0, 0
+        """How many of how many pieces of frozen features are computed."""
 
     def prime(self, trials: Iterable[TrialRecord]) -> None:
         """Enters the trials of earlier sessions."""
@@ -73,6 +76,8 @@ class Tally:
                     architecture=now.architecture or before.architecture,
                     fold_epochs=now.fold_epochs or before.fold_epochs,
                 )
+            case FeaturesComputed(done, total):
+                self.pieces = done, total
             case FinalistTrained(trial, repeat, folds):
                 numbers = [str(fold + 1) for fold in folds]
                 listed = " and ".join(filter(None, (", ".join(numbers[:-1]), numbers[-1])))

@@ -47,6 +47,14 @@ class TrialEnded:
 
 
 @dataclass(frozen=True)
+class FeaturesComputed:
+    """So many of so many pieces of what frozen parts of networks make of the samples are computed."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class FinalistTrained:
     """A finalist is trained again on fresh folds, numbered from 0, of this repeat, from 2."""
 
@@ -63,7 +71,7 @@ class FinalFitStarted:
     epochs: int
 
 
-Event = TrialStarted | EpochEnded | TrialRested | TrialEnded | FinalistTrained | FinalFitStarted
+Event = TrialStarted | EpochEnded | TrialRested | TrialEnded | FeaturesComputed | FinalistTrained | FinalFitStarted
 Callback = Callable[[Event], None]
 
 

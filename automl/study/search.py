@@ -20,7 +20,7 @@ from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule
 from automl.racing.race import Race
 from automl.study.budget import Budget
-from automl.study.callbacks import Callback, EpochEnded, TrialStarted, ignore
+from automl.study.callbacks import Callback, EpochEnded, FeaturesComputed, TrialStarted, ignore
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
@@ -82,6 +82,7 @@ class Search:
         settings = prepared.settings
         self.rule = OverfittingRule.of(settings.epochs, settings.patience, settings.tolerance)
         self.resident: Resident = prepared.resident(folder.features)
+        self.resident.feature_files.progress = lambda done, total: callback(FeaturesComputed(done, total))
         self.forecast = Forecast(race, settings.repeats, settings.final, prepared.fused)
         self.leases = leases or Alone()
         self.turns = Turns(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automl.data.feature_files import progress_of
 from automl.racing.objective import Objective
-from automl.study.callbacks import Callback, TrialEnded, TrialRested, TrialStarted
+from automl.study.callbacks import Callback, FeaturesComputed, TrialEnded, TrialRested, TrialStarted
 from automl.study.changes import Changes
 from automl.study.leases import thing_of
 from automl.study.trial_record import TrialRecord, config_of, standing_mark
@@ -27,6 +30,7 @@ class Monitor:
         self._changes = Changes(study, leases)
         self._seen = {trial.number: standing_mark(trial) for trial in self._changes.look()}
         self._started: dict[int, int] = {}
+        self._progress = 0, 0
         self.told = 0  # how many trials have come to something, a rung or an end
 
     def look(self) -> None:
@@ -40,6 +44,12 @@ class Monitor:
             if trial.state.is_finished() or record.standing.waiting:
                 self.told += 1
                 self.callback(TrialEnded(record) if trial.state.is_finished() else TrialRested(record))
+
+    def look_at_features(self, folder: Path) -> None:
+        """Tells how far the features in this folder are, where that has changed."""
+        if (progress := progress_of(folder)) != self._progress:
+            self._progress = progress
+            self.callback(FeaturesComputed(*progress))
 
     def _announce(self, trial: FrozenTrial) -> None:
         """Tells that a worker has set out with the trial since the last look."""

@@ -107,6 +107,7 @@ class Workers:
         time.sleep(LOOK_EVERY)
         with storage_errors():
             self.monitor.look()
+            self.monitor.look_at_features(self.folder.features)
             self.launcher.look(self.running)
             self._end_hung()
             if time.monotonic() - self.beaten > self.leases.grace / BEATS:
