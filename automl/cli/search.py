@@ -139,6 +139,9 @@ def _watch(stack: ExitStack) -> MakeCallback:
             typer.echo(f"{'' if place else 'data':10}{printable(line)}")
         for note in prepared.dataset.notes:
             typer.echo(f"note      {printable(note)}")
+        if prepared.default_space is not None:
+            listed = ", ".join(prepared.space.architectures)
+            typer.echo(f"space     {prepared.default_space} ({listed}), chosen for these data; another one: --space")
         callback: Callback = stack.enter_context(progress)
         return callback
 

@@ -45,7 +45,10 @@ PHOTO = 65  # pixels of the shorter side, from which on images are photos and no
 
 @dataclass(frozen=True)
 class Prepared:
-    """The checked ingredients of a search. Its workers share out the `devices`; `device` is the first, for all else."""
+    """The checked ingredients of a search. Its workers share out the `devices`; `device` is the first, for all else.
+
+    `default_space` names the built-in space that the data chose; None where the user did.
+    """
 
     settings: Settings
     host: PluginHost
@@ -56,6 +59,7 @@ class Prepared:
     device: torch.device
     precision: torch.dtype
     devices: tuple[torch.device, ...]
+    default_space: str | None = None
 
     @property
     def fused(self) -> bool:
@@ -242,7 +246,8 @@ def prepare(
     for each in devices:
         refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)
-    space = space or merge_space(settings, host, default_space(dataset, device))
+    default = None if space or settings.space or settings.weights else default_space(dataset, device)
+    space = space or merge_space(settings, host, default or "images")
     space = keep_fitting(without_lacking(space, host, dataset), host, dataset)
     check_task(space, dataset.task)
     return Prepared(
@@ -256,4 +261,5 @@ def prepare(
         device=device,
         precision=choose_precision(settings.precision, device),
         devices=devices,
+        default_space=default,
     )
