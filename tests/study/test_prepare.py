@@ -107,6 +107,10 @@ def test_the_built_in_space_follows_the_data_and_the_device(host, images):
     photos = from_arrays(
         np.zeros((4000, 16, 16), dtype=np.uint8) + (np.arange(4000) % 9)[:, None, None], np.arange(4000) % 2
     )
+    large = from_arrays(
+        np.zeros((4, 96, 70), dtype=np.uint8) + np.arange(4, dtype=np.uint8)[:, None, None], np.arange(4) % 2
+    )
+    assert default_space(large, cpu) == default_space(large, gpu) == "photos"
     table = from_arrays(np.random.default_rng(0).normal(size=(9, 2)), np.arange(9) % 2)
     assert [default_space(data, gpu) for data in (images, photos, table)] == ["images", "images-gpu", "tabular"]
     assert default_space(photos, cpu) == "images"
