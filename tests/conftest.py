@@ -131,6 +131,17 @@ def finished_run(images: Dataset, tmp_path_factory: pytest.TempPathFactory) -> A
     )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A real search over the digits that came to its end, in this process alone: three trials, no report."""
+    import automl
+
+    return automl.search(
+        "digits", out=tmp_path_factory.mktemp("digits") / "run", space="smoke", architectures=("mlp",), trials=3,
+        folds=2, epochs=2, finalists=1, repeats=1, workers=1, threads=1, report=False,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def postgresql() -> Iterator[server.Server]:
     """A PostgreSQL server of this test's own, empty."""

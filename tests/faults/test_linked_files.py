@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import automl as package
-
 SMALL = {"folds": 2, "epochs": 1, "finalists": 1, "repeats": 1, "threads": 1, "workers": 1, "report": False}
 SEARCH = ["--space", "smoke", "--architecture", "mlp", "--folds", 2, "--epochs", 1, "--trials", 1, "--quiet"]
 SECRET = b"it belongs to somebody else\n"
@@ -34,16 +32,9 @@ def no_hang() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory) -> Path:
-    run = tmp_path_factory.mktemp("searched") / "run"
-    package.search("digits", out=run, space="smoke", architectures=("mlp",), trials=2, **SMALL)
-    return run
-
-
 @pytest.fixture
-def run(searched, tmp_path) -> Path:
-    shutil.copytree(searched, tmp_path / "run")
+def run(digits_run, tmp_path) -> Path:
+    shutil.copytree(digits_run.path, tmp_path / "run")
     return tmp_path / "run"
 
 

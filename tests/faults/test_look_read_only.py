@@ -22,18 +22,11 @@ import automl as package
 SMALL = {"folds": 2, "epochs": 1, "finalists": 1, "repeats": 1, "threads": 1, "workers": 1, "report": False}
 
 
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory) -> Path:
-    run = tmp_path_factory.mktemp("searched") / "run"
-    package.search("digits", out=run, space="smoke", architectures=("mlp",), trials=2, **SMALL)
-    return run
-
-
 @pytest.fixture
-def run(searched, tmp_path) -> Iterator[Path]:
+def run(digits_run, tmp_path) -> Iterator[Path]:
     """A run that others may read but not write to: not a superuser, who is held by nothing, so all is compared too."""
     folder = tmp_path / "theirs" / "run"
-    shutil.copytree(searched, folder)
+    shutil.copytree(digits_run.path, folder)
     yield folder
     set_modes(folder, 0o755, 0o644)
 

@@ -13,13 +13,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from automl import search
 from automl.data import cache
 from automl.study.folder import RunFolder
 
@@ -68,12 +67,9 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one trial; it is only looked at."""
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (60, 8, 8), dtype=np.uint8), np.arange(60) % 2
-    small = {"architectures": ("mlp",), "folds": 2, "epochs": 1, "threads": 1, "trials": 1}
-    return search((x, y), "smoke", out=tmp_path_factory.mktemp("shared") / "run", **small).path
+def run(digits_run: Any) -> Path:
+    """A run that is only looked at."""
+    return digits_run.path
 
 
 @contextmanager

@@ -11,20 +11,16 @@ import pytest
 from optuna.storages.journal._storage import JournalOperation
 from watching import board
 
-import automl as package
 from automl.study.storage.journal import Journal, repair_journal
 from automl.study.storage.opening import load_study, open_storage
 
 RANDOM = optuna.samplers.RandomSampler()
 
 
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory) -> Path:
+@pytest.fixture
+def searched(digits_run) -> Path:
     """The folder of a small run that came to its end."""
-    run = tmp_path_factory.mktemp("searched") / "run"
-    small = {"trials": 3, "folds": 2, "epochs": 2, "finalists": 1, "repeats": 1, "threads": 1, "workers": 1}
-    package.search("digits", out=run, space="smoke", architectures=("mlp",), report=False, **small)
-    return run
+    return digits_run.path
 
 
 def operation(line: bytes) -> int:
