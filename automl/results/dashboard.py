@@ -123,14 +123,14 @@ def _ids(system: Iterable[str], kind: re.Pattern[str]) -> set[int]:
 
 
 def _draw(trial: FrozenTrial, folder: RunFolder, objective: Objective) -> bytes | None:
-    from automl.results.fold_picture import draw_folds
+    from automl.results.report.pictures import draw_alone
 
     curves = load_curves(folder, trial.number, objective)
     if curves is None or not curves.folds:
         return None
     record = TrialRecord.of(trial, objective)
     title = f"trial {record.number}, {record.architecture or ''}".rstrip(", ")
-    return draw_folds(curves, title, record.why[:40])
+    return draw_alone(curves, title, record.why[:40])
 
 
 def _save_picture(study: optuna.Study, trial: FrozenTrial, folder: Path, picture: bytes) -> None:

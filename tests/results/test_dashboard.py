@@ -23,8 +23,8 @@ from optuna.trial import TrialState
 
 from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
 from automl.results.dashboard import annotate_trials
-from automl.results.fold_picture import draw_folds
 from automl.results.notes import plain, study_note, trial_note
+from automl.results.report.pictures import draw_alone
 from automl.study.folder import RunFolder
 from automl.study.storage.opening import load_study, open_storage
 from automl.study.trial_record import TrialRecord
@@ -269,4 +269,4 @@ def test_a_picture_is_a_png_however_far_the_folds_came(epochs: int) -> None:
     for fold, length in enumerate((epochs, epochs, max(epochs - 2, 0))):
         curves.values[fold, :length, TRAIN_LOSS] = 1 / np.arange(1, length + 1)
         curves.values[fold, :length, VALIDATION_LOSS] = 1.2 / np.arange(1, length + 1)
-    assert draw_folds(curves, "trial $1, <b>", "overfitting").startswith(PNG)
+    assert draw_alone(curves, "trial $1, <b>", "overfitting").startswith(PNG)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,31 +34,41 @@ COLOURS = {
 }
 """Names of the page's colours, and what stands in for them while drawing."""
 
+PRINTED = {
+    "ink": "#1b1b1a",
+    "muted": "#62615e",
+    "grid": "#dddcd8",
+    "train": "#c2571a",
+    "validation": "#2a6fc9",
+    "overfitting": "#b3261e",
+}
+"""The colours themselves, for a picture that stands by itself on white."""
+
 WIDE = (5.4, 3.5)  # inches; small, so that the letters stay readable on a narrow screen
 SMALL = (3.5, 2.6)
 
 
-def new_figure(size: tuple[float, float] = WIDE) -> tuple[Figure, Axes]:
+def new_figure(size: tuple[float, float] = WIDE, colours: Mapping[str, str] = COLOURS) -> tuple[Figure, Axes]:
     """An empty figure in the report's style, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.set_facecolor("none")
-    axes.grid(color=COLOURS["grid"], linewidth=0.7)
+    axes.grid(color=colours["grid"], linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.tick_params(which="both", colors=COLOURS["muted"], length=0, labelsize=9)
+    axes.tick_params(which="both", colors=colours["muted"], length=0, labelsize=9)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(COLOURS["grid"])
+    axes.spines["bottom"].set_color(colours["grid"])
     for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(color=COLOURS["muted"], fontsize=9)
+        label.set(color=colours["muted"], fontsize=9)
     return figure, axes
 
 
-def title_of(axes: Axes, text: str, pad: float = 6.0) -> None:
+def title_of(axes: Axes, text: str, pad: float = 6.0, colours: Mapping[str, str] = COLOURS) -> None:
     """Sets the title, `pad` points above the axes; dollar signs are no formulas."""
-    axes.set_title(text, fontsize=10, color=COLOURS["ink"], loc="left", pad=pad, parse_math=False)
+    axes.set_title(text, fontsize=10, color=colours["ink"], loc="left", pad=pad, parse_math=False)
 
 
 def value_axis(axes: Axes, values: Sequence[Any], name: str, lower_is_better: bool = True) -> bool:
@@ -108,10 +118,10 @@ def fence(values: Sequence[float], lower_is_better: bool, log: bool) -> float:
     return float(np.exp(limit)) if log else limit if lower_is_better else -limit
 
 
-def legend(axes: Axes) -> None:
+def legend(axes: Axes, colours: Mapping[str, str] = COLOURS) -> None:
     """A legend, where anything has a label."""
     if axes.get_legend_handles_labels()[0]:
-        drawn = axes.legend(fontsize=9, frameon=False, labelcolor=COLOURS["ink"])
+        drawn = axes.legend(fontsize=9, frameon=False, labelcolor=colours["ink"])
         for text in drawn.get_texts():
             text.set_parse_math(False)
 
@@ -133,3 +143,10 @@ def to_svg(figure: Figure, title: str) -> Markup:
         body = body.replace(colour, f"var(--{name})")
     opened = Markup('<svg {} role="img" aria-label="{}">').format(Markup(box[0]) if box else "", title)
     return opened + Markup(body)
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure on white, as a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, facecolor="white")
+    return buffer.getvalue()
