@@ -55,7 +55,7 @@ def study_note(record: RunRecord, run: Path) -> Markdown:
         "storage": plain(redact(settings.storage)) if settings.storage else "",
         "versions": plain(", ".join(f"{name} {version}" for name, version in record.versions.items())),
     }
-    again = search_command(settings.model_dump(mode="json"))
+    again = search_command(settings)
     table = "\n".join(f"| {name} | {value} |" for name, value in facts.items() if value)
     return (
         f"## {plain(data.name)}\n\n| | |\n|---|---|\n{table}\n\n"

@@ -45,7 +45,7 @@ def write_report(summary: Mapping[str, Any], record: RunRecord, folder: RunFolde
     `summary` is what `automl leaderboard --json` prints, `record` the run's `run.yaml`, `out` the file, by default
     `report.html` in the run's folder. Raises `MachineFailed` when it cannot be written.
     """
-    material = Material(summary, record.to_mapping(), folder)
+    material = Material(summary, record, folder)
     sections = {title: write(material) for title, write in SECTIONS.items()}
     text = render("page", title=f"{record.data.name}: automl report", answer=answer(material), sections=sections)
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from automl.results.leaderboard import ENOUGH, basis
 from automl.results.report.material import Material
 from automl.results.report.page import Html, render
@@ -17,11 +20,11 @@ def answer(material: Material) -> Html:
     best = f"{winner['architecture']} (trial {winner['number']})" if winner else "no network yet"
     return render(
         "answer",
-        name=material.record["data"].get("name", ""),
+        name=material.record.data.name,
         best=best,
         warnings=_warnings(material),
         tiles=_tiles(material),
-        gap=((material.final.get("test_details") or {}).get("gap") or {}).get("words"),
+        gap=(_test_details(material).get("gap") or {}).get("words"),
         config={name: plain(value) for name, value in winner["config"].items()} if winner else None,
         model=material.summary["model"],
     )
@@ -40,7 +43,7 @@ def _tiles(material: Material) -> list[Tile]:
     guessing = summary["guessing"]
     if (guessed := guessing["cross_validated"].get(summary["objective"])) is not None:
         tiles.append((f"{summary['objective']} of guessing", number(guessed), f"by {guessing['by']}, same folds"))
-    intervals = (material.final.get("test_details") or {}).get("intervals") or {}
+    intervals = _test_details(material).get("intervals") or {}
     for name, value in summary["test"].items():
         ends = intervals.get(name)
         below = f"95 % interval {number(ends[0])} to {number(ends[1])}" if ends else "data no trial saw"
@@ -61,13 +64,17 @@ def _warnings(material: Material) -> list[str]:
         found.append(words)
     if material.summary["best"] is None:
         found.append("No trial is complete: no score here is over all folds and epochs.")
-    if final.get("stand_in") and winner is not None:
+    if final and final.stand_in and winner is not None:
         found.append(
             f"The model has the config of trial {winner['number']}, which was stopped after {winner['epochs']} of "
-            f"{settings['epochs']} epochs on {winner['folds']} of {settings['folds']} folds."
+            f"{settings.epochs} epochs on {winner['folds']} of {settings.folds} folds."
         )
-    if words := final.get("words"):
+    if words := final and final.words:
         found.append(words)
     if material.summary["model"] is None:
         found.append("No final model was fitted.")
     return found
+
+
+def _test_details(material: Material) -> Mapping[str, Any]:
+    return material.final.test_details if material.final else {}

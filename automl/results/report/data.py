@@ -18,23 +18,23 @@ CLASSES = 20  # names shown
 
 def data(material: Material) -> Html:
     """What the data were taken for, the data in figures, the notes on them, and the suspect labels."""
-    about = material.record["data"]
-    classes = list(about.get("classes", ()))
+    about = material.record.data
+    classes = about.classes
     names = ", ".join(str(name)[:60] for name in classes[:CLASSES]) + (", ..." if len(classes) > CLASSES else "")
     facts = {
-        "name": about.get("name"),
-        "task": f"{about.get('task')} of {about.get('kind')}s",
-        "samples": f"{about.get('samples', 0):,}, of which {about.get('test_samples', 0):,} are the test set",
-        "one sample": " x ".join(str(n) for n in about.get("input_shape", ())),
+        "name": about.name,
+        "task": f"{about.task} of {about.kind}s",
+        "samples": f"{about.samples:,}, of which {about.test_samples:,} are the test set",
+        "one sample": " x ".join(str(n) for n in about.input_shape),
         "classes": f"{len(classes)}: {names}" if classes else "",
-        "fingerprint": str(about.get("fingerprint", ""))[:16],
+        "fingerprint": about.fingerprint[:16],
     }
-    notes = [str(note) for note in about.get("notes", ())]
-    if about.get("kind") == "image" and not any("are copies of another one" in note for note in notes):
+    notes = list(about.notes)
+    if about.kind == "image" and not any("are copies of another one" in note for note in notes):
         notes.append("No two images have the same pixels.")
     return render(
         "data",
-        understood=about.get("understood", ()),
+        understood=about.understood,
         facts={name: fact for name, fact in facts.items() if fact},
         notes=notes,
         **_suspects(material),
@@ -43,7 +43,7 @@ def data(material: Material) -> Html:
 
 def _suspects(material: Material) -> dict[str, Any]:
     """Labels of the test set that the final model contradicts with confidence: the surest, and how many of how many."""
-    tested, classes = material.tested, list(material.record["data"].get("classes", ()))
+    tested, classes = material.tested, material.record.data.classes
     if tested is None or tested.task == "regression" or len(classes) != tested.predicted.shape[1]:
         return {"suspects": None}
     labels = tested.predicted.argmax(axis=1)

@@ -15,7 +15,7 @@ OVERFITTED = 3
 def learning_curves(material: Material) -> Html | None:
     """The curves of the finalists and of three overfitted trials, all on one loss axis."""
     complete = [row for row in material.rows if row["state"] == "COMPLETE" and row["number"] in material.curves]
-    finalists = complete[: min(int(material.settings["finalists"]), FINALISTS)]
+    finalists = complete[: min(material.settings.finalists, FINALISTS)]
     if (winner := material.winner) in complete and winner not in finalists:
         finalists = [*finalists[:-1], winner]
     leading = [row for row in material.rows if row["number"] in material.curves][:OVERFITTED]

@@ -10,8 +10,10 @@ from typing import Any
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
 from automl.results.tested import Predictions, load_tested
+from automl.settings import Settings
 from automl.study.curve_files import load_curves
 from automl.study.folder import RunFolder
+from automl.study.run_record import FinalRecord, RunRecord
 
 Row = Mapping[str, Any]
 """A trial, as a row of the leaderboard."""
@@ -25,7 +27,7 @@ class Material:
     """`summary` is what `automl leaderboard --json` prints, `record` the run's `run.yaml`."""
 
     summary: Mapping[str, Any]
-    record: Mapping[str, Any]
+    record: RunRecord
     folder: RunFolder
 
     @property
@@ -34,31 +36,29 @@ class Material:
         return self.summary["trials"]  # type: ignore[no-any-return]
 
     @property
-    def final(self) -> Mapping[str, Any]:
-        """What the record says of the final model; empty without one."""
-        return self.record.get("final") or {}
+    def final(self) -> FinalRecord | None:
+        """What the record says of the final model."""
+        return self.record.final
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Settings:
         """The run's settings."""
-        return self.record["settings"]  # type: ignore[no-any-return]
+        return self.record.settings
 
-    @cached_property
+    @property
     def objective(self) -> Objective:
         """What was optimised."""
-        return Objective.named(self.record["objective"], self.record["metric"])
+        return self.record.objective
 
     @cached_property
     def rungs(self) -> list[tuple[int, int]]:
         """The ladder: epochs and folds of each rung."""
-        return [
-            (int(epochs), int(folds)) for epochs, _, folds in (rung.partition("x") for rung in self.record["ladder"])
-        ]
+        return [(rung.epochs, rung.folds) for rung in self.record.rungs]
 
     @cached_property
     def winner(self) -> Row | None:
         """The trial behind the model; without a model, the best complete one."""
-        number = self.final.get("trial")
+        number = self.final.trial if self.final else None
         for row in self.rows:
             if row["number"] == number or (number is None and row["state"] == "COMPLETE"):
                 return row

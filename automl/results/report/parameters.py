@@ -124,7 +124,7 @@ def _families(scored: Sequence[tuple[Row, list[float]]]) -> list[str]:
 
 
 def _space(material: Material) -> Space:
-    return Space.from_json(material.record["space"], str(material.folder.record_path))
+    return material.record.read_space(str(material.folder.record_path))
 
 
 def _varies(domain: Any) -> bool:

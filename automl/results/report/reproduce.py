@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
 
 from automl.results.report.material import Material
 from automl.results.report.page import Html, render
@@ -21,15 +19,14 @@ def commands(material: Material) -> Html:
     return render("commands", lines=lines, winner=material.winner is not None)
 
 
-def search_command(settings: Mapping[str, Any]) -> str:
+def search_command(settings: Settings) -> str:
     """The `automl search` that has these settings; those at their default are left out, the budget's are not."""
-    words = ["automl", "search", str(settings.get("data", ""))]
+    words = ["automl", "search", settings.data]
     for name, field in Settings.model_fields.items():
-        value = settings.get(name)
+        value = getattr(settings, name)
         if name in ("data", "storage", "study") or not given(value):
             continue
-        default = list(field.default) if isinstance(field.default, tuple) else field.default
-        if value == default and name not in ("trials", "folds", "epochs", "seed"):
+        if value == field.default and name not in ("trials", "folds", "epochs", "seed"):
             continue
         for each in value if isinstance(value, list | tuple) else [value]:
             words += [option_name(name)] if each is True else [option_name(name), f"{each}"]
@@ -38,12 +35,12 @@ def search_command(settings: Mapping[str, Any]) -> str:
 
 def settings(material: Material) -> Html:
     """The settings, as the command line calls them."""
-    named = {option_name(name): plain(value) for name, value in material.settings.items() if given(value)}
+    named = {option_name(name): plain(value) for name, value in material.settings if given(value)}
     return render("facts", facts=named)
 
 
 def versions(material: Material) -> Html:
     """Versions of what it ran with, the device, and the search space's fingerprint."""
     record = material.record
-    facts = dict(record.get("versions", {})) | {k: record[k] for k in ("device", "precision") if k in record}
-    return render("facts", facts={**facts, "search space": str(record.get("space_fingerprint", ""))[:16]})
+    facts = {**record.versions, "device": record.device, "precision": record.precision}
+    return render("facts", facts={**facts, "search space": record.space_fingerprint[:16]})

@@ -32,7 +32,7 @@ def test_set(material: Material) -> Html | None:
     mistakes = load_mistakes(material.folder)
     if tested.task == "regression":
         return _regression(tested, mistakes)
-    classes = [str(name) for name in material.record["data"].get("classes", ())]
+    classes = list(material.record.data.classes)
     if len(classes) != tested.predicted.shape[1]:
         return None
     labels = tested.predicted.argmax(axis=1)

@@ -21,7 +21,7 @@ def leaderboard(material: Material) -> Html:
     states = {"complete": totals["complete"], "waiting": totals.get("waiting", 0), "failed": totals["failed"]}
     states |= {f"pruned, {reason}": count for reason, count in totals["pruned"].items()}
     counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
-    headers = ("trial", "architecture", "state", record["objective"], record["metric"], "epochs x folds", "fold-epochs",
+    headers = ("trial", "architecture", "state", record.objective_name, record.metric, "epochs x folds", "fold-epochs",
                "parameters", "time")  # fmt: skip
     cells: list[Sequence[str | int]] = [
         (
@@ -29,7 +29,7 @@ def leaderboard(material: Material) -> Html:
             row["architecture"] or "",
             " ".join(filter(None, (row["state"].lower(), row["reason"][:80]))),
             spread(row),
-            number(row["metrics"].get(record["metric"])),
+            number(row["metrics"].get(record.metric)),
             f"{row['epochs']}x{row['folds']}",
             row["fold_epochs"],
             f"{row['parameters']:,}" if row["parameters"] is not None else "",
@@ -52,8 +52,8 @@ def race(material: Material) -> Html | None:
         return None
     return render(
         "race",
-        picture=draw_race(lines, list(material.record["ladder"]), material.objective),
-        folds=material.settings["folds"],
+        picture=draw_race(lines, list(material.record.ladder), material.objective),
+        folds=material.settings.folds,
         lower=material.objective.direction == "minimize",
         shown=len(lines),
         total=len(material.scored),

@@ -133,7 +133,7 @@ def make_run(path, trials, final=None, notes=(), classes=("0", "1")):
         "space_fingerprint": "cd" * 32,
         "space": SPACE,
     } | ({"final": final} if final else {})
-    return summary, record, folder
+    return summary, RunRecord.from_mapping(record, "made"), folder
 
 
 def full_run(path, **more):
@@ -209,7 +209,7 @@ class Page(HTMLParser):
 
 def written(run):
     summary, record, folder = run
-    path = write_report(summary, RunRecord.from_mapping(record, "made"), folder)
+    path = write_report(summary, record, folder)
     assert path == run[2].report
     return path.read_text(encoding="utf-8")
 

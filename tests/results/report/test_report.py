@@ -6,7 +6,6 @@ from made_runs import Page, curves_to, full_run, keep_test, make_run, written
 from automl.errors import MachineFailed
 from automl.results.report import duration, search_command, write_report
 from automl.settings import Settings
-from automl.study.run_record import RunRecord
 
 EVIL = '<script>alert("1")</script><img src=x>'
 
@@ -58,8 +57,11 @@ def test_the_page_loads_nothing_and_runs_nothing(full):
 
 def test_every_name_from_outside_is_escaped(tmp_path):
     summary, record, folder = full_run(tmp_path, notes=[EVIL], classes=[EVIL, "1"])
-    record["data"]["name"] = record["settings"]["data"] = record["versions"]["torch"] = EVIL
-    record["settings"]["plugins"] = [EVIL]
+    record = record.but(
+        data=record.data.model_copy(update={"name": EVIL}),
+        settings=record.settings.model_copy(update={"data": EVIL, "plugins": (EVIL,)}),
+        versions={**record.versions, "torch": EVIL},
+    )
     summary["run"] = summary["model"] = EVIL
     for trial in summary["trials"]:
         trial["architecture"] = trial["config"][EVIL] = EVIL
@@ -100,14 +102,14 @@ def test_a_full_disk_is_the_machines_failure(tmp_path):
     summary, record, folder = make_run(tmp_path, [])
     folder.report = tmp_path / "gone" / "report.html"
     with pytest.raises(MachineFailed, match=r"report\.html"):
-        write_report(summary, RunRecord.from_mapping(record, "made"), folder)
+        write_report(summary, record, folder)
 
 
 def test_the_command_that_begins_it_anew_names_what_was_chosen():
     settings = Settings(data="my data.csv", target="y", architectures=("mlp", "lenet"), skip_bad=True, timeout="10m")
-    assert search_command(settings.model_dump(mode="json")) == (
+    assert search_command(settings) == (
         "automl search 'my data.csv' --target y --skip-bad --architecture mlp --architecture lenet --trials 50 "
-        "--timeout 600.0 --seed 0 --folds 5 --epochs 20"
+        "--timeout 600.0 --folds 5 --epochs 20 --seed 0"
     )
 
 

@@ -82,7 +82,7 @@ def test_a_run_without_kept_predictions_has_a_report_too(tmp_path):
 
 def test_a_regression_shows_predictions_against_the_truth_and_its_largest_errors(tmp_path):
     summary, record, folder = full_run(tmp_path, classes=())
-    record["data"] |= {"task": "regression", "kind": "table"}
+    record = record.but(data=record.data.model_copy(update={"task": "regression", "kind": "table"}))
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 12)).astype(np.float32)
     y = x[:, :1] * 3
