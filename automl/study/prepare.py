@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from automl.racing.curves import Curves
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
 from automl.settings import Settings, is_written_out
+from automl.spaces.batches import fit_batches, fit_epochs, largest_batch
 from automl.spaces.library import find_space, list_spaces
 from automl.spaces.merge import merge
 from automl.spaces.space import Space
@@ -220,6 +221,32 @@ def _decided(settings: Settings, dataset: Dataset) -> Settings:
     return settings.model_copy(update=decided)
 
 
+def _fitted_to_few(
+    settings: Settings, space: Space, dataset: Dataset, splits: Splits
+) -> tuple[Settings, Space, Dataset]:
+    """Batches that leave an epoch some steps, and epochs that leave a training some, where the user has set neither.
+
+    What became of it is a note of the data set.
+    """
+    samples = min(len(splits.train(fold)) for fold in range(splits.folds))
+    said = []
+    if not settings.space or any(settings.space == name for name, _, _ in list_spaces()):
+        fitted = fit_batches(space, samples)
+        if fitted != space and not any(each.startswith("train.batch_size") for each in settings.overrides):
+            space = fitted
+            largest = largest_batch(space.training["batch_size"])
+            said.append(f"batches of {largest} samples at most, so that an epoch has {samples // largest} steps")
+    if "epochs" not in settings.model_fields_set and not settings.ladder:
+        epochs = fit_epochs(space, samples, settings.epochs)
+        if epochs != settings.epochs:
+            settings = settings.model_copy(update={"epochs": epochs})
+            said.append(f"{epochs} epochs")
+    note = f"The training samples are few ({samples:,} in a fold): {' and '.join(said)}."
+    if not said or note in dataset.notes:
+        return settings, space, dataset
+    return settings, space, replace(dataset, notes=(*dataset.notes, note))
+
+
 def prepare(
     settings: Settings,
     dataset: Dataset | None = None,
@@ -242,7 +269,6 @@ def prepare(
         merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
     dataset = dataset or load_dataset(settings, host, device)
     settings = _decided(settings, dataset)
-    ladder = _ladder(settings, device)  # again, for the data may have folds of their own
     for each in devices:
         refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)
@@ -250,12 +276,17 @@ def prepare(
     space = space or merge_space(settings, host, default or "images")
     space = keep_fitting(without_lacking(space, host, dataset), host, dataset)
     check_task(space, dataset.task)
+    splits = splits or make_splits(
+        dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed
+    )
+    if dataset.kind == "image":
+        settings, space, dataset = _fitted_to_few(settings, space, dataset, splits)
+    ladder = _ladder(settings, device)  # again, for folds and epochs may be those of the data
     return Prepared(
         settings=settings,
         host=host,
         dataset=dataset,
-        splits=splits
-        or make_splits(dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed),
+        splits=splits,
         space=space,
         ladder=ladder,
         device=device,
