@@ -173,7 +173,7 @@ def compare_with_hand(case: Case, args: argparse.Namespace, device: torch.device
     optimizer = recipe.build_optimizer(network)
     schedule = recipe.build_schedule(optimizer, steps)
     x, y = resident.batch(torch.arange(batch * steps, device=device))
-    x = fold.normalisation(x).contiguous(memory_format=layout)
+    x = fold.normalisation.inputs(x).contiguous(memory_format=layout)
 
     def by_hand() -> tuple[float, float]:
         network.train()

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from automl.data.dataset import Dataset
 from automl.data.feature_files import FeatureFiles
 from automl.data.features import input_columns
-from automl.data.table_inputs import TableInputs
+from automl.data.table_inputs import Scaling, TableInputs
+from automl.data.target_scale import TargetScale, spread
 from automl.errors import DataError
 
 PREPARED = 1 << 30  # bytes of a table's inputs that are kept
@@ -45,19 +46,12 @@ class Normalisation:
 
     inputs: a module that makes a network's inputs of samples. rows: of a table float32 [n, columns], the inputs of all
     its samples; None for images, for which that is done batch by batch.
-    y_mean, y_std: [1, outputs] in float64, of a regression, for float32 would make one number of 1.7e9 and 1.7e9 + 60.
+    target: the scale on which a regression is learnt; None for a classification.
     """
 
     inputs: PixelInputs | TableInputs
-    y_mean: Tensor | None = None
-    y_std: Tensor | None = None
+    target: TargetScale | None = None
     rows: Tensor | None = None
-
-
-def _spread(mean: Tensor, variance: Tensor) -> Tensor:
-    """The standard deviation; 1 for what never varies beyond the rounding of sums, so that nothing is divided by it."""
-    std = variance.clamp_min(0).sqrt()
-    return torch.where(std > 1e-12 * mean.abs(), std, torch.ones_like(std))
 
 
 def refuse_too_large(dataset: Dataset, device: torch.device, free: int | None = None) -> None:
@@ -123,30 +117,33 @@ class Resident:
             variances.append((values - means[-1].unsqueeze(1)).square().mean(1))
         return torch.cat(means), torch.cat(variances)
 
-    def normalisation(self, index: NDArray[np.int64]) -> Normalisation:
-        """What the samples `index` [m] alone say: what a fold may know is its training part."""
+    def normalisation(
+        self, index: NDArray[np.int64], scaling: Scaling = "standard", log_target: bool = False
+    ) -> Normalisation:
+        """What the samples `index` [m] alone say: what a fold may know is its training part.
+
+        scaling: of a table's numbers. log_target: whether the logarithm of a regression's targets is learnt.
+        """
         index = np.asarray(index, dtype=np.int64)
         inputs: PixelInputs | TableInputs
-        inputs, rows = self._pixel_inputs(index) if self.image else self._table_inputs(index)
+        inputs, rows = self._pixel_inputs(index) if self.image else self._table_inputs(index, scaling)
         if self.classification:
             return Normalisation(inputs, rows=rows)
-        y = self.y[torch.from_numpy(index).to(self.device)].to(torch.float64)
-        y_mean = y.mean(0, keepdim=True)
-        y_std = _spread(y_mean, (y - y_mean).square().mean(0, keepdim=True))
-        return Normalisation(inputs, y_mean, y_std, rows)
+        y = self.y[torch.from_numpy(index).to(self.device)]
+        return Normalisation(inputs, TargetScale.of(y, log_target), rows)
 
     def _pixel_inputs(self, index: NDArray[np.int64]) -> tuple[PixelInputs, None]:
         samples = torch.from_numpy(index)
         mean = self._means[samples].mean(0)
-        std = _spread(mean, (self._variances[samples] + (self._means[samples] - mean).square()).mean(0))
+        std = spread(mean, (self._variances[samples] + (self._means[samples] - mean).square()).mean(0))
         mean, std = (v.to(self.device, torch.float32).view(1, -1, 1, 1) for v in (mean, std))
         return PixelInputs(mean, std), None
 
-    def _table_inputs(self, index: NDArray[np.int64]) -> tuple[TableInputs, Tensor]:
+    def _table_inputs(self, index: NDArray[np.int64], scaling: Scaling) -> tuple[TableInputs, Tensor]:
         """The transformation of a training part, and what it makes of all rows: known from the trial before, mostly."""
-        key = hashlib.sha256(index.tobytes()).hexdigest()
+        key = f"{scaling} {hashlib.sha256(index.tobytes()).hexdigest()}"
         if key not in self._prepared:
-            inputs = TableInputs(self.features).fit(self._table[index])
+            inputs = TableInputs(self.features, scaling).fit(self._table[index])
             rows = inputs.transform(self._table).to(self.device)
             self._prepared[key] = inputs.to(self.device), rows
         self._prepared.move_to_end(key)

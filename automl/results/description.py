@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from automl.data.conversion import Columns, Conversion, Numbers, Pixels
+from automl.data.table_inputs import Scaling
 
 FORMAT = 2
 LARGEST_SAMPLE = 150_000_000  # numbers: an image as large as `automl.data.decode` reads them, in colour
@@ -37,6 +38,8 @@ class _Description(BaseModel):
     architecture: str
     architecture_config: dict[str, Any]
     plugins: list[_PluginFile | str] = []
+    scaling: Scaling = "standard"
+    target_transform: Literal["none", "log"] = "none"
     members: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")

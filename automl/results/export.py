@@ -59,6 +59,8 @@ def export(model: Model, format: str, out: Path, samples: Tensor | None = None) 
             f"{name} cannot be exported as {format}: {type(error).__name__}: {reason}; "
             "state-dict works for every network"
         ) from error
+    if module.log:
+        outputs, expected = outputs.log(), expected.log()
     difference = float(((outputs - expected) / module.y_std).abs().max())
     if not difference <= TOLERANCE:
         raise ExportFailed(

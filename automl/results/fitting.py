@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
-from automl.data.resident import Resident
+from automl.data.resident import Normalisation, Resident
 from automl.errors import Infeasible, OutOfTime, RunError
 from automl.racing.curves import VALIDATION_LOSS
 from automl.results.model import Model
@@ -149,13 +150,19 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
 
 def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> Model:
     networks = run.networks()
-    members = [Standardised(network, norm.inputs, norm.y_mean, norm.y_std) for network, norm in networks]
+    members = [_standardised(network, norm) for network, norm in networks]
     classification = prepared.dataset.task == "classification"
     module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
     module = module.to(memory_format=torch.contiguous_format).eval()
     rebuilt = rebuild_config(networks[0][0], run.recipe.architecture_config)
     return Model(module, {**_about(prepared, finalist, run, cut_short, kind), "architecture_config": rebuilt})
+
+
+def _standardised(network: nn.Module, norm: Normalisation) -> Standardised:
+    if norm.target is None:
+        return Standardised(network, norm.inputs)
+    return Standardised(network, norm.inputs, norm.target.mean, norm.target.std, norm.target.log)
 
 
 def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> dict[str, Any]:
@@ -170,6 +177,8 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "conversion": dataset.conversion.model_dump(mode="json"),
         "input_shape": list(dataset.input_shape),
         "num_outputs": dataset.num_outputs,
+        "scaling": run.recipe.techniques.scaling,
+        "target_transform": run.recipe.techniques.target_transform,
         "architecture": run.recipe.architecture.name,
         "config": dict(finalist.trial.config),
         "plugins": [file.model_dump() for file in plugin_files(prepared.host, run.recipe.architecture.plugin)],

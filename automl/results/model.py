@@ -235,11 +235,11 @@ def _build(
     """
 
     def build() -> Standardised | Ensemble:
-        members = []
+        members, log = [], about.get("target_transform") == "log"
         for prefix in prefixes:
             y_mean, y_std = (torch.zeros_like(weights[prefix + name]) for name in ANSWERS)
             members.append(
-                Standardised(_network(about, architecture), empty_inputs(about, weights, prefix), y_mean, y_std)
+                Standardised(_network(about, architecture), empty_inputs(about, weights, prefix), y_mean, y_std, log)
             )
         return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
 

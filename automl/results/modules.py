@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from automl.data.resident import PixelInputs
 from automl.data.table_inputs import TableInputs
+from automl.data.target_scale import TargetScale
 
 
 class Standardised(nn.Module):
@@ -18,25 +19,31 @@ class Standardised(nn.Module):
 
     Images are [b, c, h, w] with values 0..255, tables [b, features] as `automl.data.features` has them, in float64. A
     regression's `y_mean` and `y_std` are float64, and so are its predictions: what is large and hardly varies (times,
-    identifiers) must not be made float32 before it is centred.
+    identifiers) must not be made float32 before it is centred. `log`: it has learnt the logarithm of its targets.
     """
 
     y_mean: Tensor
     y_std: Tensor
 
     def __init__(
-        self, network: nn.Module, inputs: PixelInputs | TableInputs, y_mean: Tensor | None, y_std: Tensor | None
+        self,
+        network: nn.Module,
+        inputs: PixelInputs | TableInputs,
+        y_mean: Tensor | None = None,
+        y_std: Tensor | None = None,
+        log: bool = False,
     ):
         super().__init__()
         self.network = network
         self.inputs = inputs
+        self.log = log
         self.register_buffer("y_mean", torch.zeros(()) if y_mean is None else y_mean)
         self.register_buffer("y_std", torch.ones(()) if y_std is None else y_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, outputs]: logits in float32, or predictions in the dtype of `y_mean`."""
         output: Tensor = self.network(self.inputs(x))
-        return output.float() * self.y_std + self.y_mean
+        return TargetScale(self.y_mean, self.y_std, self.log).predicted(output.float())
 
 
 class Ensemble(nn.Module):
@@ -76,6 +83,11 @@ class Ensemble(nn.Module):
     def y_mean(self) -> Tensor:
         """The first member's."""
         return self._first.y_mean
+
+    @property
+    def log(self) -> bool:
+        """The first member's."""
+        return self._first.log
 
     @property
     def y_std(self) -> Tensor:

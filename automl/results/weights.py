@@ -61,7 +61,7 @@ def features_in(about: Mapping[str, Any]) -> tuple[Feature, ...]:
 def empty_inputs(about: Mapping[str, Any], weights: Weights, prefix: str = "") -> PixelInputs | TableInputs:
     """What makes the network's inputs, of the shapes that `about` and the weights have, without their values."""
     if features := features_in(about):
-        return TableInputs(features)
+        return TableInputs(features, about.get("scaling", "standard"))
     return PixelInputs(*(torch.zeros_like(_needed(weights, f"{prefix}inputs.{name}")) for name in ("mean", "std")))
 
 
@@ -74,7 +74,7 @@ def check_preprocessing(weights: Weights, prefix: str, about: Mapping[str, Any])
     if features:
         check_layout(
             {name.removeprefix(inputs): tensor for name, tensor in weights.items() if name.startswith(inputs)},
-            TableInputs(features).state_dict(),
+            TableInputs(features, about.get("scaling", "standard")).state_dict(),
         )
     else:
         shapes |= {inputs + name: tuple(about["input_shape"]) for name in ("mean", "std")}

@@ -45,6 +45,8 @@ TECHNIQUES: dict[str, Parameter] = {
     "clip_norm": Float(0.1, 10.0, log=True),
     "clip_value": Float(0.01, 1.0, log=True),
     "ema": Float(0.9, 0.999),  # decay by step
+    "scaling": Choice("standard", "robust", "quantile"),  # of a table's numbers
+    "target_transform": Choice("none", "log"),  # of a regression
     **AUGMENTATION_PARTS,
 }
 """Off, and absent from the config, where the space does not name them. The domains are what `space schema` suggests."""

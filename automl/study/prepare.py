@@ -29,6 +29,7 @@ from automl.spaces.library import find_space, list_spaces
 from automl.spaces.merge import merge
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import parse, read
+from automl.study.applicable import keep_applicable
 from automl.study.tried_domains import check_domains
 from automl.study.weights import keep_fitting, weights_override, without_lacking
 from automl.training.device import choose_device, choose_devices, choose_precision
@@ -182,15 +183,6 @@ def merge_space(settings: Settings, host: PluginHost, default: str = "images") -
         raise
 
 
-def check_task(space: Space, task: str) -> None:
-    """Raises `SpaceError` for techniques that this task has no use for."""
-    for name in ("label_smoothing", "class_weights"):
-        if name in space.training and task == "regression":
-            raise SpaceError(
-                f"training.{name}", "only a classification has classes, and this is a regression: leave it out"
-            )
-
-
 def check_listeners(settings: Settings, host: PluginHost) -> None:
     """Raises `SettingsError` for a listener that no plugin has, or whose package is not installed."""
     for name in settings.log_to:
@@ -275,7 +267,7 @@ def prepare(
     default = None if space or settings.space or settings.weights else default_space(dataset, device)
     space = space or merge_space(settings, host, default or "images")
     space = keep_fitting(without_lacking(space, host, dataset), host, dataset)
-    check_task(space, dataset.task)
+    space = keep_applicable(space, dataset)
     splits = splits or make_splits(
         dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed
     )

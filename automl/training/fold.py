@@ -176,13 +176,14 @@ def build_fold(
     samples = samples_of_epoch(len(train), len(train) if fewest is None else fewest)
     steps = len(batch_sizes(samples, recipe.batch_size))
     techniques = recipe.techniques
+    normalisation = resident.normalisation(train, techniques.scaling, techniques.target_transform == "log")
     index = torch.from_numpy(np.asarray(train, dtype=np.int64)).to(resident.device)
     return Fold(
         number=number,
         network=network,
         optimizer=optimizer,
         schedule=recipe.build_schedule(optimizer, steps),
-        normalisation=expected_normalisation(network, resident.normalisation(train)),
+        normalisation=expected_normalisation(network, normalisation),
         train=index,
         validation=torch.from_numpy(np.asarray(validation, dtype=np.int64)).to(resident.device),
         samples=samples,

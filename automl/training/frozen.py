@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from automl.data.resident import Normalisation, PixelInputs, Resident
+from automl.data.table_inputs import Scaling
 from automl.errors import TrialFailed
 from automl.training.device import autocast
 from automl.training.folding import fold_batch_norm
@@ -148,11 +149,13 @@ class FrozenFeatures(Resident):
             parts.append(features.float())
         return torch.cat(parts)
 
-    def normalisation(self, index: NDArray[np.int64]) -> Normalisation:
+    def normalisation(
+        self, index: NDArray[np.int64], scaling: Scaling = "standard", log_target: bool = False
+    ) -> Normalisation:
         """That of the answers; features are taken as they are."""
-        own = self.whole.normalisation(index)
+        own = self.whole.normalisation(index, scaling, log_target)
         one = torch.ones((1,) * (1 + len(self.input_shape)), device=self.device)
-        return Normalisation(PixelInputs(torch.zeros_like(one), one), own.y_mean, own.y_std)
+        return Normalisation(PixelInputs(torch.zeros_like(one), one), own.target)
 
     def batch(self, index: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Features of the samples `index` [b] as they are, float32 [b, ...], and y."""

@@ -45,10 +45,9 @@ class RegressionLoss:
     """Mean squared error on normalised targets, reported as RMSE in the targets' units (mean over the outputs)."""
 
     def normalise_targets(self, y: Tensor, norm: Normalisation) -> Tensor:
-        """Targets [b, outputs] in units of the training part's standard deviation."""
-        assert norm.y_mean is not None
-        assert norm.y_std is not None
-        return ((y - norm.y_mean) / norm.y_std).to(torch.float32)
+        """Targets [b, outputs] on the scale on which they are learnt."""
+        assert norm.target is not None
+        return norm.target.learnt(y)
 
     def __call__(self, output: Tensor, y: Tensor) -> Tensor:
         """The mean loss of a batch: predictions and normalised targets, both [b, outputs]."""
@@ -57,11 +56,10 @@ class RegressionLoss:
 
     def score(self, output: Tensor, y: Tensor, norm: Normalisation, metric: str) -> tuple[float, float]:
         """(RMSE, `metric`) of normalised predictions and targets in their own units, both [n, outputs]."""
-        assert norm.y_mean is not None
-        assert norm.y_std is not None
+        assert norm.target is not None
         if not torch.isfinite(output).all():  # scikit-learn refuses it
             return float("nan"), float("nan")
-        predicted = (output * norm.y_std + norm.y_mean).cpu().numpy()
+        predicted = norm.target.predicted(output).cpu().numpy()
         targets = y.cpu().numpy()
         return measure("rmse", targets, predicted), measure(metric, targets, predicted)
 

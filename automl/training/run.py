@@ -172,7 +172,9 @@ class TrialRun:
             network = self._build_whole()
             load_weights(network)
             network.head = fold.deployed
-            own = self.whole.normalisation(self.samples[fold.number][0])
+            techniques = self.recipe.techniques
+            log_target = techniques.target_transform == "log"
+            own = self.whole.normalisation(self.samples[fold.number][0], techniques.scaling, log_target)
             found.append((network.to(self.resident.device), expected_normalisation(network, own)))
         return found
 

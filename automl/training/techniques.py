@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from automl.data.table_inputs import Scaling
+
 
 @dataclass(frozen=True)
 class Techniques:
@@ -24,6 +26,8 @@ class Techniques:
     `label_smoothing`: the share of a target that is spread over all classes (Szegedy et al., 2015, section 7).
     `class_weights`: `balanced` weighs a sample by n / (classes * samples of its class), as scikit-learn does.
     `clip_norm`, `clip_value`: the most that the norm of all gradients, or the size of each, may be; 0: no limit.
+    `scaling`: of a table's numbers, see `automl.data.table_inputs`. `target_transform`: `log` learns the logarithm of a
+    regression's targets, which are positive; scores and predictions are in the targets' units.
     `ema`: decay of the moving average of the weights, which is validated and kept in their place; 0: none.
     """
 
@@ -34,6 +38,8 @@ class Techniques:
     clip_norm: float = 0.0
     clip_value: float = 0.0
     ema: float = 0.0
+    scaling: Scaling = "standard"
+    target_transform: str = "none"
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Techniques:

@@ -86,10 +86,9 @@ def test_targets_of_a_regression_are_normalised_by_output_and_labels_are_not():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 2)).astype(np.float32), (rng.normal(size=(40, 2)) * [1e3, 1] + [1e5, 0]).astype("f4")
     norm = resident_of(x, y).normalisation(np.arange(30))
-    np.testing.assert_allclose(norm.y_mean[0], y[:30].astype(float).mean(0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(norm.y_std[0], y[:30].astype(float).std(0), rtol=1e-4)
-    labels = resident_of(x).normalisation(np.arange(30))
-    assert (labels.y_mean, labels.y_std) == (None, None)
+    np.testing.assert_allclose(norm.target.mean[0], y[:30].astype(float).mean(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(norm.target.std[0], y[:30].astype(float).std(0), rtol=1e-4)
+    assert resident_of(x).normalisation(np.arange(30)).target is None
 
 
 def test_a_batch_holds_the_samples_asked_for_channels_last():

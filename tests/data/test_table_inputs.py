@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
 from automl.data.features import Feature, InputColumn, numbers
-from automl.data.table_inputs import ONE_HOT, RARE, TableInputs
+from automl.data.table_inputs import ONE_HOT, RARE, Scaling, TableInputs
 
 
 def holes(rows: int = 200, columns: int = 3, share: float = 0.2) -> np.ndarray:
@@ -70,10 +70,40 @@ def test_times_a_second_apart_are_told_apart(offset: int) -> None:
     assert float(found.std(correction=0)) == pytest.approx(1, rel=1e-5)
 
 
-def test_it_can_be_exported() -> None:
+@pytest.mark.parametrize("scaling", ["standard", "robust", "quantile"])
+def test_it_can_be_exported(scaling: Scaling) -> None:
     features = (Feature("a", missing=True), Feature("town", "category", 4), Feature("b"))
     x = np.column_stack([holes(columns=3)[:, 0], np.arange(200) % 4, np.arange(200.0)])
-    inputs = TableInputs(features).fit(x)
+    inputs = TableInputs(features, scaling).fit(x)
     rows = torch.from_numpy(x)
     program = torch.export.export(inputs, (rows[:3],), dynamic_shapes={"x": {0: torch.export.Dim("batch")}})
     torch.testing.assert_close(program.module()(rows), inputs(rows))
+
+
+def test_robust_scaling_is_by_the_quartiles_and_draws_in_what_lies_far_out() -> None:
+    x = np.random.default_rng(0).normal(50, 7, (500, 1))
+    x[0] = 1e9
+    found = TableInputs(numbers(1), "robust").fit(x).transform(x)[:, 0].numpy()
+    z = RobustScaler().fit_transform(x)[:, 0]
+    np.testing.assert_allclose(found, z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-5)
+    assert abs(found).max() <= 3
+
+
+def test_quantile_scaling_is_scikit_learns_between_its_ends() -> None:
+    x = np.random.default_rng(0).exponential(size=(5000, 2)) ** 2
+    found = TableInputs(numbers(2), "quantile").fit(x).transform(x).numpy()
+    expected = QuantileTransformer(n_quantiles=1000, output_distribution="normal").fit_transform(x)
+    inner = np.abs(expected) < 2
+    np.testing.assert_allclose(found[inner], expected[inner], atol=0.05)
+    assert found.max() < 3.2
+    assert found.min() > -3.2
+
+
+@pytest.mark.parametrize("scaling", ["standard", "robust", "quantile"])
+def test_columns_of_one_value_or_few_stay_finite_in_every_scaling(scaling: Scaling) -> None:
+    x = np.column_stack([np.full(50, 7.0), np.arange(50) % 2, np.where(np.arange(50) < 48, 0.0, 5.0)])
+    found = TableInputs(numbers(3), scaling).fit(x).transform(x)
+    assert torch.isfinite(found).all()
+    assert not found[:, 0].any()
+    assert found[0, 1] < found[1, 1]
+    assert found[0, 2] < found[49, 2]

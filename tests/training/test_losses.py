@@ -8,6 +8,7 @@ import torch
 from sklearn import metrics
 
 from automl.data.resident import Normalisation, PixelInputs
+from automl.data.target_scale import TargetScale
 from automl.training.losses import loss_for
 from automl.training.serial import predict
 
@@ -31,15 +32,15 @@ def test_rmse_and_r2_are_scikit_learns_in_the_targets_units(outputs):
     rng = np.random.default_rng(0)
     y = (rng.normal(0, 1, (100, outputs)) * [1, 50, 1e-3][:outputs] + [3, 1000, 0][:outputs]).astype(np.float32)
     predicted = y + rng.normal(0, 0.3, y.shape) * y.std(0)
-    norm = Normalisation(PIXELS, torch.tensor(y.mean(0, keepdims=True)), torch.tensor(y.std(0, keepdims=True)))
-    output = (torch.tensor(predicted, dtype=torch.float32) - norm.y_mean) / norm.y_std
+    norm = Normalisation(PIXELS, TargetScale.of(torch.tensor(y), log=False))
+    output = norm.target.learnt(torch.tensor(predicted))
     rmse, r2 = loss_for("regression").score(output, torch.tensor(y), norm, "r2")
     assert rmse == pytest.approx(metrics.root_mean_squared_error(y, predicted), rel=1e-4)
     assert r2 == pytest.approx(metrics.r2_score(y, predicted), rel=1e-4)
 
 
 def test_predictions_that_are_not_finite_have_no_score():
-    norm = Normalisation(PIXELS, torch.zeros(1, 1), torch.ones(1, 1))
+    norm = Normalisation(PIXELS, TargetScale(torch.zeros(1, 1), torch.ones(1, 1)))
     logits = torch.tensor([[float("nan"), 1.0]] * 2)
     assert np.isnan(loss_for("classification").score(logits, torch.arange(2), norm, "auroc")).all()
     rmse, r2 = loss_for("regression").score(torch.tensor([[float("nan")]]), torch.zeros(1, 1), norm, "r2")
