@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--samples", type=int, help="use a random subset of this size")
+    parser.add_argument("--target", help="a csv's column to predict")
     parser.add_argument("--plugin", type=Path, action="append", default=[], help="a plugin file that knows the data")
     parser.add_argument("--metric", help="the metric beside the loss [accuracy or r2]")
     parser.add_argument("--space", default="images")
@@ -76,7 +77,9 @@ def main() -> None:
     args = parser.parse_args()
 
     dataset = load(
-        args.data, plugin_datasets={name: d.build for name, d in load_plugins(files=args.plugin).datasets.items()}
+        args.data,
+        target=args.target,
+        plugin_datasets={name: d.build for name, d in load_plugins(files=args.plugin).datasets.items()},
     )
     if args.samples:
         keep = np.random.default_rng(args.seed).permutation(len(dataset))[: args.samples]

@@ -3,21 +3,28 @@
     python benchmarks/replay.py TABLE.npz [--orders 100] [--ladder 1x1,3x1,9x2,20x5] [--metric accuracy] [--json]
 
 TABLE.npz holds `curves` [config, fold, epoch, 4] (train loss, train metric, validation loss, validation metric), as
-benchmarks/record_curves.py writes it. The configs come in random order, as a random sampler would draw them. The target
-is a config of the best 2 % by its score on all folds (`Curves.summary`), in the loss or in `--metric`. Schedules:
+benchmarks/record_curves.py writes it. The configs come in random order, as a random sampler would draw them, and the
+folds too. The target is a config of the best 2 % by its score on all folds (`Curves.summary`), in the loss or in
+`--metric`. Schedules:
 
-    none               every config, all folds, all epochs
-    single_split       every config on the first fold only, all epochs, as other tools do
-    one_split_halving  asynchronous halving with promotion on the first fold only, then the other folds for the target
-    lockstep_median    all folds epoch by epoch, pruned when the best so far is worse than the median of the
-                       complete trials at this epoch (Optuna's MedianPruner with its defaults: 5 start-up trials)
-    stop_only_halving  all folds epoch by epoch, stopped at epochs 1, 4, 16, ... unless among the best quarter of those
-                       seen there (Optuna's SuccessiveHalvingPruner with its defaults)
-    race               automl's own: the code of automl.racing, with the overfitting rule
+    oracle                knows a target after one epoch: every draw until then costs one, the target all its folds
+    race                  automl's own: the code of automl.racing, with the overfitting rule
+    one_split_halving     the race's promotions on the first fold only: what a user of Ray or Optuna gets from ASHA
+    one_split_median      first fold only, Optuna's MedianPruner with its defaults
+    one_split_stop_only   first fold only, Optuna's SuccessiveHalvingPruner with its defaults
+    one_split_in_full     first fold only, every config for all epochs
+    one_epoch_then_best   one epoch of the first fold for every config, then the best ten in full on all folds
+    early_stopped_cv      fold by fold in full, stopped when worse than the best config's worst fold (arXiv 2405.03389)
+    all_folds_...         the pruners on the mean of all folds, and every config in full
 
-Printed: mean fold-epochs over the orders until a target config is complete (all that was spent, where it never was),
-the share of orders that missed it, and `overfitting_regret`: by how much the rule worsens the best score of the table
-when every config climbs the whole ladder under its eyes; and, for the race, the mean over the orders.
+Printed, as means over the orders: fold-epochs until a target config is complete (all that was spent, where it never
+was), and the same with the other folds of that config for those that look at one fold only; the share of orders that
+missed it; the cost in that of one split with halving; and, by budget, the median 5-fold score of the config that each
+would return after so many fold-epochs, whatever it has seen of it itself. `regret` is how far the mean of these is from
+the best score of the table, at the largest budget.
+
+`overfitting_regret` is by how much the overfitting rule worsens the best score of the table when every config climbs
+the whole ladder under its eyes; and, for the race, the mean over the orders.
 """
 
 from __future__ import annotations
@@ -25,158 +32,70 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import optuna
 from machine import heading
 from machine import table as markdown
 from numpy.typing import NDArray
+from schedules import Replay, Schedule, opponents, race
 
-from automl.racing.climb import climb
-from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
-from automl.racing.ladder import Ladder, Rung, make_ladder, parse_ladder
-from automl.racing.objective import Objective
-from automl.racing.overfitting import OverfittingRule, default_patience, verdict_at
-from automl.racing.race import ETA, Race
+from automl.racing.curves import Curves
+from automl.racing.ladder import Ladder, make_ladder, parse_ladder
+from automl.racing.objective import METRICS, Objective
+from automl.racing.overfitting import OverfittingRule, verdict_at
+from automl.racing.race import ETA
 
 TARGET_SHARE = 0.02
+BUDGETS = (0.2, 0.5, 1, 2, 3, 4)  # complete trainings on all folds
 TITLES = {
-    "none": "none: every config, all folds",
-    "single_split": "single split: every config, one fold",
-    "one_split_halving": "single split, halving with promotion; then the other folds",
-    "lockstep_median": "all folds in lockstep, median pruner",
-    "stop_only_halving": "all folds in lockstep, stop-only halving",
+    "oracle": "an oracle",
     "race": "**the race**",
+    "one_split_halving": "one split, halving with promotion",
+    "one_split_median": "one split, median pruner",
+    "one_split_stop_only": "one split, stop-only halving",
+    "one_split_in_full": "one split, every config in full",
+    "one_epoch_then_best": "one epoch, then the best ten in full",
+    "early_stopped_cv": "early-stopped cross-validation",
+    "all_folds_median": "all folds, median pruner",
+    "all_folds_stop_only": "all folds, stop-only halving",
+    "all_folds_in_full": "all folds, every config in full",
 }
 Array = NDArray[np.float64]
-Result = tuple[float, bool]
 
 
-class TableRun:
-    """Recorded curves [fold, epoch, 4] in the place of training."""
-
-    def __init__(self, curves: Array):
-        self.curves = curves
-        self.done = [0] * len(curves)
-
-    def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
-        """What training would have shown, epoch by epoch."""
-        for epoch in range(1, epochs + 1):
-            behind = [fold for fold in range(folds) if self.done[fold] < epoch]
-            if behind:
-                for fold in behind:
-                    self.done[fold] = epoch
-                yield [FoldEpoch(fold, epoch, *map(float, self.curves[fold, epoch - 1])) for fold in behind]
-
-
-def scores(table: Array, objective: Objective = Objective()) -> Array:  # noqa: B008 (immutable)
+def scores(table: Array, objective: Objective) -> Array:
     """[config]: the score on all folds as a cost; infinite where a curve is not finite."""
     found = np.array([Curves.of(config, objective).score() for config in table])
     return np.where(np.isfinite(table).all(axis=(1, 2, 3)), found, np.inf)
 
 
-def no_pruning(table: Array, order: list[int], targets: set[int], folds: int) -> Result:
-    """All epochs of `folds` folds for every config."""
-    position = next(i for i, config in enumerate(order) if config in targets)
-    return (position + 1) * folds * table.shape[2], False
+@dataclass(frozen=True)
+class Outcome:
+    """What one schedule came to in one order."""
+
+    fold_epochs: float
+    missed: bool
+    total: int
+    best: float  # the score of the best complete config, on all folds
+    returned: list[float]  # by budget: the 5-fold score of the config that would be returned; infinite: none
 
 
-def _lockstep(
-    table: Array, order: list[int], targets: set[int], keep: Callable[[int, Array, list[int]], bool]
-) -> Result:
-    """All folds epoch by epoch; `keep(epoch, mean curve, complete)` says whether to go on after an epoch (from 1)."""
-    spent, complete = 0, []
-    _, folds, epochs, _ = table.shape
-    for config in order:
-        mean = table[config, :, :, VALIDATION_LOSS].mean(axis=0)
-        for epoch in range(1, epochs + 1):
-            spent += folds
-            if epoch < epochs and not keep(epoch, mean, complete):
-                break
-        else:
-            complete.append(config)
-            if config in targets:
-                return spent, False
-    return spent, True
-
-
-def lockstep_median(table: Array, order: list[int], targets: set[int]) -> Result:
-    """Optuna's MedianPruner on the fold mean."""
-    means = table[..., VALIDATION_LOSS].mean(axis=1)
-
-    def keep(epoch: int, mean: Array, complete: list[int]) -> bool:
-        return len(complete) < 5 or mean[:epoch].min() <= np.median(means[complete, epoch - 1])
-
-    return _lockstep(table, order, targets, keep)
-
-
-def stop_only_halving(table: Array, order: list[int], targets: set[int], eta: int = 4) -> Result:
-    """Optuna's SuccessiveHalvingPruner on the fold mean."""
-    seen: dict[int, list[float]] = {}
-
-    def keep(epoch: int, mean: Array, complete: list[int]) -> bool:
-        if math.log(epoch, eta) % 1 > 1e-9:
-            return True
-        competing = seen.setdefault(epoch, [])
-        competing.append(float(mean[epoch - 1]))
-        return competing[-1] <= sorted(competing)[max(0, len(competing) // eta - 1)]
-
-    return _lockstep(table, order, targets, keep)
-
-
-def one_split_halving(
-    table: Array, order: list[int], targets: set[int], ladder: Ladder, eta: float, objective: Objective
-) -> Result:
-    """The race's promotions on the first fold; what it costs until a target is at the top, and its other folds."""
-    lower = tuple(dict.fromkeys(Rung(rung.epochs, 1) for rung in ladder))
-    spent, missed, *_ = race(table[:, :1], order, targets, lower, eta, None, objective)
-    return spent + (table.shape[1] - 1) * table.shape[2], missed
-
-
-def race(
-    table: Array,
-    order: list[int],
-    targets: set[int],
-    ladder: Ladder,
-    eta: float,
-    rule: OverfittingRule | None,
-    objective: Objective = Objective(),  # noqa: B008 (immutable)
-) -> tuple[float, bool, float, float]:
-    """The race: (fold-epochs to the target, missed, best score among the complete trials, fold-epochs of it all)."""
-    contest = Race(ladder, eta=eta)
-    runs: dict[int, tuple[TableRun, Curves]] = {}
-    waiting_to_start = iter(order)
-    reached: float | None = None
-    spent, best = 0.0, math.inf
-    while True:
-        step = contest.promote()
-        if step is None:
-            config = next(waiting_to_start, None)
-            step = contest.carry() if config is None else (config, contest.start(config))
-        if step is None:
-            break
-        config, rung = step
-        run, curves = runs.setdefault(config, (TableRun(table[config]), Curves(*table.shape[1:3], objective)))
-        before = curves.fold_epochs
-        climbing = climb(contest, config, rung, run, curves, rule)
-        try:
-            while True:
-                results = next(climbing)
-                if not all(math.isfinite(r.validation_loss) and math.isfinite(r.train_loss) for r in results):
-                    contest.leave(config)
-                    break
-        except StopIteration as ended:
-            outcome = ended.value
-            done = contest.standings[config].complete
-            spent += curves.fold_epochs - before
-            if done:
-                best = min(best, outcome.score)
-                if config in targets and reached is None:
-                    reached = spent
-        else:
-            spent += len(results)
-    return (spent if reached is None else reached), reached is None, best, spent
+def outcome(replay: Replay, found: Array, targets: set[int], budgets: list[float]) -> Outcome:
+    """What has become of a replay, by the scores that the configs have on all folds."""
+    reached = min((spent for config, spent in replay.complete.items() if config in targets), default=None)
+    returned = (replay.returned_after(budget) for budget in budgets)
+    return Outcome(
+        fold_epochs=replay.spent if reached is None else reached,
+        missed=reached is None,
+        total=replay.spent,
+        best=min((float(found[config]) for config in replay.complete), default=math.inf),
+        returned=[math.inf if config is None else float(found[config]) for config in returned],
+    )
 
 
 def regret(table: Array, ladder: Ladder, rule: OverfittingRule, objective: Objective) -> tuple[float, int]:
@@ -199,46 +118,56 @@ def regret(table: Array, ladder: Ladder, rule: OverfittingRule, objective: Objec
 
 
 def replay(
-    table: Array,
-    ladder: Ladder,
-    orders: int,
-    eta: float = ETA,
-    seed: int = 0,
-    objective: Objective = Objective(),  # noqa: B008 (immutable)
-) -> dict[str, dict[str, float] | float]:
-    """All schedules on `orders` random orders of the table's configs."""
+    table: Array, ladder: Ladder, orders: int, eta: float, seed: int, objective: Objective
+) -> dict[str, dict[str, Any] | float]:
+    """All schedules on `orders` random orders of the table's configs and folds."""
+    _, folds, epochs, _ = table.shape
+    found = scores(table, objective)
     count = max(1, round(TARGET_SHARE * len(table)))
-    targets = set(np.argsort(scores(table, objective), kind="stable")[:count].tolist())
+    targets = set(np.argsort(found, kind="stable")[:count].tolist())
+    rule = OverfittingRule.of(epochs)
+    schedules: dict[str, Schedule] = {"race": partial(race, ladder=ladder, eta=eta, rule=rule)} | opponents(ladder, eta)
+    without_rule = partial(race, ladder=ladder, eta=eta, rule=None)
+    outcomes: dict[str, list[Outcome]] = {name: [] for name in [*schedules, "without_rule"]}
+    oracle, budgets = [], [share * folds * epochs for share in BUDGETS]
     rng = np.random.default_rng(seed)
-    rule = OverfittingRule(default_patience(table.shape[2]))
-    schedules: dict[str, Callable[[list[int]], Result]] = {
-        "none": lambda order: no_pruning(table, order, targets, table.shape[1]),
-        "single_split": lambda order: no_pruning(table, order, targets, 1),
-        "one_split_halving": lambda order: one_split_halving(table, order, targets, ladder, eta, objective),
-        "lockstep_median": lambda order: lockstep_median(table, order, targets),
-        "stop_only_halving": lambda order: stop_only_halving(table, order, targets),
-    }
-    results: dict[str, list[Result]] = {name: [] for name in [*schedules, "race"]}
-    shortfalls, totals = [], []
     for _ in range(orders):
-        order = rng.permutation(len(table)).tolist()
-        for name, schedule in schedules.items():
-            results[name].append(schedule(order))
-        cost, missed, best, total = race(table, order, targets, ladder, eta, rule, objective)
-        results["race"].append((cost, missed))
-        totals.append(total)
-        shortfalls.append(best - race(table, order, targets, ladder, eta, None, objective)[2])
-    report: dict[str, dict[str, float] | float] = {
-        name: {
-            "fold_epochs": float(np.mean([cost for cost, _ in rows])),
-            "missed": float(np.mean([missed for _, missed in rows])),
-        }
-        for name, rows in results.items()
-    }
+        order, shuffled = rng.permutation(len(table)).tolist(), table[:, rng.permutation(folds)]
+        oracle.append(next(i for i, config in enumerate(order) if config in targets) + folds * epochs)
+        for name, schedule in {**schedules, "without_rule": without_rule}.items():
+            search = Replay(shuffled, order, objective)
+            schedule(search)
+            outcomes[name].append(outcome(search, found, targets, budgets))
+    report: dict[str, dict[str, Any] | float] = {"oracle": {"fold_epochs": float(np.mean(oracle)), "missed": 0.0}}
+    for name in schedules:
+        report[name] = row = summary(outcomes[name], float(found.min()))
+        row["with_all_folds"] = row["fold_epochs"]
+        if name.startswith("one_split"):
+            row["with_all_folds"] += (folds - 1) * epochs
     report["overfitting_regret"], report["overfitting_verdicts"] = regret(table, ladder, rule, objective)
-    report["overfitting_regret_in_the_race"] = float(np.mean(shortfalls))
-    report["race_whole_search"] = float(np.mean(totals))
+    pairs = zip(outcomes["race"], outcomes["without_rule"], strict=True)
+    report["overfitting_regret_in_the_race"] = float(np.mean([ruled.best - free.best for ruled, free in pairs]))
     return report
+
+
+def summary(outcomes: list[Outcome], best: float) -> dict[str, Any]:
+    """One schedule over all orders; `best` is the best score of the table."""
+    costs = [each.fold_epochs for each in outcomes]
+    returned = np.array([each.returned for each in outcomes])
+    last = returned[:, -1]
+    return {
+        "fold_epochs": float(np.mean(costs)),
+        "standard_error": float(np.std(costs) / math.sqrt(len(costs))),
+        "missed": float(np.mean([each.missed for each in outcomes])),
+        "whole_search": float(np.mean([each.total for each in outcomes])),
+        "returned": [float(value) if math.isfinite(value) else None for value in np.median(returned, axis=0)],
+        "regret": float(last.mean() - best) if np.isfinite(last).all() else None,
+    }
+
+
+def cell(cost: float | None, objective: Objective) -> str:
+    """A score as people know it; a dash where there is none yet."""
+    return "-" if cost is None else f"{objective.value(cost):.4g}"
 
 
 def main() -> None:
@@ -246,17 +175,20 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--orders", type=int, default=100)
     parser.add_argument("--ladder")
-    parser.add_argument("--metric", help="what is optimised, the loss or the table's metric [log_loss]")
+    parser.add_argument("--metric", help="what is optimised, the loss or the table's metric [the loss]")
     parser.add_argument("--eta", type=float, default=ETA)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     with np.load(args.table, allow_pickle=False) as file:
         table = file["curves"].astype(np.float64)
         about = json.loads(str(file["about"]))
-    objective = Objective.of("classification", args.metric)
-    if args.metric and objective.metric != about.get("metric", "accuracy"):
-        parser.error(f"--metric {args.metric}: {args.table.name} has log_loss and {about.get('metric', 'accuracy')}")
+    metric = about.get("metric", "accuracy")
+    task = next(task for task, names in METRICS.items() if metric in names)
+    objective = Objective.of(task, args.metric)
+    if args.metric not in (None, objective.loss, metric):
+        parser.error(f"--metric {args.metric}: {args.table.name} has {objective.loss} and {metric}")
     _, folds, epochs, _ = table.shape
     ladder = parse_ladder(args.ladder, epochs, folds) if args.ladder else make_ladder(epochs, folds)
     report = replay(table, ladder, args.orders, args.eta, args.seed, objective)
@@ -266,23 +198,35 @@ def main() -> None:
     print(heading(seeds=[args.seed]) + "\n")
     print(f"`{args.table.name}`: {len(table)} configs x {folds} folds x {epochs} epochs, {args.orders} random orders;")
     print(f"ladder {', '.join(map(str, ladder))} (epochs x folds), eta {args.eta:g}; {objective.name}.\n")
-    single = report["single_split"]
-    assert isinstance(single, dict)
-    rows = [
-        (
+    show(report, objective, folds * epochs)
+
+
+def show(report: dict[str, dict[str, Any] | float], objective: Objective, full: int) -> None:
+    """The report as Markdown; `full`: the fold-epochs of a complete training."""
+    found = {name: row for name, row in report.items() if isinstance(row, dict)}
+    halving = found["one_split_halving"]["fold_epochs"]
+    rows, curves = [], []
+    for name, row in found.items():
+        error = f" ± {row['standard_error']:.0f}" if "standard_error" in row else ""
+        rows.append((
             TITLES[name],
-            f"{row['fold_epochs']:.0f}",
+            f"{row['fold_epochs']:.0f}{error}",
+            f"{row.get('with_all_folds', row['fold_epochs']):.0f}",
             f"{row['missed']:.0%}",
-            f"{row['fold_epochs'] / single['fold_epochs']:.2f}",
-        )
-        for name, row in report.items()
-        if isinstance(row, dict)
-    ]
-    print(markdown(["schedule", "fold-epochs", "missed", "of a single split"], rows))
+            f"{row['fold_epochs'] / halving:.2f}",
+            f"{row['whole_search']:.0f}" if "whole_search" in row else "",
+        ))  # fmt: skip
+        if "returned" in row:
+            regret = row["regret"]
+            scored = [cell(cost, objective) for cost in row["returned"]]
+            curves.append((TITLES[name], *scored, "-" if regret is None else f"{regret:.3g}"))
+    names = ["to a top-2 % config", "with all folds", "missed", "of one split, halving", "whole search"]
+    print(markdown(["schedule", *names], rows))
+    print(f"\nMedian {objective.name} on all folds of the config that each would return after so many fold-epochs:\n")
+    print(markdown(["schedule", *(f"{share * full:.0f}" for share in BUDGETS), "mean regret"], curves))
     print(f"\nVerdicts of the overfitting rule: {report['overfitting_verdicts']}; ", end="")
     print(f"regret: {report['overfitting_regret']:.6g} on the table, ", end="")
     print(f"{report['overfitting_regret_in_the_race']:.6g} in the race (mean; negative: it helped).")
-    print(f"The whole race, to its last finalist: {report['race_whole_search']:.0f} fold-epochs.")
 
 
 if __name__ == "__main__":
