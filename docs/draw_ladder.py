@@ -27,7 +27,7 @@ def simulate() -> Race:
     """Runs the race to its end."""
     rng = np.random.default_rng(3)
     quality = rng.uniform(0, 1, TRIALS)
-    noise = rng.normal(0, 1, (TRIALS, 5)) * [0.22, 0.15, 0.10, 0.06, 0.03]
+    noise = rng.normal(0, 1, (TRIALS, 6)) * [0.22, 0.15, 0.10, 0.06, 0.04, 0.03]
     race = Race(make_ladder(EPOCHS, FOLDS))
     asked = 0
     while True:

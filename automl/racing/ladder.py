@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from automl.errors import SettingsError
 
-RUNGS = 5
+LENGTHS = 5
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,28 @@ class Rung:
 Ladder = tuple[Rung, ...]
 
 
-def make_ladder(epochs: int, folds: int, *, fused: bool = False) -> Ladder:
-    """The default ladder: five rungs, epochs geometric from 1 to `epochs`, folds 1, 1, 1, 2, K from the bottom up.
+def first_full_length(ladder: Ladder) -> int:
+    """The number of the lowest rung with all epochs: from there on only folds are added."""
+    return next(number for number, rung in enumerate(ladder) if rung.epochs == ladder[-1].epochs)
 
-    Where rungs coincide there are fewer, and the folds are counted from the top. Where folds are `fused` (K cost little
-    more than one), every rung has all of them.
+
+def make_ladder(epochs: int, folds: int, *, fused: bool = False) -> Ladder:
+    """The default ladder: five lengths, geometric from 1 to `epochs`, on 1, 1, 1, 2, 2 folds; then all K folds.
+
+    With so few `epochs` that lengths coincide there are fewer rungs, on 1, ..., 1, 2, K folds. Where folds are `fused`
+    (K cost little more than one), every rung has all of them.
 
     >>> [str(rung) for rung in make_ladder(20, 5)]
-    ['1x1', '2x1', '4x1', '9x2', '20x5']
+    ['1x1', '2x1', '4x1', '9x2', '20x2', '20x5']
     """
-    lengths = sorted({round(epochs ** (i / (RUNGS - 1))) for i in range(RUNGS)})
-    rungs = []
-    for below_top, length in enumerate(reversed(lengths)):
-        count = folds if fused or below_top == 0 else min(folds, 2) if below_top == 1 else 1
-        rungs.append(Rung(length, count))
-    return tuple(reversed(rungs))
+    lengths = sorted({round(epochs ** (i / (LENGTHS - 1))) for i in range(LENGTHS)})
+    if fused:
+        return tuple(Rung(length, folds) for length in lengths)
+    *short, last = lengths
+    rungs = [Rung(length, min(folds, 2) if length == short[-1] else 1) for length in short]
+    if len(lengths) == LENGTHS:
+        rungs.append(Rung(last, min(folds, 2)))
+    return tuple(dict.fromkeys([*rungs, Rung(last, folds)]))
 
 
 def parse_ladder(text: str, epochs: int, folds: int) -> Ladder:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from automl.racing.board import Board
-from automl.racing.ladder import Ladder
+from automl.racing.ladder import Ladder, first_full_length
 
 ETA = 3.0  # on recorded tables of 160 and 92 configs: a quarter less than with 2.5, and nothing missed
 
@@ -42,6 +42,11 @@ class Standing:
         """The highest rung reached; -1 before the first."""
         return max(self.scores, default=-1)
 
+    @property
+    def has_left(self) -> bool:
+        """Whether it races no more, and is not complete."""
+        return not (self.waiting or self.climbing or self.complete)
+
 
 class Race:
     """Scores by rung, and the rule of promotion.
@@ -49,8 +54,10 @@ class Race:
     Args:
         ladder: the rungs; rung 0 is the lowest.
         eta: of n scores at a rung the best floor(n / eta) may climb: by score, but on cheap rungs, more than one below
-            the top, by rank within the own family as a share of its size. Families differ in how fast they learn:
-            after an epoch or two a LeNet beats every ResNet that will be better in the end.
+            the first with all epochs, by rank within the own family as a share of its size. Families differ in how
+            fast they learn: after an epoch or two a LeNet beats every ResNet that will be better in the end. From the
+            first rung with all epochs on, where only folds are missing, the best one alone may climb: scores on the
+            same folds are compared pairwise, and who is behind there would have to catch up on the others.
         finalists: so many trials are to be COMPLETE at the end.
     """
 
@@ -61,6 +68,7 @@ class Race:
         self.standings: dict[int, Standing] = {}  # their scores and families are changed by the methods below alone
         self.straight: set[int] = set()  # trials that climb to the top at once, without having to earn it
         self._boards = [Board() for _ in ladder]
+        self._full_length = first_full_length(ladder)
 
     @property
     def top(self) -> int:
@@ -169,23 +177,27 @@ class Race:
         own = {**self.standings[trial].scores, rung: score}
         for reached in sorted(own, reverse=True):
             others = self._boards[reached].others(trial, self._family(trial, reached))
-            places = int((len(others) + 1) / self.eta)
-            if places:
+            if places := int((len(others) + 1) / self.eta):
                 return sum(other < own[reached] for other in others) < places
         return False
 
     def _family(self, trial: int, rung: int) -> str:
         """Among whom the trial is ranked at the rung: those of its family, or near the top all."""
-        return self.standings[trial].family if rung < self.top - 1 else ""
+        return self.standings[trial].family if rung < self._full_length - 1 else ""
 
     def _score(self, trial: int, rung: int, score: float) -> None:
         self.standings[trial].scores[rung] = score
         self._boards[rung].put(trial, self._family(trial, rung), score)
 
     def _earned(self, rung: int) -> Iterator[int]:
-        """The trials with the best floor(n / eta) of the n scores at `rung`, best first."""
+        """The trials with the best floor(n / eta) of the n scores at `rung`, best first.
+
+        Where only folds are missing, the best that has not left.
+        """
         board = self._boards[rung]
-        return islice(board.ranked(), int(len(board) / self.eta))
+        if rung < self._full_length:
+            return islice(board.ranked(), int(len(board) / self.eta))
+        return islice((trial for trial in board.ranked() if not self.standings[trial].has_left), 1)
 
     @property
     def complete(self) -> int:

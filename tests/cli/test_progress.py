@@ -122,7 +122,7 @@ def test_plain_progress_prints_a_line_per_rung_and_end_and_none_per_epoch():
         progress(FinalistTrained(0, 2, [fold]))
     progress(FinalFitStarted(0, 14))
     assert progress.stream.getvalue().splitlines() == [
-        "trial 0 (resnet): rung 1 of 5 (1x1), log_loss 0.25, accuracy 0.75",
+        "trial 0 (resnet): rung 1 of 6 (1x1), log_loss 0.25, accuracy 0.75",
         "trial 0 (resnet): complete, log_loss 0.125, accuracy 0.9, 20x5",
         "trial 1: pruned, overfitting, log_loss 0.5",
         "trial 2: failed, non-finite at fold 1, epoch 2 (loss)",

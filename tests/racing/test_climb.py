@@ -5,11 +5,11 @@ import pytest
 
 from automl.racing.climb import climb
 from automl.racing.curves import Curves, FoldEpoch
-from automl.racing.ladder import make_ladder
+from automl.racing.ladder import parse_ladder
 from automl.racing.overfitting import OverfittingRule, verdict_at
 from automl.racing.race import Race
 
-LADDER = make_ladder(20, 5)
+LADDER = parse_ladder("1x1,2x1,4x1,9x2,20x5", 20, 5)
 HEALTHY = np.linspace(1.0, 0.1, 20)
 TURNING = np.concatenate([np.linspace(1.0, 0.5, 4), np.linspace(0.55, 1.5, 16)])  # lowest around epoch 5
 

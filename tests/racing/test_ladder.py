@@ -11,8 +11,8 @@ from automl.racing.ladder import Rung, make_ladder, parse_ladder
 @pytest.mark.parametrize(
     ("epochs", "folds", "rungs"),
     [
-        (20, 5, "1x1 2x1 4x1 9x2 20x5"),
-        (9, 5, "1x1 2x1 3x1 5x2 9x5"),
+        (20, 5, "1x1 2x1 4x1 9x2 20x2 20x5"),
+        (9, 5, "1x1 2x1 3x1 5x2 9x2 9x5"),
         (4, 5, "1x1 2x1 3x2 4x5"),
         (2, 3, "1x2 2x3"),
         (1, 5, "1x5"),
@@ -31,7 +31,9 @@ def test_fused_folds_are_all_trained_on_every_rung():
 def test_every_ladder_climbs_to_the_full_budget(epochs):
     ladder = make_ladder(epochs, 5)
     assert ladder[-1] == Rung(epochs, 5)
-    assert all(a.epochs < b.epochs and a.folds <= b.folds for a, b in itertools.pairwise(ladder))
+    pairs = list(itertools.pairwise(ladder))
+    assert all(a.epochs <= b.epochs and a.folds <= b.folds and a != b for a, b in pairs)
+    assert all(a.epochs < b.epochs for a, b in pairs[:-1])  # folds alone are added on the last one only
 
 
 def test_a_ladder_by_hand_is_read():

@@ -1,9 +1,9 @@
 """Who may climb: asynchronous successive halving with promotion."""
 
-from automl.racing.ladder import make_ladder
+from automl.racing.ladder import make_ladder, parse_ladder
 from automl.racing.race import Race
 
-LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
+LADDER = parse_ladder("1x1,2x1,3x1,5x2,9x5", 9, 5)
 
 
 def race_with(scores: dict[int, float], rung: int = 0, eta: float = 2.5) -> Race:
@@ -169,3 +169,34 @@ def test_a_race_that_is_over_has_none_unfinished():
     race.finalists = 1
     race.leave(0, complete=True)
     assert race.unfinished() == set()
+
+
+def on_all_epochs(scores: dict[int, float]) -> Race:
+    """Trials on the rung below the top of 1x1 2x1 4x1 9x2 20x2 20x5, where only folds are missing."""
+    race = Race(make_ladder(20, 5))
+    for trial, score in scores.items():
+        race.start(trial)
+        for rung in range(race.top):
+            race.record(trial, rung, score)
+    return race
+
+
+def test_where_only_folds_are_missing_the_best_climbs_at_once_and_nobody_else():
+    race = on_all_epochs({0: 1.0})
+    assert race.promote() == (0, race.top)
+    race = on_all_epochs({trial: float(trial) for trial in range(9)})
+    assert race.promote() == (0, race.top)
+    assert race.promote() is None
+
+
+def test_who_beats_the_complete_ones_on_the_folds_that_it_has_gets_the_others():
+    race = on_all_epochs({0: 1.0, 1: 2.0, 2: 0.5})
+    race.record(0, race.top, 0.9)
+    assert race.promote() == (2, race.top)
+    assert race.promote() is None
+
+
+def test_who_led_and_left_bars_nobodys_way():
+    race = on_all_epochs({0: 1.0, 1: 2.0})
+    race.leave(0)
+    assert race.promote() == (1, race.top)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from automl.racing.ladder import make_ladder
+from automl.racing.ladder import parse_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.study.baseline import FEW, FITTING, all_begun, choose_baseline
 from automl.study.forecast import Forecast
 
-LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
+LADDER = parse_ladder("1x1,2x1,3x1,5x2,9x5", 9, 5)
 RATE = 2.0  # seconds per fold-epoch
 TO_THE_TOP = RATE * (45 - 1)
 

@@ -6,11 +6,11 @@ import optuna
 import pytest
 
 from automl.racing.curves import Curves, FoldEpoch
-from automl.racing.ladder import make_ladder
+from automl.racing.ladder import parse_ladder
 from automl.racing.race import Race
 from automl.study.forecast import CARRYING_SHARE, FINAL_SHARE, FIRST_SHARE, MARGIN, RESCORING_SHARE, Forecast
 
-LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
+LADDER = parse_ladder("1x1,2x1,3x1,5x2,9x5", 9, 5)
 
 
 def curves_of(fold_epochs: int) -> Curves:

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from automl.racing.curves import Curves, FoldEpoch
-from automl.racing.ladder import make_ladder
+from automl.racing.ladder import parse_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.settings import Settings
@@ -29,7 +29,7 @@ from automl.study.trial_record import (
     write_attributes,
 )
 
-LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
+LADDER = parse_ladder("1x1,2x1,3x1,5x2,9x5", 9, 5)
 
 
 def raced(study: optuna.Study, scores: list[float]) -> Race:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from automl.racing.ladder import make_ladder
+from automl.racing.ladder import parse_ladder
 from automl.racing.race import Race, Standing
 from automl.study.budget import Budget
 from automl.study.forecast import Forecast
@@ -15,7 +15,7 @@ from automl.study.trial_record import standing_attribute, write_attributes
 from automl.study.turns import Turn, Turns
 from automl.study.workers.shared_leases import SharedLeases
 
-LADDER = make_ladder(9, 5)  # 1x1 2x1 3x1 5x2 9x5
+LADDER = parse_ladder("1x1,2x1,3x1,5x2,9x5", 9, 5)
 TOP = len(LADDER) - 1
 FIRST = (("resnet", 1.8), ("lenet", 1.2), ("resnet", 1.7))
 TO_THE_TOP = 44  # fold-epochs
