@@ -35,6 +35,7 @@ def _take(data: Any, settings: Settings) -> Given:
         target=settings.target,
         groups=settings.groups,
         images=settings.images,
+        categorical=settings.categorical,
         task=settings.task,
         reading=reading_of(settings, devices_of(settings)[0]),
     )

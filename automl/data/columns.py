@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from automl.data.dates import guess_dates, read_dates
+from automl.data.dates import DAY, PARTS, Part, guess_dates, part_of_dates, read_dates
 from automl.data.features import Feature
 from automl.data.keys import normal_key
 from automl.data.numbers import (
@@ -32,8 +32,8 @@ from automl.data.numbers import read_numbers as read_formatted
 
 Kind = Literal["number", "boolean", "date", "category", "left out"]
 
-MAX_CATEGORIES = 1000
-"""A column of texts with more distinct ones is an identifier or free text, not a category."""
+MAX_CATEGORIES = 10_000
+"""Of more distinct texts the most frequent are categories, and the others count as unknown ones."""
 
 FEW = 20
 """So few distinct texts are categories in any case; among more, those that are nearly all distinct are identifiers."""
@@ -81,9 +81,9 @@ class Column(BaseModel):
     """One column of a table, by its name, and what its cells are.
 
     missing: whether cells were empty, or hold something else than a number or date. categories: the texts of a
-    category; the first has the code 1, an empty cell 0. decimal, thousands, unit: how numbers are written. binary:
-    numbers that are all 0 or 1, so that `TRUE` is one of them. date_format: as in `automl.data.dates`. reason: why the
-    column is left out.
+    category; the first has the code 1, an empty cell 0. parts: what a date is taken apart into beside its days.
+    decimal, thousands, unit: how numbers are written. binary: numbers that are all 0 or 1, so that `TRUE` is one of
+    them. date_format: as in `automl.data.dates`. reason: why the column is left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +91,7 @@ class Column(BaseModel):
     name: str
     kind: Kind
     missing: bool = False
+    parts: tuple[Part, ...] = ()
     categories: tuple[str, ...] = ()
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
@@ -106,7 +107,8 @@ class Column(BaseModel):
             return ()
         if self.kind == "category":
             return (Feature(self.name, "category", len(self.categories) + 1, self.missing),)
-        return (Feature(self.name, missing=self.missing),)
+        # One input that says 'missing' is enough for all parts of a date.
+        return (Feature(self.name, missing=self.missing), *(Feature(f"{self.name} {part}") for part in self.parts))
 
     def matrix(self, cells: Cells) -> tuple[NDArray[np.float64], list[str]]:
         """The features [n, features] of the cells, and what has to be said about them.
@@ -114,10 +116,12 @@ class Column(BaseModel):
         Raises `Unreadable` for a cell that does not fit.
         """
         values, notes = self._codes(_texts(cells)) if self.kind == "category" else self.values(cells)
+        if self.kind == "date":
+            return np.column_stack([values / DAY, *(part_of_dates(values, part) for part in self.parts)]), notes
         return values[:, None], notes
 
     def values(self, cells: Cells) -> tuple[NDArray[np.float64], list[str]]:
-        """The numbers [n] that the cells are, NaN for an empty one, and notes."""
+        """The numbers [n] that the cells are, NaN for an empty one, and notes; of dates the seconds since 1970."""
         values, strange = self._read(cells)
         notes = []
         if len(strange):
@@ -206,11 +210,16 @@ class Column(BaseModel):
         return code
 
 
-def understand(name: str, cells: Cells, comma: bool = False) -> Column:
-    """What the column is taken for. `comma`: the file writes decimals with a comma.
+def understand(name: str, cells: Cells, comma: bool = False, categorical: bool = False) -> Column:
+    """What the column is taken for. `comma`: the file writes decimals with a comma. `categorical`: it is a category,
+    whatever its cells look like.
 
     Raises `Unreadable` where it is neither numbers nor dates nor categories: nearly numbers, or of several units.
     """
+    if categorical:
+        texts = Counter(_texts(cells))
+        named = Counter({text: count for text, count in texts.items() if not is_empty(text)})
+        return _categories(name, named, len(named) < len(texts))
     if isinstance(cells, Declared):
         return _declared(name, cells)
     counts: Counter[str] = Counter()
@@ -275,6 +284,8 @@ def _filled(column: Column, cells: Cells) -> Column:
     if not len(present):
         return Column(name=column.name, kind="left out", reason="empty")
     updates: dict[str, Any] = {"binary": column.kind == "number" and bool(np.isin(present, (0, 1)).all())}
+    if column.kind == "date":
+        updates["parts"] = tuple(part for part in PARTS if np.ptp(part_of_dates(present, part)) > 0)
     if np.isnan(values).any():
         updates["missing"] = True
     elif (values == values[0]).all():
@@ -330,9 +341,8 @@ def _categories(name: str, counts: Counter[str], empty: bool | int) -> Column:
     spellings: dict[str, Counter[str]] = {}
     for text, count in counts.items():
         spellings.setdefault(category_key(text), Counter())[normal_key(text)] += count
-    if len(spellings) > MAX_CATEGORIES:
-        return Column(name=name, kind="left out", reason=f"{len(spellings)} categories, more than {MAX_CATEGORIES}")
-    names = sorted(max(own, key=lambda text: (own[text], text)) for own in spellings.values())
+    frequent = sorted(spellings.values(), key=lambda own: (-own.total(), max(own)))[:MAX_CATEGORIES]
+    names = sorted(max(own, key=lambda text: (own[text], text)) for own in frequent)
     if len(names) + bool(empty) < 2:
         return Column(name=name, kind="left out", reason="one value only" if names else "empty")
     return Column(name=name, kind="category", categories=tuple(names), missing=bool(empty))

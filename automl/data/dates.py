@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,11 @@ _DAYS = (
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 FORMATS = ("ISO8601", *(day + time for day in _DAYS for time in _TIMES))
 """As `strftime` writes them; ISO 8601 with or without a time and a zone."""
+
+Part = Literal["year", "month", "weekday", "hour"]
+PARTS: tuple[Part, ...] = ("year", "month", "weekday", "hour")
+
+DAY = 86_400.0  # seconds
 
 _PROBED = 100  # texts that decide which formats are worth a look at all of them
 
@@ -36,6 +41,25 @@ def read_dates(texts: Sequence[str], form: str) -> NDArray[np.float64]:
 
     dates: Any = pd.to_datetime(pd.Series([text.strip() for text in texts]), format=form, errors="coerce", utc=True)
     return seconds(dates.dt.tz_localize(None).to_numpy())
+
+
+def part_of_dates(times: NDArray[np.float64], part: Part) -> NDArray[np.float64]:
+    """A part of dates in seconds since 1970, UTC; NaN stays NaN.
+
+    Months are counted from 1, weekdays from 0 for Monday; an hour has fractions.
+    """
+    known = ~np.isnan(times)
+    dates = np.floor(np.where(known, times, 0)).astype("datetime64[s]")
+    values: NDArray[Any]
+    if part == "year":
+        values = dates.astype("datetime64[Y]").astype(np.int64) + 1970
+    elif part == "month":
+        values = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    elif part == "weekday":
+        values = (dates.astype("datetime64[D]").astype(np.int64) + 3) % 7
+    else:
+        values = np.where(known, times, 0) % DAY / 3600
+    return np.where(known, values, np.nan)
 
 
 def seconds(dates: NDArray[Any]) -> NDArray[np.float64]:

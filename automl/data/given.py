@@ -6,7 +6,7 @@ What has a name (a file, a folder, `digits`) stands in `sources.py`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ def take(
     target: str | None = None,
     groups: str | None = None,
     images: str | None = None,
+    categorical: Sequence[str] = (),
     task: Task | None = None,
     reading: Reading | None = None,
     name: str | None = None,
@@ -76,6 +77,7 @@ def take(
         target: the DataFrame's column to predict.
         groups: the mapping's array of groups, or the DataFrame's column of them.
         images, reading: of a DataFrame that lists images, where its paths begin, and how the files are read.
+        categorical: the DataFrame's columns that are categories although they are numbers.
         task: as in `from_arrays` and `load_csv`.
         name: of the data set; by default what kind of data they are. source: what messages call the data.
 
@@ -93,9 +95,11 @@ def take(
             images=images,
             task=task,
             reading=reading or Reading(),
+            categorical=categorical,
         )
         return Given(made, table, target)
-    for option, value in (("target", target), ("images", images), ("image_size", reading and reading.image_size)):
+    refused = {"target": target, "images": images, "image_size": reading and reading.image_size}
+    for option, value in (refused | {"categorical": next(iter(categorical), None)}).items():
         if value is not None:
             raise DataError(f"{option}= is for a table (a DataFrame, or a .csv); these data are arrays")
     kind, arrays = _arrays(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ def load(
     target: str | None = None,
     groups: str | None = None,
     images: str | None = None,
+    categorical: Sequence[str] = (),
     task: str | None = None,
     reading: Reading | None = None,
     plugin_datasets: Mapping[str, Callable[[str], Any]] | None = None,
@@ -40,7 +41,8 @@ def load(
     """Loads DATA: `digits`, a folder of images, an .npz, a .csv, `torchvision:NAME`, or a plugin's data set by name.
 
     target: the table's column to predict. groups: a table's column, an .npz's array, or for a folder of images a csv
-    file with the columns file,group. images: the folder in which the paths of a list of images begin. task:
+    file with the columns file,group. images: the folder in which the paths of a list of images begin.
+    categorical: a table's columns that are categories although their cells are numbers. task:
     'classification' or 'regression', where the rule of the source decides otherwise. reading: how image files are read.
     plugin_datasets: by name, functions that make the data of their parameters: the text behind `NAME:`, "" for none.
     Raises `DataError` with the culprit and the remedy, also for an option that this kind of DATA does not have.
@@ -51,12 +53,21 @@ def load(
     reading = reading or Reading()
     image_size = reading.image_size
     options = {"target": target, "groups": groups, "images": images, "image_size": image_size}
+    options["categorical"] = next(iter(categorical), None)
     name, _, parameters = data.partition(":")
     if name in plugins:
         made = _made_by_plugin(name, plugins[name], parameters)
         source = f"data set '{name}'"
         return take(
-            made, target=target, groups=groups, images=images, task=wanted, reading=reading, name=name, source=source
+            made,
+            target=target,
+            groups=groups,
+            images=images,
+            task=wanted,
+            reading=reading,
+            name=name,
+            source=source,
+            categorical=categorical,
         ).dataset
     if data == "digits":
         _refuse(data, options)
@@ -71,7 +82,7 @@ def load(
         if listed is not None:
             name = path.resolve().name
             return load_image_list(listed, name=name, target=target, groups=groups, task=wanted, reading=reading)
-        _refuse(data, {"target": target, "images": images})
+        _refuse(data, {key: options[key] for key in ("target", "images", "categorical")})
         if wanted == "regression":
             raise DataError(
                 f"{data}: a folder of images is a classification; for a regression on images give a csv with a column "
@@ -79,11 +90,18 @@ def load(
             )
         return load_folder(path, groups=None if groups is None else Path(groups).expanduser(), reading=reading)
     if path.is_file() and path.suffix.lower() == ".npz":
-        _refuse(data, {"target": target, "images": images, "image_size": image_size})
+        _refuse(data, {key: value for key, value in options.items() if key != "groups"})
         return load_npz(path, groups=groups, task=wanted)
     if path.is_file() and path.suffix.lower() in TABLES:
         return from_table(
-            read_table(path), name=path.stem, target=target, groups=groups, images=images, task=wanted, reading=reading
+            read_table(path),
+            name=path.stem,
+            target=target,
+            groups=groups,
+            images=images,
+            task=wanted,
+            reading=reading,
+            categorical=categorical,
         )
     if path.exists():
         raise DataError(f"{data}: cannot tell what this is; DATA is {_KINDS}")
@@ -136,6 +154,7 @@ def _refuse(data: str, options: Mapping[str, object]) -> None:
         "target": "a table",
         "groups": "a table, an .npz or a folder of images",
         "images": "a table that lists images",
+        "categorical": "a table",
         "image_size": "image files",
     }
     for name, value in options.items():

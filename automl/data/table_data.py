@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from automl.data.csv_files import Table
@@ -22,6 +23,7 @@ def from_table(
     images: str | None,
     task: Task | None,
     reading: Reading,
+    categorical: Sequence[str] = (),
 ) -> Dataset:
     """A table as the data set `name`: the images that it lists, or its rows. The rest as in `load`."""
     folder = None if images is None else images_folder(images)
@@ -30,7 +32,7 @@ def from_table(
         return load_image_list(listed, name=name, target=target, groups=groups, task=task, reading=reading)
     if reading.image_size is not None:
         raise DataError(f"{table.path}: the option image_size is for image files only")
-    return table_dataset(table, name=name, target=target, groups=groups, task=task)
+    return table_dataset(table, name=name, target=target, groups=groups, task=task, categorical=categorical)
 
 
 def images_folder(images: str) -> Path:

@@ -39,13 +39,25 @@ def load_csv(path: Path, *, target: str | None, groups: str | None = None, task:
 
 
 def table_dataset(
-    table: Table, *, name: str, target: str | None, groups: str | None = None, task: Task | None = None
+    table: Table,
+    *,
+    name: str,
+    target: str | None,
+    groups: str | None = None,
+    task: Task | None = None,
+    categorical: Sequence[str] = (),
 ) -> Dataset:
-    """The data set `name` that a table holds; the rest as in `load_csv`."""
+    """The data set `name` that a table holds; `categorical` are columns that are categories although their cells are
+    numbers. The rest as in `load_csv`.
+    """
     path, names = table.path, table.names
     if target is None:
         raise DataError(f"{path}: which column is to be predicted? Pass --target with one of: {', '.join(names[:20])}")
-    for option, column in (("target", target), ("groups", groups)):
+    for option, column in (
+        ("target", target),
+        ("groups", groups),
+        *(("categorical", column) for column in categorical),
+    ):
         if column is not None and column not in names:
             raise DataError(f"{path}: there is no {option} column '{column}'{did_you_mean(column, names)}")
     if target == groups:
@@ -57,7 +69,7 @@ def table_dataset(
     if groups is not None:
         refuse_missing(table, groups)
     answer, y, classes, answers = read_target(table, target, task)
-    columns = tuple(_understood(table, column) for column in features)
+    columns = tuple(_understood(table, column, column in categorical) for column in features)
     conversion = Columns(columns=columns, target=answer, groups=groups)
     if all(column.kind == "left out" for column in columns):
         out = ", ".join(f"{column.name} ({column.reason})" for column in columns[:20])
@@ -92,9 +104,9 @@ def answers_of(table: Table, column: Column) -> NDArray[np.float64]:
     return values[:, None]
 
 
-def _understood(table: Table, name: str) -> Column:
+def _understood(table: Table, name: str, categorical: bool) -> Column:
     try:
-        return understand(name, table[name], table.decimal_comma)
+        return understand(name, table[name], table.decimal_comma, categorical)
     except Unreadable as error:
         raise DataError(f"{table.place(name, error.row)}: {error.problem}") from None
 

@@ -59,7 +59,10 @@ def test_dates_are_those_of_pandas(form: str) -> None:
     column = understand("day", [*texts, "-"])
     assert column.kind == "date"
     matrix, _ = column.matrix([*texts, "-"])
-    np.testing.assert_array_equal(matrix[:60, 0], dates.astype("datetime64[s]").astype(np.int64))
+    when = dates.dt
+    assert column.parts == ("year", "month", "weekday")
+    expected = [dates.astype("datetime64[s]").astype(np.int64) / 86400, when.year, when.month, when.weekday]
+    np.testing.assert_allclose(matrix[:60].T, expected)
     assert np.isnan(matrix[60]).all()
 
 
@@ -103,6 +106,18 @@ def test_an_empty_cell_is_missing_whether_training_had_one_or_not_which_is_said(
     matrix, notes = understand("x", ["1", "2", "4"]).matrix(["3", ""])
     np.testing.assert_array_equal(matrix, [[3], [np.nan]])
     assert notes == ["column 'x': 1 cell is empty, first in row 2, and none was in training: the median stands there"]
+
+
+def test_the_time_of_day_is_a_part_of_dates_that_have_one() -> None:
+    column = understand("at", ["2026-03-01 06:30", "2026-03-01 18:00"] * 5)
+    assert column.parts == ("hour",)
+    assert column.matrix(["2026-03-01 06:30", "1969-12-31 23:45"])[0][:, 1].tolist() == [6.5, 23.75]
+
+
+def test_numbers_are_categories_where_that_is_asked_for() -> None:
+    column = understand("zip", ["8001", "8002", "", "8001"], categorical=True)
+    assert (column.kind, column.categories, column.missing) == ("category", ("8001", "8002"), True)
+    assert column.matrix(["8001.0", "8002"])[0].tolist() == [[1], [2]]
 
 
 def test_a_category_is_a_code_from_1_and_0_stands_for_an_empty_cell_or_a_new_one() -> None:

@@ -76,10 +76,10 @@ def test_number_like_texts_are_the_numbers_that_they_write(way: str, searched: S
     assert "1 of 300 cells is empty (first in row 8" in notes if one else "Column 'x' is read as numbers" in notes
 
 
-def test_number_like_dates_are_one_input(searched: Search, tmp_path: Path) -> None:
+def test_number_like_dates_are_their_days_and_the_parts_that_vary(searched: Search, tmp_path: Path) -> None:
     days = (np.datetime64("2020-01-01") + np.arange(300)).astype(str)
     found = searched(csv_of(tmp_path / "t.csv", day=days, y=np.where(np.arange(300) < 150, "early", "late")))
-    assert (found["inputs"], found["data"]["columns"][0]["kind"]) == (1, "date")
+    assert (found["inputs"], found["data"]["columns"][0]["kind"]) == (3, "date")
     assert found["test"]["accuracy"] > 0.9
 
 
