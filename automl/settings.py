@@ -92,6 +92,7 @@ class Settings(BaseModel):
 
     space: str | None = option(None, SPACE, "A YAML file or a built-in space (see `automl spaces`)")
     architectures: tuple[str, ...] = option((), SPACE, "Search only this one")
+    added: tuple[str, ...] = option((), SPACE, "Add this architecture to the space", metavar="NAME")
     overrides: tuple[str, ...] = option((), SPACE, "Pin or replace a domain: resnet.depth=3", metavar="NAME=DOMAIN")
     plugins: tuple[str, ...] = option((), SPACE, "Load this plugin too", metavar="FILE")
     plugins_dirs: tuple[str, ...] = option((), SPACE, "Load every *.py of this folder", metavar="DIR")
@@ -233,6 +234,7 @@ CHANGEABLE = (
 OPTION_NAMES = {
     "overrides": "--set",
     "architectures": "--architecture",
+    "added": "--add",
     "plugins": "--plugin",
     "plugins_dirs": "--plugins-dir",
 }

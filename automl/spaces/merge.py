@@ -30,10 +30,12 @@ def merge(
     catalogue: Catalogue,
     *,
     architectures: Sequence[str] = (),
+    added: Sequence[str] = (),
     overrides: Sequence[str] = (),
     option: str = "--architecture",
 ) -> Space:
-    """The space that `document` (None: nothing) describes, restricted to `architectures` (empty: all), overridden.
+    """The space that `document` (None: nothing) describes with the architectures `added` on their own domains,
+    restricted to `architectures` (empty: all), overridden.
 
     `overrides` are such as `resnet.depth=3`, `train.lr=[0.1, 0.01]`, `train.optimizer=sgd`; the last one for a name
     counts. `option` is what the user calls `architectures` in errors. Raises `SpaceError`, whose place is the file's
@@ -42,6 +44,10 @@ def merge(
     sections = _read_document(document, catalogue) if document is not None else _defaults(catalogue)
     if not architectures and (document is None or "architectures" not in document.value):
         sections["architectures"] = _without_texts(sections["architectures"])
+    for name in added:
+        if name not in catalogue.architectures:
+            raise SpaceError(f"--add {shortened(name)}", _unknown("architecture", name, catalogue.architectures))
+        sections["architectures"] = {name: dict(catalogue.architectures[name])} | sections["architectures"]
     if architectures:
         known = sections["architectures"]
         for name in architectures:

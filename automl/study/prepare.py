@@ -172,7 +172,8 @@ def merge_space(settings: Settings, host: PluginHost, default: str = "images") -
     document = parse(name, "space") if is_written_out(name) else read(find_space(name))
     overrides = (*settings.overrides, *weights_override(settings))
     try:
-        space = merge(document, host.catalogue(), architectures=settings.architectures, overrides=overrides)
+        chosen = {"architectures": settings.architectures, "added": settings.added, "overrides": overrides}
+        space = merge(document, host.catalogue(), **chosen)
         check_domains(space, host, document, overrides)
         return space
     except SpaceError as error:

@@ -12,6 +12,7 @@ from automl.spaces.merge import merge
 from automl.spaces.parameters import Choice, Float, Int
 from automl.spaces.space import Catalogue
 from automl.spaces.training import AUGMENTATION_PARTS, TRAINING
+from automl.spaces.yaml_file import parse
 
 
 def test_a_choice_of_very_many_values_is_read_and_its_doubles_are_found():
@@ -330,3 +331,12 @@ def test_a_file_full_of_nonsense_does_not_fill_the_terminal():
 def test_all_overrides_that_are_wrong_are_said_at_once():
     with pytest.raises(SpaceError, match=r"(?s)--set resnet.dpth=3: .*\n--set train.lr=-1: "):
         merged(None, "resnet.dpth=3", "train.lr=-1")
+
+
+def test_an_added_architecture_competes_with_those_of_the_space_on_its_own_domains():
+    space = merge(parse("architectures: {lenet: {width: 8}}", "space.yaml"), CATALOGUE, added=["resnet", "lenet"])
+    assert set(space.architectures) == {"lenet", "resnet"}
+    assert space.architectures["lenet"]["width"] == 8
+    assert space.architectures["resnet"] == CATALOGUE.architectures["resnet"]
+    with pytest.raises(SpaceError, match=r"--add resnt: unknown architecture 'resnt'; did you mean 'resnet'\?"):
+        merge(None, CATALOGUE, added=["resnt"])
