@@ -172,8 +172,13 @@ def merge_space(settings: Settings, host: PluginHost, default: str = "images") -
     document = parse(name, "space") if is_written_out(name) else read(find_space(name))
     overrides = (*settings.overrides, *weights_override(settings))
     try:
-        chosen = {"architectures": settings.architectures, "added": settings.added, "overrides": overrides}
-        space = merge(document, host.catalogue(), **chosen)
+        space = merge(
+            document,
+            host.catalogue(),
+            architectures=settings.architectures,
+            added=settings.added,
+            overrides=overrides,
+        )
         check_domains(space, host, document, overrides)
         return space
     except SpaceError as error:
