@@ -61,7 +61,7 @@ def study_note(record: RunRecord, run: Path) -> Markdown:
         f"## {plain(data.name)}\n\n| | |\n|---|---|\n{table}\n\n"
         f"Go on with this run, or begin it anew:\n\n{_code(f'automl resume {shlex.quote(str(run))}')}\n\n"
         f"{_code(again)}\n\n"
-        "A trial's reason says why it ended; its picture shows train and validation loss of each fold.\n"
+        "A trial's reason says why it ended; its picture shows train and validation loss.\n"
     )
 
 

@@ -121,6 +121,7 @@ def write_bomb(path: Path, side: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of the peak memory is another one elsewhere")
 def test_image_bomb_of_400_megapixels_is_refused_in_bounded_memory(start, tmp_path):
     def peak_of(folder: Path, *words: str) -> int:
