@@ -20,12 +20,15 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "training"))
 
 from executors import CASES, make_recipe, make_resident
+from rerun import Rerun
 
 from automl.data.augment import BatchAugmentation
 from automl.data.policy import Policy
 from automl.hooks.host import load_plugins
+from automl.training.cuda_graph import CudaRecorder
 from automl.training.device import choose_precision
 from automl.training.fold import build_fold
 from automl.training.fused import FoldGroup
@@ -71,7 +74,7 @@ def main() -> None:
         folds = [build_fold(recipe, resident, loss, samples, samples[:8], number=n, seed=n) for n in range(2)]
         for fold in folds:
             fold.augmentation = BatchAugmentation(Policy(**policy))
-        group = FoldGroup(folds, resident, loss, precision)
+        group = FoldGroup(folds, resident, loss, precision, CudaRecorder if device.type == "cuda" else Rerun)
         for _ in range(4):
             group.train_epoch("accuracy", lambda: None)
         outside = "" if group.graph is None or group.graph.updates else "graph, optimizer outside"
