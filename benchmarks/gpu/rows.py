@@ -55,6 +55,7 @@ def main() -> None:
             args.section.write_text("\n".join([*text, "", table(second, by_hand), ""]))
 
     print(top, flush=True)
+    failed = False
     for compare, columns, into in ((compare_folds, first, rows), (compare_with_hand, second, by_hand)):
         if compare is compare_with_hand and args.no_hand:
             continue
@@ -65,12 +66,14 @@ def main() -> None:
                 into.append(compare(case, args, device, host))
             except Exception as error:
                 print(f"| {case.name} | {type(error).__name__}: {str(error)[:150]} |", flush=True)
+                failed = True
                 continue
             finally:
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
             keep()
             print("| " + " | ".join(map(str, into[-1])) + f" |   ({time.perf_counter() - started:.0f} s)", flush=True)
+    sys.exit(int(failed))
 
 
 if __name__ == "__main__":
