@@ -147,13 +147,14 @@ class TrialRun:
         about = self.recipe, self.resident, self.loss
         return build_fold(*about, train, validation, number=number, seed=seed, fewest=self._fewest)
 
-    def expected_seconds(self) -> float:
+    def expected_seconds(self, workers: int = 1) -> float:
         """About how long one training takes, measured on a few samples: all epochs of the first fold.
 
-        Of a network with a frozen part it is the time for the features that nobody has computed yet.
+        Of a network with a frozen part it is the time for the features that nobody has computed yet, which so many
+        `workers` share out.
         """
         if isinstance(self.resident, FrozenFeatures):
-            return self.resident.seconds_missing(self._build_whole, self.precision)
+            return self.resident.seconds_missing(self._build_whole, self.precision) / workers
         self._build_all(1)
         fold = self.folds[0]
         probed = fold.train[:PROBED]

@@ -176,9 +176,10 @@ class TestTuning:
         run = make_run(recipe)
         fold = run._build(0)
         run.folds.append(fold)
-        before = bodies(fold.network)
+        before = bodies(run.networks()[0][0])
         next(run.advance(1, 1))
-        changed = {k for k, v in fold.network.state_dict().items() if not torch.equal(v, before[k])}
+        after = run.networks()[0][0].state_dict()  # of a frozen backbone only the head is trained
+        changed = {k for k, v in after.items() if not torch.equal(v, before[k])}
         first, last, head = "backbone.conv1.0.weight", "backbone.conv5.0.weight", "head.1.weight"
         assert [key in changed for key in (first, last, head)] == {
             "all": [True, True, True],
