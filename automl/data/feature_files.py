@@ -63,7 +63,6 @@ class FeatureFiles:
                 with _File(self.folder / key, (len(samples), *shape)) as file:
                     self._fill(file, pieces, compute, tick)
                 self._known[key] = file.mapped()
-            self.progress(len(pieces), len(pieces))
         return self._known[key]
 
     def missing(self, name: str, samples: NDArray[np.int64], shape: tuple[int, ...]) -> int:
@@ -87,10 +86,12 @@ class FeatureFiles:
             tick()
             self.progress(len(parts), len(pieces))
             parts.append(compute(piece))
+        self.progress(len(pieces), len(pieces))
         return np.concatenate(parts)
 
     def _fill(self, file: _File, pieces: list[Any], compute: Compute, tick: Callable[[], None]) -> None:
         """Computes what nobody has and nobody is at, until all is there."""
+        filled = False
         while missing := file.missing(len(pieces)):
             waits, done = True, 0
             for number in missing:
@@ -102,12 +103,14 @@ class FeatureFiles:
                         self.progress(len(pieces) - len(missing) + done, len(pieces))
                         done += 1
                         file.write(number, compute(pieces[number]))
-                        waits = False
+                        waits, filled = False, True
                 finally:
                     file.let_go(number)
             if waits:
                 tick()
                 time.sleep(WAITING)
+        if filled:
+            self.progress(len(pieces), len(pieces))
 
 
 def progress_of(folder: Path) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from automl.study.prepare import Prepared
 
 log = logging.getLogger("automl.final")
 
+MOMENT = 1.0  # seconds: a fit of less is not cut short by the deadline
 LONGER = 2  # times as many epochs at most: a cosine to its end moves the weights as far as half of it at the full rate
 
 
@@ -128,7 +129,12 @@ class FinalFit:
     def _as_asked(self, finalist: Finalist, fit: Fit) -> Model:
         if self.kind == "ensemble":
             return fit_ensemble(self.prepared, finalist, self.resident, self.budget, self.folder)
-        return refit(self.prepared, finalist, self.resident, self.budget, fit)
+        return refit(self.prepared, finalist, self.resident, self.budget, fit, cut=not self._momentary(finalist, fit))
+
+    def _momentary(self, finalist: Finalist, fit: Fit) -> bool:
+        """Whether the fit is over before it could be cut, as that of a head on frozen features."""
+        seconds = self.forecast.refit_epoch(finalist.number) * fit.epochs if self.forecast is not None else 0.0
+        return 0 < seconds < MOMENT
 
     def _saved(self, finalist: Finalist, cut_short: bool) -> Model | None:
         return restore_folds(self.prepared, finalist, self.resident, self.folder, cut_short)

@@ -40,10 +40,19 @@ class Fit(NamedTuple):
     horizon: int
 
 
-def refit(prepared: Prepared, finalist: Finalist, resident: Resident, budget: Budget, fit: Fit | None = None) -> Model:
+def refit(
+    prepared: Prepared,
+    finalist: Finalist,
+    resident: Resident,
+    budget: Budget,
+    fit: Fit | None = None,
+    *,
+    cut: bool = True,
+) -> Model:
     """One network, trained on the whole training part; `fit` None: as the finalist was scored.
 
-    A deadline that passes meanwhile ends the fit within a batch; the model is what was learnt until then, and says so.
+    A deadline that passes meanwhile ends the fit within a batch, unless it is not to be `cut`; the model is what was
+    learnt until then, and says so.
     """
     epochs, horizon = fit or (finalist.epochs, prepared.settings.epochs)
     run = TrialRun(
@@ -52,7 +61,7 @@ def refit(prepared: Prepared, finalist: Finalist, resident: Resident, budget: Bu
         [(prepared.splits.training_part, np.empty(0, dtype=np.int64))],
         seed=derive_seed(prepared.settings.seed, "final", finalist.number),
         precision=prepared.precision,
-        tick=budget.check_deadline,
+        tick=budget.check_deadline if cut else budget.check_interrupted,
         # One fold's, so that the learning rate falls when it fell there. The mean over the folds is smoother, and the
         # rate may never fall with it (on cifar10-6k: test loss 1.22 where cross-validation had said 1.04).
         plateau_losses=[float(v) for v in finalist.curves.values[0, : finalist.curves.epochs(1), VALIDATION_LOSS]],
