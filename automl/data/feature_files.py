@@ -41,6 +41,8 @@ class FeatureFiles:
         self.fingerprint = fingerprint
         self.shapes: dict[str, tuple[int, ...]] = {}
         """Of one sample's features, by the name of what makes them."""
+        self.speeds: dict[str, float] = {}
+        """Seconds that one sample's take, by the same name, where that was measured."""
         self.progress: Callable[[int, int], None] = lambda done, total: None
         """Is told how many of how many pieces are computed, before each and at the end."""
         self._known: dict[str, NDArray[np.float32]] = {}

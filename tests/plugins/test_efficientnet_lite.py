@@ -13,6 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl import BadInput
+from automl.data.conversion import Pixels
+from automl.data.resident import PixelInputs
+from automl.results.export import TOLERANCE, export
+from automl.results.model import Model
+from automl.results.modules import Standardised
 from automl.settings import make_settings
 from automl.study.prepare import prepare
 from automl.training.frozen import FrozenFeatures
@@ -132,6 +137,22 @@ def test_a_trial_on_features_is_that_of_the_network_run_whole(tuning, lite, make
         shown = [result for epoch in each.advance(2, 2) for result in epoch]
         curves.append(torch.tensor([[result.train_loss, result.validation_loss] for result in shown]))
     torch.testing.assert_close(*curves, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("format", ["torch-export", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_a_fine_tuned_model_is_exported_as_it_is(format, lite, tmp_path):
+    config = {**CONFIG, "size": 32, "tuning": "last", "backbone_lr_ratio": 1.0, "stage_lr_ratio": 1.0,
+              "statistics": "frozen"}  # fmt: skip
+    network = lite.build((3, 20, 20), 3, **config)
+    network.load_weights()
+    nn.init.normal_(network.head[1][-1].weight, std=0.1)
+    inputs = PixelInputs(
+        torch.full((1, 1, 1, 1), network.pixel_mean[0]), torch.full((1, 1, 1, 1), network.pixel_std[0])
+    )
+    about = {"architecture": "efficientnet_lite", "input_shape": [3, 20, 20], "num_outputs": 3, "kind": "image",
+             "classes": list("abc"), "task": "classification", "conversion": Pixels().model_dump()}  # fmt: skip
+    model = Model(Standardised(network, inputs, None, None).eval(), about)
+    assert export(model, format, tmp_path / "model") <= TOLERANCE  # on random pixels
 
 
 def test_a_search_goes_on_without_its_package_and_says_so(images, monkeypatch, caplog):

@@ -116,8 +116,8 @@ class TestWeights:
         assert not any(isinstance(module, nn.Linear) for module in network.backbone.modules())
         convolutions = [m for m in saved.network.modules() if isinstance(m, nn.Conv2d)]
         assert len([m for m in network.backbone.modules() if isinstance(m, nn.Conv2d)]) == len(convolutions)
-        assert network.pixel_mean == saved.mean.flatten().tolist()
-        assert network.pixel_std == saved.std.flatten().tolist()
+        assert network.pixel_mean == saved.inputs.mean.flatten().tolist()
+        assert network.pixel_std == saved.inputs.std.flatten().tolist()
         assert not hasattr(network, "lr_ratios")
 
     def test_coloured_photos_of_any_size_suit_a_saved_model_of_small_grey_images(self, earlier, transfer):

@@ -66,8 +66,8 @@ def test_every_member_has_the_normalisation_of_its_own_fold(ensemble, copied, im
     fold = np.load(copied / "splits.npz")["fold"]
     for number, member in enumerate(members):
         known = images.x[(fold != -1) & (fold != number)]
-        assert float(member.mean) == pytest.approx(known.mean(), rel=1e-5)
-        assert float(member.std) == pytest.approx(known.std(), rel=1e-5)
+        assert float(member.inputs.mean) == pytest.approx(known.mean(), rel=1e-5)
+        assert float(member.inputs.std) == pytest.approx(known.std(), rel=1e-5)
 
 
 def test_folds_trained_again_are_those_of_the_trials_checkpoint(ensemble, copied, images, tmp_path):
