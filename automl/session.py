@@ -31,6 +31,7 @@ from automl.study.workers.monitor import Monitor
 from automl.study.workers.processes import LocalLauncher
 from automl.study.workers.shared_leases import SharedLeases
 from automl.study.workers.supervisor import Workers
+from automl.training.boosting import boost
 
 
 @contextmanager
@@ -115,6 +116,7 @@ class _Session:
                 f"--timeout {settings.timeout:g}s: over before the first trial, for what comes before it took "
                 f"{self.budget.elapsed:.0f} s; give it more time: `automl resume {self.folder.path} --timeout ...`"
             )
+        self._state_baseline()
         fleet: Workers | None = None
         # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
         if launcher.count > 1 or settings.trial_timeout is not None or is_server(self.storage_url):
@@ -130,6 +132,19 @@ class _Session:
             work.run()
         work.outcomes.prune_waiting()
         return work
+
+    def _state_baseline(self) -> None:
+        """Scores what a network must beat on the same folds, once in a run."""
+        prepared = self.prepared
+        if self.record.baseline is not None:
+            return
+        found = boost(
+            prepared.dataset, prepared.splits, prepared.objective.name,
+            seed=prepared.settings.seed, timeout=prepared.settings.timeout,
+        )  # fmt: skip
+        self.record = self.record.but(baseline=found)
+        with storage_errors():
+            self.folder.write_record(self.record)
 
     def conclude(self, work: Search) -> None:
         """Chooses the winner, fits the final model and tests it. Raises as `automl.results.final.conclude` does."""

@@ -109,12 +109,13 @@ def print_answer(run: Run) -> None:
 
     A model that is no better than guessing is called so first.
     """
-    from automl.results.leaderboard import ENOUGH, basis
+    from automl.results.leaderboard import ENOUGH, basis, describe_baseline
 
     summary, final, totals = run.summary, run.record.final, run.summary["totals"]
     objective, guessing = summary["objective"], summary["guessing"]
-    if guessing["words"]:
-        typer.echo(guessing["words"])
+    for said in filter(None, (guessing, summary["baseline"])):
+        if said["words"]:
+            typer.echo(said["words"])
     if final:
         row = next(row for row in summary["trials"] if row["number"] == final.trial)
         value, std, how = basis(row)
@@ -125,6 +126,8 @@ def print_answer(run: Run) -> None:
             typer.echo(f"          {words}")
     if known := _guessed(guessing["cross_validated"], objective, run.record.metric):
         typer.echo(f"guessing  {known} (by {guessing['by']}, on the same folds)")
+    if baseline := summary["baseline"]:
+        typer.echo(f"baseline  {describe_baseline(baseline, run.record.settings.folds)}")
     if final:
         details = summary["test_details"] or {"intervals": {}, "gap": None}
         typer.echo("test      " + ", ".join(_tested(summary["test"], details["intervals"])))

@@ -43,6 +43,7 @@ def summarise(folder: RunFolder, study: optuna.Study, record: RunRecord) -> dict
         "test": final.get("test", {}),
         "test_details": final.get("test_details"),
         "guessing": _guessing(record),
+        "baseline": _baseline(record, _winner(trials, final)),
         "trials": [trial.to_row() for trial in trials],
         "choice": final.get("choice"),
         "final": {name: final.get(name) for name in FINAL} if final else None,
@@ -76,6 +77,40 @@ def _guessing(record: RunRecord) -> dict[str, Any]:
         "better": judged.get("better"),
         "words": judged.get("words", ""),
     }
+
+
+def _winner(trials: Sequence[TrialRecord], final: Mapping[str, Any]) -> TrialRecord | None:
+    """The trial of the final model, or while there is none the first of the leaderboard."""
+    first = trials[0] if trials else None
+    return next((trial for trial in trials if trial.number == final.get("trial")), first)
+
+
+def _baseline(record: RunRecord, winner: TrialRecord | None) -> dict[str, Any] | None:
+    """What an untuned method scores on the same folds, and whether the networks beat it; see docs/cli.md."""
+    if (known := record.baseline) is None:
+        return None
+    objective, words = record.objective, ""
+    own = None if winner is None else winner.score
+    better = None if own is None else objective.cost(own) <= objective.cost(known.mean)
+    if better is False:
+        words = (
+            f"{known.by} is better on the same folds: {known.metric} {known.mean:.4g} against {own:.4g}; give the "
+            "search more time, or use it instead"
+        )
+    return {
+        **{name: getattr(known, name) for name in ("by", "metric", "mean", "rows", "seconds")},
+        "scores": list(known.scores),
+        "better": better,
+        "words": words,
+    }
+
+
+def describe_baseline(baseline: Mapping[str, Any], folds: int) -> str:
+    """`gradient boosting on the same folds: rmse 158.8 (6 s)`; `baseline` is the summary's."""
+    done, rows = len(baseline["scores"]), baseline["rows"]
+    on = "on the same folds" if done == folds else f"on {done} of the {folds} folds"
+    fitted = f", fitted to {rows:,} rows" if rows else ""
+    return f"{baseline['by']} {on}: {baseline['metric']} {baseline['mean']:.4f} ({baseline['seconds']:.0f} s{fitted})"
 
 
 def ranked_trials(study: optuna.Study, record: RunRecord) -> list[TrialRecord]:

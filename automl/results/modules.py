@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from automl.data.resident import PixelInputs
 from automl.data.table_inputs import TableInputs
 from automl.data.target_scale import TargetScale
+from automl.training.losses import merge_members
 
 
 class Standardised(nn.Module):
@@ -43,6 +44,7 @@ class Standardised(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[b, outputs]: logits in float32, or predictions in the dtype of `y_mean`."""
         output: Tensor = self.network(self.inputs(x))
+        output = merge_members(self.network, output, classification=self.y_mean.ndim == 0)
         return TargetScale(self.y_mean, self.y_std, self.log).predicted(output.float())
 
 

@@ -11,7 +11,7 @@ from automl.data.dataset import Dataset
 from automl.errors import SpaceError
 from automl.spaces.domains import Domain
 from automl.spaces.parameters import Parameter, Scalar
-from automl.spaces.space import Space
+from automl.spaces.space import Config, Space
 
 log = logging.getLogger("automl.space")
 
@@ -41,8 +41,12 @@ def keep_applicable(space: Space, dataset: Dataset) -> Space:
         return space
     training = {name: domain for name, domain in space.training.items() if name not in useless}
     dropped = {f"train.{name}" for name in useless}
-    first = tuple({key: value for key, value in config.items() if key not in dropped} for config in space.first)
-    return replace(space, training=training, first=first)
+    first: list[Config] = []
+    for config in space.first:
+        kept = {key: value for key, value in config.items() if key not in dropped}
+        if kept not in first:
+            first.append(kept)
+    return replace(space, training=training, first=tuple(first))
 
 
 def _objection(name: str, dataset: Dataset) -> str:

@@ -30,6 +30,7 @@ from automl.spaces.merge import merge
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import parse, read
 from automl.study.applicable import keep_applicable
+from automl.study.table_sizes import for_table, suit_batches
 from automl.study.tried_domains import check_domains
 from automl.study.weights import keep_fitting, weights_override, without_lacking
 from automl.training.device import choose_device, choose_devices, choose_precision
@@ -267,13 +268,14 @@ def prepare(
     if space is None and (settings.space or settings.weights):
         merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
     dataset = dataset or load_dataset(settings, host, device)
-    settings = _decided(settings, dataset)
+    settings = for_table(_decided(settings, dataset), dataset)
     for each in devices:
         refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)
     default = None if space or settings.space or settings.weights else default_space(dataset, device)
     space = space or merge_space(settings, host, default or "images")
     space = keep_fitting(without_lacking(space, host, dataset), host, dataset)
+    space = suit_batches(space, settings, dataset)
     space = keep_applicable(space, dataset)
     splits = splits or make_splits(
         dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed

@@ -16,6 +16,7 @@ from automl.racing.ladder import Ladder, parse_ladder
 from automl.racing.objective import Objective
 from automl.settings import Settings
 from automl.spaces.space import Space
+from automl.training.boosting import Boosting
 
 
 class _Facts(BaseModel):
@@ -81,8 +82,8 @@ class RunRecord(_Facts):
     """A run: its settings, the fingerprints of data and space, the machine and versions, and what it came to.
 
     id: tells a worker on another machine whether a folder is this run's. objective_name, metric: what is optimised, and
-    what is shown beside it. guessing: the scores of guessing on the same folds. seconds: of all its sessions; None
-    until the first has ended.
+    what is shown beside it. guessing: the scores of guessing on the same folds, baseline those of gradient boosting.
+    seconds: of all its sessions; None until the first has ended.
     """
 
     id: str = ""
@@ -92,6 +93,7 @@ class RunRecord(_Facts):
     metric: str = "accuracy"
     data: DataFacts
     guessing: dict[str, float | None] = {}
+    baseline: Boosting | None = None
     ladder: tuple[str, ...] = ()
     device: str = ""
     precision: str = ""

@@ -28,7 +28,7 @@ from automl.hooks.declarations import Architecture
 from automl.spaces.parameters import Scalar
 from automl.testing.check import Check, Failure, explain
 from automl.training.input_layer import build_network
-from automl.training.losses import split_auxiliary
+from automl.training.losses import expected_output, split_auxiliary
 from automl.training.on_meta import is_about_meta
 
 BATCH = 2
@@ -215,15 +215,15 @@ def _check_outputs(network: nn.Module, output: object, num_outputs: int) -> tupl
     output, auxiliary = split_auxiliary(network, output)
     outputs = (output, *auxiliary)
     for each in outputs:
-        _check_output(each, num_outputs)
+        _check_output(each, expected_output(network, BATCH, num_outputs))
     return outputs
 
 
-def _check_output(output: object, num_outputs: int) -> None:
+def _check_output(output: object, expected: tuple[int, ...]) -> None:
     if not isinstance(output, torch.Tensor):
         raise Failure(f"the network returned {type(output).__name__}; it must return one tensor")
-    if tuple(output.shape) != (BATCH, num_outputs):
-        raise Failure(f"the network's output has shape {list(output.shape)}; it must be {[BATCH, num_outputs]}")
+    if tuple(output.shape) != expected:
+        raise Failure(f"the network's output has shape {list(output.shape)}; it must be {list(expected)}")
     if not output.is_floating_point():
         raise Failure(f"the network's output is {output.dtype}; it must be a floating-point tensor")
 
@@ -231,12 +231,8 @@ def _check_output(output: object, num_outputs: int) -> None:
 def _check_step(network: nn.Module, x: torch.Tensor, num_outputs: int) -> None:
     """One forward and backward pass: the loss and all gradients are finite, and no parameter is left out."""
     network.train()
-    outputs = torch.cat(_check_outputs(network, network(x), num_outputs))
-    parts = len(outputs) // BATCH
-    if num_outputs == 1:
-        loss = nn.functional.mse_loss(outputs[:, 0], torch.ones(len(outputs)))
-    else:
-        loss = nn.functional.cross_entropy(outputs, (torch.arange(BATCH) % num_outputs).repeat(parts))
+    outputs = _check_outputs(network, network(x), num_outputs)
+    loss = sum((_loss(output, num_outputs) for output in outputs), start=torch.zeros(()))
     if not torch.isfinite(loss):
         raise Failure(f"the loss of the first step is {loss.item()}")
     if not loss.requires_grad:
@@ -249,6 +245,15 @@ def _check_step(network: nn.Module, x: torch.Tensor, num_outputs: int) -> None:
     wild = [name for name, g in gradients.items() if g is not None and not torch.isfinite(g).all()]
     if wild:
         raise Failure(f"parameters with a non-finite gradient: {', '.join(wild)}")
+
+
+def _loss(output: torch.Tensor, num_outputs: int) -> torch.Tensor:
+    """Of made-up targets; the members of a network of many each have it."""
+    outputs = output.reshape(-1, num_outputs)
+    if num_outputs == 1:
+        return nn.functional.mse_loss(outputs, torch.ones_like(outputs))
+    targets = torch.arange(BATCH).repeat_interleave(len(outputs) // BATCH) % num_outputs
+    return nn.functional.cross_entropy(outputs, targets)
 
 
 def _check_saved(network: nn.Module, another: nn.Module, x: torch.Tensor) -> None:

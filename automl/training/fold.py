@@ -17,7 +17,7 @@ from automl.training.frozen import FrozenFeatures, head_of
 from automl.training.layout import choose_layout
 from automl.training.lazy import materialise
 from automl.training.losses import Criterion, Loss, criterion_for
-from automl.training.network import expected_normalisation, load_weights
+from automl.training.network import expected_normalisation, fit_input, load_weights
 from automl.training.recipe import Recipe
 from automl.training.seeds import derive_seed, forked, seed_torch
 from automl.training.techniques import MovingAverage, Techniques, treat_gradients, warmed_up
@@ -170,20 +170,23 @@ def build_fold(
     load_weights(network)
     if whole is not resident:
         network = head_of(network)
+    techniques = recipe.techniques
+    normalisation = resident.normalisation(train, techniques.scaling, techniques.target_transform == "log")
+    normalisation = expected_normalisation(network, normalisation)
+    if normalisation.rows is not None:
+        fit_input(network, normalisation.rows, train)
     layout = choose_layout(network, resident.device) if resident.image else torch.contiguous_format
     network.to(resident.device, memory_format=layout)  # type: ignore[call-overload]
     optimizer = recipe.build_optimizer(network)
     samples = samples_of_epoch(len(train), len(train) if fewest is None else fewest)
     steps = len(batch_sizes(samples, recipe.batch_size))
-    techniques = recipe.techniques
-    normalisation = resident.normalisation(train, techniques.scaling, techniques.target_transform == "log")
     index = torch.from_numpy(np.asarray(train, dtype=np.int64)).to(resident.device)
     return Fold(
         number=number,
         network=network,
         optimizer=optimizer,
         schedule=recipe.build_schedule(optimizer, steps),
-        normalisation=expected_normalisation(network, normalisation),
+        normalisation=normalisation,
         train=index,
         validation=torch.from_numpy(np.asarray(validation, dtype=np.int64)).to(resident.device),
         samples=samples,

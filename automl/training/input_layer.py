@@ -68,12 +68,16 @@ class FlatTable(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         """What the network makes of [b, columns]."""
+        return self.network(self.flat(x))
+
+    def flat(self, x: Tensor) -> Tensor:
+        """The columns [b, columns] as the network gets them."""
         parts = [x[:, self._numbers]]
         for place, cardinality in self._one_hot:
             parts.append((x[:, place : place + 1] == torch.arange(1, cardinality, device=x.device)).to(x.dtype))
         for place, embedding in zip(self._embedded, self.embeddings, strict=True):
             parts.append(embedding(x[:, place].long()).to(x.dtype))
-        return self.network(torch.cat(parts, 1))
+        return torch.cat(parts, 1)
 
     def __getattr__(self, name: str) -> Any:
         """What the network says of itself, see `automl.training.network`."""
@@ -83,7 +87,9 @@ class FlatTable(nn.Module):
             if name == "network":  # not there yet
                 raise
             found = getattr(self.network, name)
-        return {f"network.{prefix}": ratio for prefix, ratio in found.items()} if name == "lr_ratios" else found
+        if name == "lr_ratios":
+            return {f"network.{prefix}": ratio for prefix, ratio in found.items()}
+        return (lambda x: found(self.flat(x))) if name == "fit_input" else found
 
 
 def _is_embedded(column: InputColumn) -> bool:

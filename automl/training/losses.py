@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,24 @@ def split_auxiliary(network: nn.Module, output: Any) -> tuple[Any, tuple[Any, ..
     return output, ()
 
 
+def expected_output(network: nn.Module, batch: int, outputs: int) -> tuple[int, ...]:
+    """The shape of what the network returns: (batch, outputs), or (batch, ensemble_size, outputs)."""
+    members = getattr(network, "ensemble_size", None)
+    return (batch, outputs) if members is None else (batch, int(members), outputs)
+
+
+def merge_members(network: nn.Module, output: Tensor, classification: bool) -> Tensor:
+    """The answer of a network with a number `ensemble_size`, [b, outputs], from its members' [b, ensemble_size,
+    outputs]: the logarithm of their mean probabilities, or the mean of their predictions. Another's is its output.
+    """
+    if not hasattr(network, "ensemble_size"):
+        return output
+    output = widened(output)
+    if not classification:
+        return output.mean(1)
+    return output.log_softmax(-1).logsumexp(1) - math.log(output.shape[1])
+
+
 def criterion_for(loss: Loss, techniques: Techniques, labels: Tensor, classes: int) -> Criterion:
     """What training minimises: `loss`, or in a classification what label smoothing and class weights make of it.
 
@@ -97,12 +116,19 @@ def criterion_for(loss: Loss, techniques: Techniques, labels: Tensor, classes: i
 
 
 def training_loss(criterion: Criterion, network: nn.Module, output: Any, y: Tensor) -> tuple[Tensor, Tensor]:
-    """(what is minimised, the output [b, outputs]) from what `network` returned in training.
+    """(what is minimised, the output) from what `network` returned in training: [b, outputs], or of a network with an
+    `ensemble_size` [b, ensemble_size, outputs].
 
-    What is minimised is `criterion` plus `network.auxiliary_weight` times its sum over the auxiliary classifiers.
+    What is minimised is `criterion`, as a mean over the members, plus `network.auxiliary_weight` times its sum over the
+    auxiliary classifiers. Each member is trained for itself: by the loss of their mean, they would mend each other's
+    errors in training, and have nothing to average afterwards.
     """
     output, auxiliary = split_auxiliary(network, output)
-    minimised = criterion(output, y)
+    first = output
+    if hasattr(network, "ensemble_size"):
+        y = y.repeat_interleave(output.shape[1], 0)
+        first, *auxiliary = (each.flatten(0, 1) for each in (output, *auxiliary))
+    minimised = criterion(first, y)
     if auxiliary:
         others = sum((criterion(each, y) for each in auxiliary), start=minimised.new_zeros(()))
         minimised = minimised + float(network.auxiliary_weight) * others  # type: ignore[arg-type]

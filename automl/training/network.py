@@ -5,6 +5,8 @@
     pixel_mean, pixel_std     what the network expects its pixels to be normalised with
     frozen                    names the part that is not trained: forward(x) is head(features(x)), a method and a module
     rebuild_config            config with which `build` makes this network again when a saved model is loaded
+    fit_input(x)              takes what it needs to know of the inputs of a table; called once, before the training
+    ensemble_size             of a network of many members, which answer each for itself: see `automl.training.losses`
     auxiliary_weight          of the losses of auxiliary classifiers, see `automl.training.losses`
 
 All are optional. For authors they are described in docs/plugins.md, "What a network may say of itself".
@@ -16,11 +18,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from automl.data.resident import Normalisation, PixelInputs
 from automl.errors import TrialFailed, did_you_mean
+
+
+LOOKED_AT = 50_000  # rows of a table that a network may look at before it is trained
 
 
 def load_weights(network: nn.Module) -> None:
@@ -28,6 +35,19 @@ def load_weights(network: nn.Module) -> None:
     load = getattr(network, "load_weights", None)
     if load is not None:
         load()
+
+
+def fit_input(network: nn.Module, rows: Tensor, train: NDArray[np.int64]) -> None:
+    """Calls the network's `fit_input(x)`, if it has one, with inputs float32 [m, columns] of the training part.
+
+    rows: the inputs of a table. train: the numbers of those that may be looked at; of many, `LOOKED_AT` of them.
+    """
+    fit = getattr(network, "fit_input", None)
+    if fit is None:
+        return
+    some = train[np.linspace(0, len(train) - 1, min(len(train), LOOKED_AT)).astype(np.int64)]
+    with torch.no_grad():
+        fit(rows[torch.from_numpy(some).to(rows.device)].cpu())
 
 
 def parameters_by_ratio(network: nn.Module) -> dict[float, list[nn.Parameter]]:

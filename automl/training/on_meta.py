@@ -20,7 +20,7 @@ from automl.data.features import InputColumn
 from automl.errors import Infeasible, TrialFailed
 from automl.training.frozen import FrozenPart, frozen_name
 from automl.training.lazy import has_lazy_layers
-from automl.training.losses import split_auxiliary
+from automl.training.losses import expected_output, split_auxiliary
 from automl.training.recipe import Recipe, describe_source
 from automl.training.seeds import forked
 
@@ -91,12 +91,13 @@ def _build_and_pass(
     if lazy:
         parameters = _count(network, max_params)
     output, auxiliary = split_auxiliary(network, output)
+    expected = expected_output(network, 2, num_outputs)
     for each in (output, *auxiliary):
         shape = tuple(getattr(each, "shape", ()))
-        if shape != (2, num_outputs):
+        if shape != expected:
             raise TrialFailed(
                 f"{describe_source(recipe.architecture)}: the network maps [2, {', '.join(map(str, input_shape))}] to "
-                f"{list(shape)}; it must return [2, {num_outputs}]"
+                f"{list(shape)}; it must return {list(expected)}"
             )
     return Checked(parameters, FrozenPart(name, known[name]) if name is not None else None)
 

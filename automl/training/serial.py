@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from automl.data.resident import Resident
 from automl.training.device import autocast
 from automl.training.fold import Fold
-from automl.training.losses import Loss, training_loss
+from automl.training.losses import Loss, merge_members, training_loss
 from automl.training.seeds import forked, seed_torch
 
 EVALUATION_BATCH_CPU = 256  # 512 is 1.6 times slower: its maps do not fit into the cache
@@ -69,7 +69,7 @@ def find_gradients(fold: Fold, resident: Resident, loss: Loss, precision: torch.
     gradients = torch.autograd.grad(minimised, parameters, allow_unused=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = _laid_out(gradient, parameter)
-    return output.detach().float()
+    return merge_members(fold.network, output.detach(), resident.classification).float()
 
 
 def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
@@ -101,7 +101,8 @@ def predict(fold: Fold, resident: Resident, index: Tensor, precision: torch.dtyp
         try:
             x, _ = resident.batch(index[done : done + size], fold.normalisation.rows)
             with autocast(resident.device, precision):
-                outputs.append(fold.forward(x, network).float())
+                output = fold.forward(x, network)
+            outputs.append(merge_members(network, output, resident.classification).float())
         except torch.OutOfMemoryError:
             if size == 1:
                 raise

@@ -20,6 +20,7 @@ DIGITS, CIFAR, PHOTOS = (1, 8, 8), (3, 32, 32), (3, 224, 224)
 ALL = ["linear", "mlp", "lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "resnet9", "densenet", "transfer",
        "efficientnet_lite", "timm"]  # fmt: skip
 IMAGES = ALL[2:]
+TABLES = ["tabm", "tabular_mlp", "tabular_resnet", "ft_transformer"]  # see test_table_networks.py
 TOO_SMALL = {
     "alexnet": "alexnet: image 8x8 is too small: three poolings (3x3, stride 2) need 15x15",
     "vgg": "vgg: image 8x8 is too small: halved four times, it must have 16 pixels",
@@ -91,7 +92,7 @@ def size_for(name: str) -> tuple[int, ...]:
 
 
 def test_every_built_in_architecture_is_examined_here(host: Any) -> None:
-    assert sorted(a for a in host.architectures if host.architecture(a).source.count("plugins")) == sorted(ALL)
+    assert sorted(a for a in host.architectures if host.architecture(a).source.count("plugins")) == sorted(ALL + TABLES)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -43,6 +43,12 @@ def _tiles(material: Material) -> list[Tile]:
     guessing = summary["guessing"]
     if (guessed := guessing["cross_validated"].get(summary["objective"])) is not None:
         tiles.append((f"{summary['objective']} of guessing", number(guessed), f"by {guessing['by']}, same folds"))
+    if baseline := summary["baseline"]:
+        folds = len(baseline["scores"])
+        same = "same folds" if folds == material.settings.folds else f"{folds} of the folds"
+        tiles.append(
+            (f"{baseline['metric']} of {baseline['by']}", number(baseline["mean"]), f"with its defaults, {same}")
+        )
     intervals = _test_details(material).get("intervals") or {}
     for name, value in summary["test"].items():
         ends = intervals.get(name)
@@ -60,8 +66,9 @@ def _tiles(material: Material) -> list[Tile]:
 def _warnings(material: Material) -> list[str]:
     winner, final, settings = material.winner, material.final, material.settings
     found = []
-    if words := material.summary["guessing"]["words"]:
-        found.append(words)
+    for said in filter(None, (material.summary["guessing"], material.summary["baseline"])):
+        if words := said["words"]:
+            found.append(words)
     if material.summary["best"] is None:
         found.append("No trial is complete: no score here is over all folds and epochs.")
     if final and final.stand_in and winner is not None:

@@ -95,6 +95,7 @@ def make_run(path, trials, final=None, notes=(), classes=("0", "1")):
         "model": (final or {}).get("model"),
         "test": (final or {}).get("test", {}),
         "guessing": {"by": "the class frequencies", "cross_validated": {"log_loss": 1.0986}, "words": ""},
+        "baseline": None,
         "trials": rows,
         "totals": {
             "trials": len(rows),
