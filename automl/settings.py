@@ -110,7 +110,9 @@ class Settings(BaseModel):
         None, RACE, "A trial that takes longer in all fails", metavar="10m", text=True
     )
     folds: Annotated[int, Field(ge=2, le=1000)] = option(5, RACE, "K of the cross-validation")
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = option(20, RACE, "Epochs of a full training; of a table by its rows")
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = option(
+        20, RACE, "Epochs of a full training; of a table by its rows"
+    )
     metric: str | None = option(None, RACE, "What is optimised: accuracy, auroc, mae, ... (default log_loss or rmse)")
     ladder: str | None = option(None, RACE, "The rungs by hand, epochs x folds", metavar="1x1,3x1,9x2,27x5")
     finalists: UpTo1000 = option(3, RACE, "Trials to complete on all folds")

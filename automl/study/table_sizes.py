@@ -1,6 +1,6 @@
 """How long and in which batches networks for a table are trained where nothing else is said: by the number of rows.
 
-With the defaults for images a table of 500 rows would have 100 steps in all, and one of a million a day of small batches.
+With the defaults for images a table of 500 rows would have 100 steps in all, and one of a million a day of them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ FEWEST_IN_EPOCH = 8
 
 
 def for_table(settings: Settings, dataset: Dataset) -> Settings:
-    """The settings with as many epochs as suit the rows of a table and `--timeout`, unless `--epochs` or `--ladder` says
-    how many.
+    """The settings with as many epochs as suit the rows of a table and `--timeout`; those of `--epochs` or `--ladder`
+    stay.
     """
     if dataset.kind != "table" or "epochs" in settings.model_fields_set or settings.ladder:
         return settings

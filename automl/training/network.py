@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from automl.data.resident import Normalisation, PixelInputs
 from automl.errors import TrialFailed, did_you_mean
 
-
 LOOKED_AT = 50_000  # rows of a table that a network may look at before it is trained
 
 
