@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from automl.data.features import InputColumn
 from automl.errors import Infeasible, SpaceError
 from automl.hooks.configs import Config, config_with
 from automl.hooks.declarations import Architecture, Declaration, Optimizer, Schedule
@@ -24,6 +25,7 @@ from automl.spaces.yaml_file import Document
 from automl.training.on_meta import Shapes, at_most, is_about_meta
 
 SAMPLES: tuple[tuple[int, ...], ...] = ((3, 64, 64), (8,))  # an image, and a row of a table
+COLUMNS = (InputColumn("number", "number"), InputColumn("category", "category", 3))
 MOST_LAYERS = 2_000  # layers and parameters: whether more can be trained, the first trial tells
 
 
@@ -54,6 +56,8 @@ def _refusal(declared: Declaration, own: Mapping[str, Parameter], name: str, val
 
 def _ways(declared: Declaration) -> list[Callable[[Config], object]]:
     """How `build` may be called: an architecture may be for images or for tables only."""
+    if isinstance(declared, Architecture) and declared.takes_columns:
+        return [lambda config: declared.build((len(COLUMNS),), 2, columns=COLUMNS, **config)]
     if isinstance(declared, Architecture):
         return [lambda config, shape=shape: declared.build(shape, 2, **config) for shape in SAMPLES]  # type: ignore[misc]
     if isinstance(declared, Optimizer):

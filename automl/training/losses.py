@@ -127,7 +127,7 @@ def training_loss(criterion: Criterion, network: nn.Module, output: Any, y: Tens
     first = output
     if hasattr(network, "ensemble_size"):
         y = y.repeat_interleave(output.shape[1], 0)
-        first, *auxiliary = (each.flatten(0, 1) for each in (output, *auxiliary))
+        first, auxiliary = output.flatten(0, 1), tuple(each.flatten(0, 1) for each in auxiliary)
     minimised = criterion(first, y)
     if auxiliary:
         others = sum((criterion(each, y) for each in auxiliary), start=minimised.new_zeros(()))

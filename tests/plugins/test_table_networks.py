@@ -81,7 +81,7 @@ def test_a_column_of_few_values_has_a_bin_for_each():
 def test_categories_of_few_values_are_one_hot_and_of_many_embedded():
     columns = Columns(COLUMNS, "plain")
     made = columns(torch.tensor([[0.7, 49.0, 2.0]]))[0]
-    assert float(made[0]) == pytest.approx(0.7)
+    assert made[0].item() == pytest.approx(0.7)
     assert made[1:4].tolist() == [0, 0, 1]
     assert torch.equal(made[4:], columns.embeddings[0].weight[49])
 
