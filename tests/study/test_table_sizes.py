@@ -43,4 +43,4 @@ def test_batches_give_a_training_neither_too_few_steps_nor_too_many(host, rows, 
 
 
 def test_batches_that_are_asked_for_stay(host):
-    assert batches(host, 400_000, overrides=("batch_size=16",)) == 16
+    assert batches(host, 400_000, overrides=("train.batch_size=16",)) == 16
