@@ -64,9 +64,10 @@ class Block(nn.Module):
         """[b, tokens, size]; of the last block [b, 1, size]."""
         normal = self.norm(x)
         x, asking = (x[:, :1], normal[:, :1]) if self.last else (x, normal)
-        query, key, value = self.query(asking), *self.key_value(normal).chunk(2, -1)
-        heads = [each.unflatten(-1, (HEADS, -1)).transpose(1, 2) for each in (query, key, value)]
-        seen = F.scaled_dot_product_attention(*heads, dropout_p=self.attention_dropout if self.training else 0.0)
+        of_all: tuple[Tensor, ...] = self.key_value(normal).chunk(2, -1)
+        query, key, value = (each.unflatten(-1, (HEADS, -1)).transpose(1, 2) for each in (self.query(asking), *of_all))
+        dropped = self.attention_dropout if self.training else 0.0
+        seen = F.scaled_dot_product_attention(query, key, value, dropout_p=dropped)
         x = x + self.out(seen.transpose(1, 2).flatten(2))
         value, gate = self.hidden(self.norm_hidden(x)).chunk(2, -1)
         output: Tensor = x + self.back(self.dropout(value * torch.relu(gate)))

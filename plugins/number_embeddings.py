@@ -53,11 +53,11 @@ class PiecewiseLinear(nn.Module):
         """Takes the bins from the training part [m, n]. Those that a column does not need are never touched."""
         bins = self.edges.shape[1]
         for place, column in enumerate(x.double().unbind(1)):
-            distinct = column.unique()
+            distinct: Tensor = torch.unique(column)
             if len(distinct) > bins:
                 ordered = column.sort().values
                 ranks = torch.linspace(0, len(ordered) - 1, bins).round().long()
-                distinct = ordered[ranks].unique()
+                distinct = torch.unique(ordered[ranks])
             above = distinct[-1] + 1.0 + torch.arange(bins - len(distinct)).double()
             self.edges[place] = torch.cat([distinct, above]).to(self.edges)
         self.width.copy_(self.edges.diff(dim=1).clamp_min(1e-6))
