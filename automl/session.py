@@ -98,7 +98,7 @@ class _Session:
         self.race = Race(prepared.ladder, finalists=settings.finalists)
         shown = standings_of(self.race)
         self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), prepared.space, shown)
-        self.budget = Budget(settings.trials, settings.timeout, interrupted, started=started)
+        self.budget = Budget.of(settings.trials, settings.timeout, interrupted, started=started)
         self.facts = {
             "folder": str(folder.path), "study": self.record.study, "data": prepared.dataset.name,
             "settings": self.record.settings.model_dump(mode="json"),
@@ -111,7 +111,7 @@ class _Session:
     def search(self, launcher: Launcher) -> Search:
         """Races until the budget is used up, in this process or in those of `launcher`; raises as `Search.run` does."""
         settings = self.prepared.settings
-        if self.budget.left <= 0:
+        if self.budget.deadline.left <= 0:
             raise NoTrialSucceeded(
                 f"--timeout {settings.timeout:g}s: over before the first trial, for what comes before it took "
                 f"{self.budget.elapsed:.0f} s; give it more time: `automl resume {self.folder.path} --timeout ...`"

@@ -57,7 +57,7 @@ def refitted(run: Run, trial: int, count: int, kind: str = "refit") -> Iterator[
     for number in range(count):
         seed = prepared.settings.seed if kind == "ensemble" else 1000 * (number + 1)
         other = replace(prepared, settings=prepared.settings.model_copy(update={"seed": seed}))
-        model = FinalFit(other, prepared.resident(), Budget(trials=0), run.folder, kind).fit_one(finalist).model
+        model = FinalFit(other, prepared.resident(), Budget.of(trials=0), run.folder, kind).fit_one(finalist).model
         yield test_scores(predict_test(model, prepared.dataset, prepared.splits.test))
 
 

@@ -171,7 +171,7 @@ class LiveProgress(_Counting):
         text = clock(self.budget.elapsed)
         fresh, missing = self.tally.reached - self.tally.primed, self.trials - self.tally.reached
         by_rate = self.budget.elapsed / fresh * missing if fresh > 0 and missing > 0 else math.inf
-        deadline = self.budget.left
+        deadline = self.budget.deadline.left
         if min(by_rate, deadline) == math.inf:
             return text
         return f"{text}, {'about' if by_rate < deadline else 'at most'} {clock(min(by_rate, deadline))} left"

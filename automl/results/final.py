@@ -41,8 +41,8 @@ def conclude(
     """
     timeout, forecast = budget.timeout, work.forecast
     finalists = find_finalists(work.study, work.folder, prepared.objective, prepared.settings.finalists)
-    budget.reserve = forecast.final_fit(timeout)
-    rescoring = Rescoring(prepared, work.study, work.resident, budget, forecast.rates, callback)
+    deadline = budget.deadline.minus(forecast.final_fit(timeout))
+    rescoring = Rescoring(prepared, work.study, work.resident, deadline, forecast.rates, callback)
     racing, left_out = rescoring.run(finalists)
     settings, dropped = prepared.settings, len(finalists) - len(racing) - len(rescoring.failed)
     winner = choose(racing, prepared.objective, settings.folds, prefer=settings.prefer, dropped=dropped)
@@ -73,7 +73,7 @@ def fit_later(
         finalist = find_finalists(study, folder, objective, 1)[0]
     else:
         finalist = as_finalist(study, folder, objective, number)
-    return FinalFit(prepared, prepared.resident(), Budget(trials=0), folder, kind).fit_one(finalist).model
+    return FinalFit(prepared, prepared.resident(), Budget.of(trials=0), folder, kind).fit_one(finalist).model
 
 
 def _is_fitted(final: FinalRecord, winner: Winner, kind: str, folder: RunFolder) -> bool:

@@ -124,7 +124,7 @@ class FinalFit:
     def _affordable(self, finalist: Finalist) -> int | None:
         """How many epochs of a refit there is time for; None: as many as one likes, or nothing is known."""
         seconds = self.forecast.refit_epoch(finalist.number) if self.forecast is not None else 0.0
-        return int(self.budget.left / seconds) if seconds and self.budget.timeout is not None else None
+        return int(self.budget.deadline.left / seconds) if seconds and self.budget.timeout is not None else None
 
     def _as_asked(self, finalist: Finalist, fit: Fit) -> Model:
         if self.kind == "ensemble":

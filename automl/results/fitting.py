@@ -61,7 +61,7 @@ def refit(
         [(prepared.splits.training_part, np.empty(0, dtype=np.int64))],
         seed=derive_seed(prepared.settings.seed, "final", finalist.number),
         precision=prepared.precision,
-        tick=budget.check_deadline if cut else budget.check_interrupted,
+        tick=budget.deadline.check if cut else budget.deadline.check_interrupted,
         # One fold's, so that the learning rate falls when it fell there. The mean over the folds is smoother, and the
         # rate may never fall with it (on cifar10-6k: test loss 1.22 where cross-validation had said 1.04).
         plateau_losses=[float(v) for v in finalist.curves.values[0, : finalist.curves.epochs(1), VALIDATION_LOSS]],
@@ -99,7 +99,7 @@ def fit_ensemble(
         finalist.number,
         resident,
         fused=finalist.fused,
-        tick=budget.check_deadline,
+        tick=budget.deadline.check,
     )
     cut_short = False
     if not _restored(run, finalist, folder):

@@ -17,7 +17,7 @@ from automl.data.splits import Splits, deal_again
 from automl.errors import DataError, MachineFailed, OutOfTime, Stop
 from automl.racing.curves import VALIDATION_LOSS
 from automl.results.winner import Finalist, far_behind
-from automl.study.budget import Budget
+from automl.study.budget import Deadline
 from automl.study.callbacks import Callback, FinalistTrained
 from automl.study.forecast import MARGIN
 from automl.study.prepare import Prepared
@@ -46,7 +46,7 @@ class Rescoring:
         prepared: the ingredients of the search.
         study: remembers each fold's score, so that a resumed run does not train it again.
         resident: the data on their device.
-        budget: its reserve is kept for the final fit.
+        deadline: leaves time for the final fit.
         rates: seconds per fold-epoch by trial.
         callback: is told what happens.
     """
@@ -56,14 +56,14 @@ class Rescoring:
         prepared: Prepared,
         study: optuna.Study,
         resident: Resident,
-        budget: Budget,
+        deadline: Deadline,
         rates: Mapping[int, float],
         callback: Callback,
     ):
         self.prepared = prepared
         self.study = study
         self.resident = resident
-        self.budget = budget
+        self.deadline = deadline
         self.rates = rates
         self.callback = callback
         self.failed: dict[int, str] = {}
@@ -121,7 +121,7 @@ class Rescoring:
         """Raises `OutOfTime` when the round would not end before the time of the final fit begins."""
         missing = [f for f in racing if len(f.fresh) < done + len(each.folds)]
         seconds = sum(self.rates.get(f.number, 0.0) * f.epochs for f in missing) * len(each.folds) * MARGIN
-        if seconds > self.budget.left - self.budget.reserve:
+        if seconds > self.deadline.left:
             raise OutOfTime
 
     def _score(self, finalist: Finalist, done: int, each: Round) -> Finalist | None:
@@ -151,7 +151,7 @@ class Rescoring:
             precision=self.prepared.precision,
             objective=objective,
             fused=finalist.fused,
-            tick=self.budget.check,
+            tick=self.deadline.check,
         )
         try:
             *_, last = run.advance(finalist.epochs, len(each.folds))

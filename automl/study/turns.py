@@ -76,6 +76,7 @@ class Turns:
         self._first = min(first, budget.trials)
         self.race = race
         self.budget = budget
+        self.deadline = budget.deadline  # of the race: what follows it needs time too
         self.forecast = forecast
         self.leases = leases
         trials = study.get_trials(deepcopy=False)
@@ -104,9 +105,9 @@ class Turns:
         while True:
             self._read()
             if self.budget.timeout is not None:  # for thousands of trials the forecast takes milliseconds
-                self.budget.reserve = self.forecast.finish(self.budget.timeout)
+                self.deadline = self.budget.deadline.minus(self.forecast.finish(self.budget.timeout))
                 self._send_baseline()
-            self.budget.check()
+            self.deadline.check()
             if self.alone:
                 return self._choose()
             turn = self._abandoned() or self._help() or self._choose()
@@ -154,7 +155,7 @@ class Turns:
     @property
     def _left(self) -> float:
         """Seconds that the race still has."""
-        return self.budget.left - self.budget.reserve
+        return self.deadline.left
 
     @property
     def _closing(self) -> bool:

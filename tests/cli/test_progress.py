@@ -52,12 +52,12 @@ def climb_first_rung(callback, number, loss):
 
 
 def plain(trials=4, clock=None):
-    return PlainProgress(Budget(trials, clock=clock or Clock()), LADDER, Objective(), stream=io.StringIO())
+    return PlainProgress(Budget.of(trials, clock=clock or Clock()), LADDER, Objective(), stream=io.StringIO())
 
 
 def live(trials=4, timeout=None, clock=None, width=100):
     console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
-    return LiveProgress(Budget(trials, timeout, clock=clock or Clock()), LADDER, Objective(), console=console)
+    return LiveProgress(Budget.of(trials, timeout, clock=clock or Clock()), LADDER, Objective(), console=console)
 
 
 def shown(progress):

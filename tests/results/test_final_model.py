@@ -55,7 +55,7 @@ def with_losses(finalist: Finalist, *losses: float, state: TrialState = TrialSta
 def final_fit(prepared, copied, ticks=None, kind="refit", forecast=None) -> FinalFit:
     """With a deadline that comes after so many looks at the clock."""
     clock = itertools.count()
-    budget = Budget(1, timeout=ticks, clock=lambda: next(clock) if ticks else 0.0)
+    budget = Budget.of(1, timeout=ticks, clock=lambda: next(clock) if ticks else 0.0)
     return FinalFit(prepared, prepared.resident(), budget, RunFolder(copied), kind, forecast)
 
 
@@ -108,7 +108,7 @@ class TestStandIn:
         stand_in = with_losses(winner, *[1.0, 0.7][:epochs], state=TrialState.PRUNED)
         found = final_fit(prepared, copied).fit_one(stand_in)
         shorter = replace(prepared, settings=prepared.settings.model_copy(update={"epochs": epochs}))
-        expected = refit(shorter, stand_in, prepared.resident(), Budget(1))
+        expected = refit(shorter, stand_in, prepared.resident(), Budget.of(1))
         assert found.model.about["epochs"] == epochs
         np.testing.assert_array_equal(found.model.predict_proba(images.x), expected.predict_proba(images.x))
 
@@ -138,5 +138,5 @@ class TestStandIn:
         forecast.rates = {finalist.number: 0.5 / MARGIN}  # of a fold; the whole is twice as much
         longer = replace(prepared, settings=prepared.settings.model_copy(update={"epochs": 12}))
         made = final_fit(longer, copied, forecast=forecast)
-        made.budget = Budget(1, timeout=seconds, clock=lambda: 0.0)
+        made.budget = Budget.of(1, timeout=seconds, clock=lambda: 0.0)
         return made.schedule(finalist)

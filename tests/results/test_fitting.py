@@ -46,7 +46,7 @@ def test_a_refit_worse_on_what_it_saw_than_the_folds_on_what_they_had_not_seen_g
     storage = open_storage(None, RunFolder(copied).journal)
     study = load_study(storage, open_run(copied).record.study, RandomSampler())
     finalist = as_finalist(study, RunFolder(copied), prepared.objective, open_run(copied).best["number"])
-    model = refit(prepared, replace(finalist, curves=curves), prepared.resident(), Budget(trials=0))
+    model = refit(prepared, replace(finalist, curves=curves), prepared.resident(), Budget.of(trials=0))
     assert model.about["epochs"] == 1 + more
 
 

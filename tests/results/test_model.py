@@ -41,7 +41,7 @@ def fitted(dataset, architecture, budget=None, **given):
     curves = Curves(2, 2)
     curves.add(FoldEpoch(fold, epoch, 1.0, 0.0, 1.0 / epoch, 0.0) for fold in range(2) for epoch in (1, 2))
     resident = Resident(prepared.dataset, torch.device("cpu"))
-    return refit(prepared, Finalist(study.trials[0], curves), resident, budget or Budget(1)), prepared
+    return refit(prepared, Finalist(study.trials[0], curves), resident, budget or Budget.of(1)), prepared
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ class TestFitting:
 
     def test_a_deadline_in_the_middle_leaves_a_model_that_says_so(self, images):
         ticks = iter(range(100))
-        budget = Budget(1, timeout=2, clock=lambda: next(ticks) * 1.0)
+        budget = Budget.of(1, timeout=2, clock=lambda: next(ticks) * 1.0)
         model, _ = fitted(images, "mlp", budget)
         assert model.about["cut_short"]
         assert np.isfinite(model.predict_proba(images.x)).all()

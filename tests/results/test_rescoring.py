@@ -61,13 +61,13 @@ def finalists(study, prepared, tmp_path):
     return find_finalists(study, RunFolder(tmp_path), prepared.objective, 3)
 
 
-def rescore(prepared, study, finalists, budget=None, rates=None, **given):
+def rescore(prepared, study, finalists, budget=None, rates=None, reserve=0.0, **given):
     told = []
     rescored = read_rescored(study)  # as a later session would read them
     finalists = [replace(each, trial=replace(each.trial, rescored=rescored.get(each.number))) for each in finalists]
     resident = Resident(prepared.dataset, torch.device("cpu"))
     prepared = replace(prepared, settings=prepared.settings.model_copy(update=given))
-    work = Rescoring(prepared, study, resident, budget or Budget(1), rates or {}, told.append)
+    work = Rescoring(prepared, study, resident, (budget or Budget.of(1)).deadline.minus(reserve), rates or {}, told.append)
     return *work.run(finalists), [(event.trial, event.repeat, *event.folds) for event in told]
 
 
@@ -101,7 +101,7 @@ def test_the_study_remembers_each_fold_and_a_resumed_run_trains_none_again(prepa
         return count > 9
 
     with pytest.raises(Interrupted):
-        rescore(prepared, study, finalists, Budget(1, interrupted=interrupted))
+        rescore(prepared, study, finalists, Budget.of(1, interrupted=interrupted))
     known = sum(len(rescored.fresh) for rescored in read_rescored(study).values())
     assert 0 < known < 9
     racing, _, trained = rescore(prepared, study, finalists)
@@ -145,16 +145,15 @@ def test_stacked_folds_are_scored_a_repeat_at_a_time(prepared, study, finalists)
 
 class TestADeadline:
     def test_without_time_nothing_is_trained_and_it_is_said(self, prepared, study, finalists):
-        budget = Budget(1, timeout=100)
-        budget.reserve = 90
-        racing, left_out, trained = rescore(prepared, study, finalists, budget, dict.fromkeys(range(3), 10.0))
+        budget = Budget.of(1, timeout=100)
+        racing, left_out, trained = rescore(prepared, study, finalists, budget, dict.fromkeys(range(3), 10.0), reserve=90.0)
         assert trained == []
         assert numbers(racing) == numbers(finalists)
         assert left_out == "the deadline left no time to score the finalists again"
 
     def test_that_falls_in_its_midst_leaves_what_was_scored(self, prepared, study, finalists, monkeypatch):
         now = 0.0
-        budget = Budget(1, timeout=10, clock=lambda: now)
+        budget = Budget.of(1, timeout=10, clock=lambda: now)
         train = Rescoring._train
 
         def slow(self, finalist, each):

@@ -48,7 +48,7 @@ class Crew:
     def worker(self, name: str, home: str = "") -> Search:
         leases = SharedLeases(self.study._storage, "s", name, home=home)
         leases.enter()
-        budget = Budget(1, None, lambda: self.interrupted)
+        budget = Budget.of(1, None, lambda: self.interrupted)
         race = Race(self.prepared.ladder)
         return Search(self.prepared, self.study, self.folder, budget, race, leases=leases)
 

@@ -36,7 +36,7 @@ def turns_of(study: optuna.Study, leases: Leases, seconds: float, timeout: float
     race = Race(LADDER)
     forecast = Forecast(race)
     forecast.rates = dict.fromkeys(range(len(FIRST)), seconds)
-    budget = Budget(100, timeout, clock=lambda: 0.0)
+    budget = Budget.of(100, timeout, clock=lambda: 0.0)
     return Turns(study, race, budget, forecast, leases, len(FIRST))
 
 

@@ -239,5 +239,5 @@ def _budget(published: Published, interrupted: Callable[[], bool]) -> Budget:
     """The search's budget; its deadline by the clock on the wall, the only one that machines share."""
     trials, deadline, timeout = published.record.settings.trials, published.deadline, published.timeout
     if deadline is None or timeout is None:
-        return Budget(trials, None, interrupted)
-    return Budget(trials, timeout, interrupted, started=time.monotonic() - (timeout - (deadline - time.time())))
+        return Budget.of(trials, None, interrupted)
+    return Budget.of(trials, timeout, interrupted, started=time.monotonic() - (timeout - (deadline - time.time())))

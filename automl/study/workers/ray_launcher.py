@@ -173,7 +173,7 @@ class RayLauncher:
             self._told = True
             log.warning("%d of %d workers wait for a place in the Ray cluster: %s each; see `ray status`",
                         len(placeless), len(running), self.share)  # fmt: skip
-        if len(placeless) == len(running) and (waited > PLACING or self.budget.left <= 0):
+        if len(placeless) == len(running) and (waited > PLACING or self.budget.deadline.left <= 0):
             raise MachineFailed(
                 f"no worker has found a place in the Ray cluster for {waited:.0f} s: others keep its CPUs or GPUs, or "
                 "its nodes are gone (see `ray status`); `automl resume` goes on"

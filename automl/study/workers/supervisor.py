@@ -113,7 +113,7 @@ class Workers:
             if time.monotonic() - self.beaten > self.leases.grace / BEATS:
                 self.leases.beat()
                 self.beaten = time.monotonic()
-        self.budget.check_interrupted()
+        self.budget.deadline.check_interrupted()
 
     def _wait_for_guests(self) -> None:
         """Until no worker of another machine climbs any more: by itself, or because the time is up."""

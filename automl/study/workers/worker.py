@@ -74,7 +74,7 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     storage = open_storage(order.storage, folder.journal, interrupted, PATIENCE)
     study = load_study(storage, record.study, optuna.samplers.RandomSampler())
     leases = SharedLeases(study._storage, record.study, order.name, order.grace)
-    budget = Budget(order.trials, order.timeout, interrupted, started=order.started)
+    budget = Budget.of(order.trials, order.timeout, interrupted, started=order.started)
     take_part(prepared, study, folder, budget, leases, order.number)
 
 

@@ -63,7 +63,7 @@ def begun(postgresql, tmp_path, plugin, data):
     record = make_record(prepared, "s", "postgresql://me:***@here/db")
     folder = RunFolder(tmp_path / "run")
     folder.create(record)
-    publish(study, prepared, record, Budget(TRIALS))
+    publish(study, prepared, record, Budget.of(TRIALS))
     return study, folder, prepared
 
 
@@ -148,7 +148,7 @@ def test_splits_that_are_dealt_otherwise_are_refused(begun, postgresql):
     study, folder, prepared = begun
     record = folder.read_record()
     other = replace(prepared.splits, fold=prepared.splits.fold[::-1])
-    publish(study, replace(prepared, splits=other), record, Budget(1))
+    publish(study, replace(prepared, splits=other), record, Budget.of(1))
     with pytest.raises(RunError, match="the seed deals out other folds here"):
         join(postgresql.url, "s")
 

@@ -121,7 +121,7 @@ def test_workers_without_a_place_are_told_of_and_given_up(images, monkeypatch, c
     now = [0.0]
     monkeypatch.setattr("automl.study.workers.ray_launcher.time.monotonic", lambda: now[0])
     launcher = RayLauncher(prepare(make_settings(space="smoke", folds=2, epochs=2), images), URL, 2, Share(1, 0.0))
-    launcher.budget = Budget(1)
+    launcher.budget = Budget.of(1)
     running = [Placeless(), Placeless()]
     for now[0] in (1.0, TELL + 2, TELL + 3):
         launcher.look(running)
