@@ -26,6 +26,7 @@ import optuna
 from machine import below, memory
 
 from automl.study.folder import RunFolder
+from automl.study.leases import Key, Kind
 from automl.study.storage.opening import open_storage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -165,17 +166,19 @@ def account(run: Path, url: str | None, asked: int) -> Account:
     trials = optuna.load_study(storage=storage, study_name=name).get_trials(deepcopy=False)
     claims = optuna.load_study(storage=storage, study_name=f"{name}.leases").get_trials(deepcopy=False)
     assert [trial.number for trial in trials] == list(range(len(trials)))
-    versions: dict[str, int] = {}
-    rungs: dict[str, int] = {}
+    versions: dict[Key, int] = {}
+    rungs: dict[Key, int] = {}
     climbs = retries = 0
     for claim in claims:
         known = claim.user_attrs["claim"]
-        if known["version"] == versions.get(known["thing"], 0) + 1:
-            versions[known["thing"]] = known["version"]
-            if known["thing"].startswith("trial ") and known["worker"] != "supervisor":
+        kind, *numbers = known["key"]
+        key = Key(Kind(kind), *numbers)
+        if known["version"] == versions.get(key, 0) + 1:
+            versions[key] = known["version"]
+            if key.kind == Kind.TRIAL and known["worker"] != "supervisor":
                 climbs += 1
-                retries += rungs.get(known["thing"]) == known["rung"]
-                rungs[known["thing"]] = known["rung"]
+                retries += rungs.get(key) == known["rung"]
+                rungs[key] = known["rung"]
     failed = (trial for trial in trials if trial.state.name == "FAIL")
     return Account(
         asked=asked,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 from optuna.trial import FrozenTrial
 
-from automl.study.leases import Leases, trial_of
+from automl.study.leases import Leases
 
 
 class Changes:
@@ -27,7 +27,7 @@ class Changes:
         """The trials, in the order of their numbers, after the leases have read what is new."""
         self.leases.sync()
         trials = self.study.get_trials(deepcopy=False)
-        claimed = {number for thing in self.leases.news() if (number := trial_of(thing)) is not None}
+        claimed = {key.trial for key in self.leases.drain_claims()} - {None}
         known = self._known
         known += [None] * (len(trials) - len(known))
         changed = [

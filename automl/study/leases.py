@@ -3,46 +3,67 @@
 from __future__ import annotations
 
 import os
+from enum import IntEnum, StrEnum
 from typing import NamedTuple, Protocol
 
 GRACE = float(os.environ.get("AUTOML_GRACE", "30"))  # seconds; tests wait for less
-BEATS = 6  # in a grace period
+BEATS_PER_GRACE = 6  # in a grace period
 RUN = ""  # the home of all that see the run's folder
 SUPERVISOR = "supervisor"  # the worker that only watches
-BASELINE = "baseline"  # who has it decides which trial is the baseline
-SLOT = "slot"  # a place that the budget has for a trial; they are numbered
-# The rungs of folds that nobody is to be waited for: its worker is done with it, or has it with the whole trial.
-LET_GO, OWN = -1, -2
 
 
-def thing_of(trial: int) -> str:
-    """What a trial is called among the things that can be claimed."""
-    return f"trial {trial}"
+class Kind(StrEnum):
+    """What is claimed."""
+
+    TRIAL = "trial"  # the right to train it
+    FOLD = "fold"  # the right to train one fold of a trial that is shared
+    SHARED = "shared"  # by the worker that has the trial: others may train some of its folds
+    FAST_TRACK = "fast track"  # sends the trial straight to the top
+    BASELINE = "baseline"  # the right to decide which trial is the baseline
+    SLOT = "slot"  # a place that the budget has for a trial; they are numbered
 
 
-def straight(trial: int) -> str:
-    """Who claims it sends the trial straight to the top."""
-    return f"straight {trial}"
+class Key(NamedTuple):
+    """What is claimed: of a slot its `number`, of everything else that of the trial; the `fold` counts from 0."""
+
+    kind: Kind
+    number: int = 0
+    fold: int = 0
+
+    @property
+    def trial(self) -> int | None:
+        """The trial that the worker with this key is training, or a fold of it; None for another kind."""
+        return self.number if self.kind in (Kind.TRIAL, Kind.FOLD) else None
 
 
-def shared(trial: int) -> str:
-    """Who has it has the trial, and lets others train some of its folds."""
-    return f"shared {trial}"
+BASELINE = Key(Kind.BASELINE)
+ANY_SLOT = Key(Kind.SLOT, -1)  # the next that is free
 
 
-def fold_of(trial: int, fold: int | str) -> str:
-    """One fold of a trial that is `shared`; "": the beginning of all their names."""
-    return f"fold {trial} {fold}"
+def trial_key(trial: int) -> Key:
+    """The right to train a trial."""
+    return Key(Kind.TRIAL, trial)
 
 
-def trial_of(thing: str) -> int | None:
-    """The trial that who has the thing is training, or a fold of it; None for another thing."""
-    kind, *numbers = thing.split(" ")
-    return int(numbers[0]) if kind in ("trial", "fold") else None
+def fold_key(trial: int, fold: int) -> Key:
+    """The right to train one fold of a shared trial."""
+    return Key(Kind.FOLD, trial, fold)
+
+
+def slot_key(number: int) -> Key:
+    """A place for a trial."""
+    return Key(Kind.SLOT, number)
+
+
+class FoldClaim(IntEnum):
+    """In the place of a rung, of a fold that nobody is to be waited for."""
+
+    RELEASED = -1  # its worker is done with it
+    OWN = -2  # the worker of the whole trial trains it
 
 
 class Lease(NamedTuple):
-    """Who holds a thing, for which rung; `version` counts its claims.
+    """Who has a key, for which rung; `version` counts its claims.
 
     `attempt` counts those for this rung (from 1), and anew when the trial has got further: `reached` says how many
     epochs it had reported.
@@ -64,74 +85,74 @@ class Leases(Protocol):
     home: str
 
     @property
-    def crew(self) -> int:
+    def num_workers(self) -> int:
         """How many workers take part, this one included."""
         ...
 
     def sync(self) -> None:
         """Reads what the others have claimed."""
 
-    def news(self) -> set[str]:
-        """The things that were claimed since this was last asked, as of the last `sync`."""
+    def drain_claims(self) -> set[Key]:
+        """The keys that were claimed since this was last asked, as of the last `sync`."""
         ...
 
-    def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
-        """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker.
+    def claim(self, key: Key, rung: int = 0, reached: int = 0) -> bool:
+        """Takes the next version of a key, as of the last `sync`; False when another worker was quicker.
 
         `reached`: the epochs that the trial has reported so far.
         """
         ...
 
-    def draw(self, least: int, limit: int) -> int | None:
+    def claim_slot(self, least: int, limit: int) -> int | None:
         """Takes `slot N` for the first N from `least` that is free; None when that is `limit`."""
         ...
 
-    def holds(self, thing: str) -> bool:
-        """Whether this worker's claim of the thing is still the newest."""
+    def holds(self, key: Key) -> bool:
+        """Whether this worker's claim of the key is still the newest."""
         ...
 
     @property
-    def held(self) -> dict[str, Lease]:
-        """The newest lease of each thing."""
+    def held(self) -> dict[Key, Lease]:
+        """The newest lease of each key."""
         ...
 
     def is_dead(self, worker: str) -> bool:
         """Whether the worker has ended, or its counter has stood still for the grace period."""
         ...
 
-    def attempt(self, thing: str, rung: int, reached: int = 0) -> int:
-        """Which attempt (from 1) a claim of the thing for this rung would be, as of the last `sync`."""
+    def attempt(self, key: Key, rung: int, reached: int = 0) -> int:
+        """Which attempt (from 1) a claim of the key for this rung would be, as of the last `sync`."""
         ...
 
-    def reaches(self, thing: str) -> bool:
-        """Whether the thing rests at this worker's home, or at one where nobody lives any more."""
+    def can_access(self, key: Key) -> bool:
+        """Whether the trial rests at this worker's home, or at one where nobody lives any more."""
         ...
 
 
-class Alone:
+class NoLeases:
     """The leases of a search that no other process takes part in: nothing is written."""
 
     home = RUN
-    held: dict[str, Lease] = {}  # noqa: RUF012  (never changed)
+    held: dict[Key, Lease] = {}  # noqa: RUF012  (never changed)
     grace = GRACE
-    crew = 1
+    num_workers = 1
 
     def sync(self) -> None:
         """Nobody claims anything."""
 
-    def news(self) -> set[str]:
+    def drain_claims(self) -> set[Key]:
         """Nothing."""
         return set()
 
-    def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
+    def claim(self, key: Key, rung: int = 0, reached: int = 0) -> bool:
         """Always granted."""
         return True
 
-    def draw(self, least: int, limit: int) -> int | None:
+    def claim_slot(self, least: int, limit: int) -> int | None:
         """Always the first."""
         return least if least < limit else None
 
-    def holds(self, thing: str) -> bool:
+    def holds(self, key: Key) -> bool:
         """Always."""
         return True
 
@@ -139,10 +160,10 @@ class Alone:
         """There is no other worker."""
         return True
 
-    def attempt(self, thing: str, rung: int, reached: int = 0) -> int:
+    def attempt(self, key: Key, rung: int, reached: int = 0) -> int:
         """Always the first."""
         return 1
 
-    def reaches(self, thing: str) -> bool:
+    def can_access(self, key: Key) -> bool:
         """Always."""
         return True

@@ -24,7 +24,7 @@ from automl.study.callbacks import Callback, EpochEnded, FeaturesComputed, Trial
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
 from automl.study.forecast import Forecast
-from automl.study.leases import LET_GO, Alone, Leases, fold_of
+from automl.study.leases import FoldClaim, Leases, NoLeases, fold_key
 from automl.study.prepare import Prepared
 from automl.study.reasons import Reason
 from automl.study.shared_folds import SharedFolds
@@ -84,7 +84,7 @@ class Search:
         self.resident: Resident = prepared.resident(folder.features)
         self.resident.feature_files.progress = lambda done, total: callback(FeaturesComputed(done, total))
         self.forecast = Forecast(race, settings.repeats, settings.final, prepared.fused)
-        self.leases = leases or Alone()
+        self.leases = leases or NoLeases()
         self.turns = Turns(
             study, race, budget, self.forecast, self.leases, len(prepared.space.first), prepared.objective
         )
@@ -200,7 +200,7 @@ class Search:
             log.warning("fold %d of trial %d is left to the worker that has the trial: %s", fold + 1, number, error)
         finally:
             with suppress(MachineFailed), storage_errors():
-                self.leases.claim(fold_of(number, fold), LET_GO)
+                self.leases.claim(fold_key(number, fold), FoldClaim.RELEASED)
             if run is not None:
                 run.release()
 
@@ -262,7 +262,7 @@ class Search:
 
     def _shared(self, number: int, rung: int, run: TrialRun) -> Advanceable:
         """The trial's training, with folds for other workers where they wait for nothing as much as for this trial."""
-        alone = self.leases.crew == 1 or self.prepared.fused
+        alone = self.leases.num_workers == 1 or self.prepared.fused
         if alone or rung != self.race.top or number not in self.race.straight:
             return run
 

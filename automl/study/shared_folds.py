@@ -15,7 +15,7 @@ from automl.errors import RunError
 from automl.racing.curves import FoldEpoch
 from automl.racing.race import Race
 from automl.study.folder import RunFolder
-from automl.study.leases import LET_GO, OWN, Leases, fold_of, shared, thing_of
+from automl.study.leases import FoldClaim, Key, Kind, Leases, fold_key, trial_key
 from automl.study.storage.opening import storage_errors
 from automl.training.run import TrialRun
 
@@ -45,7 +45,7 @@ class SharedFolds:
         self.leases = leases
         self.tick = tick
         with storage_errors():
-            leases.claim(shared(trial), rung)
+            leases.claim(Key(Kind.SHARED, trial), rung)
 
     def advance(self, epochs: int, folds: int) -> Iterator[list[FoldEpoch]]:
         """Brings the first `folds` folds to `epochs` epochs, one after the other; yields each one's epochs.
@@ -67,15 +67,15 @@ class SharedFolds:
 
     def _takes(self, fold: int) -> bool:
         """Whether the fold is this worker's to train: no helper has it, or is at it any more."""
-        thing = fold_of(self.trial, fold)
+        key = fold_key(self.trial, fold)
         with storage_errors():
             self.leases.sync()
-            if self.leases.holds(thing):
+            if self.leases.holds(key):
                 return True
-            lease = self.leases.held.get(thing)
-            free = lease is None or lease.rung in (LET_GO, OWN) or self.leases.is_dead(lease.worker)
+            lease = self.leases.held.get(key)
+            free = lease is None or lease.rung in {*FoldClaim} or self.leases.is_dead(lease.worker)
             # A helper writes the fold before it lets go of it.
-            return free and not self.folder.part(self.trial, fold).exists() and self.leases.claim(thing, OWN)
+            return free and not self.folder.part(self.trial, fold).exists() and self.leases.claim(key, FoldClaim.OWN)
 
     def _join(self, fold: int) -> Iterator[list[FoldEpoch]]:
         """What a helper has left."""
@@ -86,7 +86,7 @@ class SharedFolds:
             log.warning("fold %d of trial %d is trained again: %s", fold + 1, self.trial, error)
             with storage_errors():
                 path.unlink(missing_ok=True)
-                self.leases.claim(fold_of(self.trial, fold), OWN)
+                self.leases.claim(fold_key(self.trial, fold), FoldClaim.OWN)
             return
         yield from ([epoch] for epoch in shown)
 
@@ -98,14 +98,14 @@ def fold_to_help_with(race: Race, leases: Leases) -> tuple[int, int] | None:
     where it finds the result.
     """
     for trial in sorted(race.straight):
-        lease, sharing = leases.held.get(thing_of(trial)), leases.held.get(shared(trial))
+        lease, sharing = leases.held.get(trial_key(trial)), leases.held.get(Key(Kind.SHARED, trial))
         if lease is None or sharing is None or not race.standings[trial].climbing:
             continue
         if (sharing.worker, lease.rung, lease.home) != (lease.worker, race.top, leases.home):
             continue
         begun = race.ladder[race.standings[trial].rung].folds
         for fold in range(race.ladder[race.top].folds - 1, begun - 1, -1):
-            mine, thing = leases.holds(thing_of(trial)), fold_of(trial, fold)
-            if not mine and thing not in leases.held and not leases.is_dead(lease.worker):
+            mine, key = leases.holds(trial_key(trial)), fold_key(trial, fold)
+            if not mine and key not in leases.held and not leases.is_dead(lease.worker):
                 return trial, fold
     return None

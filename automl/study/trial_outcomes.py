@@ -19,7 +19,7 @@ from automl.study.callbacks import Callback, TrialEnded, TrialRested
 from automl.study.curve_files import received_curves, save_curves, send_curves, trial_curves
 from automl.study.failures import Failures
 from automl.study.folder import RunFolder
-from automl.study.leases import RUN, Leases, thing_of
+from automl.study.leases import RUN, Leases, trial_key
 from automl.study.prepare import Prepared
 from automl.study.reasons import BROKEN, VIOLATION, Reason
 from automl.study.storage.opening import storage_errors
@@ -55,7 +55,7 @@ class TrialOutcomes:
     def check_lease(self, number: int) -> None:
         """Raises `LeaseLost` where another worker has taken the trial over."""
         with storage_errors():
-            if not self.leases.holds(thing_of(number)):
+            if not self.leases.holds(trial_key(number)):
                 raise LeaseLost
 
     def rest(self, trial: optuna.Trial, config: Mapping[str, Any], run: TrialRun, curves: Curves) -> None:
@@ -137,7 +137,7 @@ class TrialOutcomes:
         for frozen in racing:
             curves = self.stopped.get(frozen.number) or self._known_curves(frozen)
             with storage_errors():  # from here on, what a worker comes with that was taken for dead is dropped
-                self.leases.claim(thing_of(frozen.number), self.race.top)
+                self.leases.claim(trial_key(frozen.number), self.race.top)
             trial = optuna.Trial(self.study, frozen._trial_id)
             reason = Reason.DEADLINE if frozen.number in stopped else Reason.OUTPACED
             self.finish(trial, None, curves, TrialState.PRUNED, reason)

@@ -16,7 +16,7 @@ from automl.study.baseline import all_begun, choose_baseline
 from automl.study.budget import Budget
 from automl.study.changes import Changes
 from automl.study.forecast import Forecast
-from automl.study.leases import BASELINE, Alone, Leases, fold_of, straight, thing_of
+from automl.study.leases import BASELINE, Key, Kind, Leases, NoLeases, fold_key, slot_key, trial_key
 from automl.study.shared_folds import fold_to_help_with
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial
@@ -94,7 +94,7 @@ class Turns:
     @property
     def alone(self) -> bool:
         """Whether no other process takes part."""
-        return isinstance(self.leases, Alone)
+        return isinstance(self.leases, NoLeases)
 
     def next(self) -> Turn | None:
         """The next climb, which is this worker's from now on; None when the race is over.
@@ -140,13 +140,13 @@ class Turns:
 
         One worker decides for all, for each has measured other speeds.
         """
-        sent = [trial for trial in range(self._first) if straight(trial) in self.leases.held]
+        sent = [trial for trial in range(self._first) if Key(Kind.FAST_TRACK, trial) in self.leases.held]
         if self._first and not sent and BASELINE not in self.leases.held and all_begun(self.race, self._first):
-            about = self.race, self._first, self.forecast, self._left, self.leases.crew, self.objective
+            about = self.race, self._first, self.forecast, self._left, self.leases.num_workers, self.objective
             chosen = choose_baseline(*about)
             with storage_errors():
                 mine = self.leases.claim(BASELINE)
-                if mine and chosen is not None and self.leases.claim(straight(chosen)):
+                if mine and chosen is not None and self.leases.claim(Key(Kind.FAST_TRACK, chosen)):
                     sent = [chosen]
             if self.alone:
                 self._first = 0
@@ -161,7 +161,7 @@ class Turns:
     def _closing(self) -> bool:
         """Whether the time that is left is for carrying the best to the top."""
         timeout = self.budget.timeout
-        return timeout is not None and self._left < self.forecast.carrying(timeout, self._left, self.leases.crew)
+        return timeout is not None and self._left < self.forecast.carrying(timeout, self._left, self.leases.num_workers)
 
     def _fitting(self) -> Choice:
         """Whether a waiting trial can be carried to the top in time."""
@@ -169,7 +169,7 @@ class Turns:
 
     def _reaches(self, trial: int) -> bool:
         """Whether the trial is this worker's to go on with: its checkpoint is here, or nobody has it any more."""
-        return self.leases.reaches(thing_of(trial))
+        return self.leases.can_access(trial_key(trial))
 
     def _ask(self, again: int | None = None) -> Turn | None:
         """A new trial for one of the places that the budget has; None when other workers have taken the last ones.
@@ -178,10 +178,10 @@ class Turns:
         """
         with storage_errors():
             if again is None:
-                slot = self.leases.draw(self.asked, self.budget.trials)
+                slot = self.leases.claim_slot(self.asked, self.budget.trials)
                 self.asked = self.budget.trials if slot is None else slot + 1
             else:
-                slot = again if self.leases.claim(f"slot {again}") else None
+                slot = again if self.leases.claim(slot_key(again)) else None
             if slot is None:
                 return None
             passing("slot")
@@ -197,13 +197,13 @@ class Turns:
     def _claim(self, turn: Turn) -> bool:
         with storage_errors():
             if turn.fold is not None:
-                return self.leases.claim(fold_of(turn.trial, turn.fold), turn.rung)
+                return self.leases.claim(fold_key(turn.trial, turn.fold), turn.rung)
             reached = turn.reached or self._reported.get(turn.trial, 0)
-            return self.leases.claim(thing_of(turn.trial), turn.rung, reached)
+            return self.leases.claim(trial_key(turn.trial), turn.rung, reached)
 
     def _reports(self, trial: int) -> int:
         """How many epochs the trial has reported, also since it rested; folds that were shared out count as well."""
-        folds = sum(thing.startswith(fold_of(trial, "")) for thing in self.leases.held)
+        folds = sum((key.kind, key.number) == (Kind.FOLD, trial) for key in self.leases.held)
         return len(frozen_trial(self.study, trial).intermediate_values) + folds
 
     def _abandoned(self) -> Turn | None:
@@ -213,13 +213,13 @@ class Turns:
             return self._ask(again=len(self._seen))
         for number, standing in self.race.standings.items():
             if standing.climbing:
-                thing = thing_of(number)
-                lease = self.leases.held.get(thing)
-                if not self.leases.reaches(thing):
+                key = trial_key(number)
+                lease = self.leases.held.get(key)
+                if not self.leases.can_access(key):
                     continue
                 if lease is not None and self.leases.is_dead(lease.worker):
                     reached = self._reports(number)
-                    return Turn(number, lease.rung, self.leases.attempt(thing, lease.rung, reached), reached)
+                    return Turn(number, lease.rung, self.leases.attempt(key, lease.rung, reached), reached)
                 # Its worker died between asking for it and taking the lease, or searched alone in an earlier session.
                 if lease is None and (stuck or number in broken_off):
                     return Turn(number, broken_off.get(number, 0))
@@ -244,7 +244,7 @@ class Turns:
         with storage_errors():
             trials = self._changes.look()
         self.asked = max(self.asked, len(self._changes))
-        while f"slot {self.asked}" in self.leases.held:  # asked for, though the trial may not be there yet
+        while slot_key(self.asked) in self.leases.held:  # asked for, though the trial may not be there yet
             self.asked += 1
         for trial in trials:
             if self._seen.get(trial.number) != standing_mark(trial):
@@ -259,7 +259,7 @@ class Turns:
     def _mark_climbing(self, trial: FrozenTrial) -> None:
         """A trial is on its way unless it rests; also when somebody holds a lease of a rung that it has not reached."""
         standing = self.race.standings[trial.number]
-        lease = self.leases.held.get(thing_of(trial.number))
+        lease = self.leases.held.get(trial_key(trial.number))
         standing.climbing = trial.state == TrialState.RUNNING and (
             trial.number not in self._resting or (lease is not None and lease.rung not in standing.scores)
         )

@@ -83,13 +83,15 @@ def claims_of(run: Path) -> list[dict]:
 def test_frozen_worker_that_is_thawed_after_the_grace_loses_its_trial_and_goes_on_with_others(place, freezing, automl):
     search, run, frozen = freezing(30, place)
 
-    def taken_over() -> list[str]:
-        versions: dict[tuple[str, int], set[int]] = {}
+    def taken_over() -> list[int]:
+        versions: dict[tuple[int, int], set[int]] = {}
         for claim in claims_of(run):
-            versions.setdefault((claim["thing"], claim["rung"]), set()).add(claim["version"])
-        return [thing for (thing, _), claimed in versions.items() if thing.startswith("trial") and len(claimed) > 1]
+            kind, trial, _ = claim["key"]
+            if kind == "trial":
+                versions.setdefault((trial, claim["rung"]), set()).add(claim["version"])
+        return [trial for (trial, _), claimed in versions.items() if len(claimed) > 1]
 
-    (thing,) = wait_for(taken_over)
+    (lost,) = wait_for(taken_over)
     os.kill(frozen, signal.SIGCONT)
     _, err = search.communicate(timeout=300)
     assert search.returncode == 0, err
@@ -98,11 +100,11 @@ def test_frozen_worker_that_is_thawed_after_the_grace_loses_its_trial_and_goes_o
     assert {trial["state"] for trial in trials.values()} <= {"COMPLETE", "PRUNED"}
 
     claims = claims_of(run)
-    of_thing = [(number, claim["worker"]) for number, claim in enumerate(claims) if claim["thing"] == thing]
-    late = of_thing[0][1]
-    over = next(number for number, worker in of_thing if worker != late)
+    of_trial = [(number, claim["worker"]) for number, claim in enumerate(claims) if claim["key"][:2] == ["trial", lost]]
+    late = of_trial[0][1]
+    over = next(number for number, worker in of_trial if worker != late)
     assert any(claim["worker"] == late for claim in claims[over:])  # it took others
-    words = f"{thing} was taken over by another worker; what this one found is dropped"
+    words = f"trial {lost} was taken over by another worker; what this one found is dropped"
     logs = [log.read_text() for log in (run / "logs").iterdir()]
     assert sum(words in log for log in logs) == 1
     assert [log for log in logs if "Traceback" in log] == []

@@ -67,7 +67,9 @@ def rescore(prepared, study, finalists, budget=None, rates=None, reserve=0.0, **
     finalists = [replace(each, trial=replace(each.trial, rescored=rescored.get(each.number))) for each in finalists]
     resident = Resident(prepared.dataset, torch.device("cpu"))
     prepared = replace(prepared, settings=prepared.settings.model_copy(update=given))
-    work = Rescoring(prepared, study, resident, (budget or Budget.of(1)).deadline.minus(reserve), rates or {}, told.append)
+    work = Rescoring(
+        prepared, study, resident, (budget or Budget.of(1)).deadline.minus(reserve), rates or {}, told.append
+    )
     return *work.run(finalists), [(event.trial, event.repeat, *event.folds) for event in told]
 
 
@@ -146,7 +148,9 @@ def test_stacked_folds_are_scored_a_repeat_at_a_time(prepared, study, finalists)
 class TestADeadline:
     def test_without_time_nothing_is_trained_and_it_is_said(self, prepared, study, finalists):
         budget = Budget.of(1, timeout=100)
-        racing, left_out, trained = rescore(prepared, study, finalists, budget, dict.fromkeys(range(3), 10.0), reserve=90.0)
+        racing, left_out, trained = rescore(
+            prepared, study, finalists, budget, dict.fromkeys(range(3), 10.0), reserve=90.0
+        )
         assert trained == []
         assert numbers(racing) == numbers(finalists)
         assert left_out == "the deadline left no time to score the finalists again"

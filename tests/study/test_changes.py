@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from automl.study.changes import Changes
-from automl.study.leases import thing_of
+from automl.study.leases import trial_key
 from automl.study.storage.opening import open_storage
 from automl.study.workers.shared_leases import SharedLeases
 
@@ -44,10 +44,10 @@ def test_a_claim_of_any_worker_makes_a_trial_new_once(study, changes):
     study.ask(), study.ask()
     new(changes)
     other = SharedLeases(study._storage, "s", "other")
-    assert other.claim(thing_of(1), 2)
-    assert other.draw(0, 9) == 0  # no trial
+    assert other.claim(trial_key(1), 2)
+    assert other.claim_slot(0, 9) == 0  # no trial
     assert new(changes) == [1]
-    assert changes.leases.held[thing_of(1)].rung == 2
+    assert changes.leases.held[trial_key(1)].rung == 2
     assert new(changes) == []
 
 

@@ -17,7 +17,7 @@ from automl.study.budget import Budget
 from automl.study.callbacks import EpochEnded
 from automl.study.curve_files import load_curves
 from automl.study.folder import RunFolder
-from automl.study.leases import LET_GO, OWN, fold_of, shared, thing_of
+from automl.study.leases import FoldClaim, Key, Kind, fold_key, trial_key
 from automl.study.prepare import prepare
 from automl.study.run_record import DataFacts, RunRecord
 from automl.study.search import Search
@@ -94,7 +94,7 @@ def take(worker: Search) -> Turn:
 
 
 def offer(worker: Search) -> None:
-    worker.leases.claim(shared(0))
+    worker.leases.claim(Key(Kind.SHARED, 0))
 
 
 def sees(worker: Search) -> Search:
@@ -136,7 +136,7 @@ def test_a_trial_whose_folds_were_shared_out_is_the_trial_that_one_worker_trains
     monkeypatch.setattr(TrialRun, "advance_fold", noted)
     owner._climb(turn)
     assert trained == [0, 1]
-    assert helper.leases.held[fold_of(0, 3)].rung == LET_GO
+    assert helper.leases.held[fold_key(0, 3)].rung == FoldClaim.RELEASED
     assert crew.trial.state == TrialState.COMPLETE
     assert same(crew, alone)
     assert all(a.equal(b) for a, b in zip(weights(crew), weights(alone), strict=True))
@@ -163,9 +163,9 @@ def test_a_fold_that_a_helper_does_not_bring_is_trained_by_who_has_the_trial(
     offer(owner)
     assert sees(helper).turns.next() == Turn(0, TOP, fold=3)
     if how == "died":
-        owner.leases.bury("helper")  # type: ignore[attr-defined]
+        owner.leases.mark_dead("helper")  # type: ignore[attr-defined]
     elif how == "gave it back":
-        helper.leases.claim(fold_of(0, 3), LET_GO)
+        helper.leases.claim(fold_key(0, 3), FoldClaim.RELEASED)
     else:
         helper._climb(Turn(0, TOP, fold=3))
         path = crew.folder.part(0, 3)
@@ -185,10 +185,10 @@ def test_who_takes_the_trial_over_does_not_wait_for_folds_of_a_worker_that_was_f
     take(frozen)
     offer(frozen)
     for fold in range(4):
-        frozen.leases.claim(fold_of(0, fold), OWN)
+        frozen.leases.claim(fold_key(0, fold), FoldClaim.OWN)
     heir.race.straight.add(0)
     heir.turns._read()
-    heir.leases.claim(thing_of(0), TOP)
+    heir.leases.claim(trial_key(0), TOP)
     heir._climb(Turn(0, TOP))
     assert same(crew, alone)
 
@@ -226,7 +226,7 @@ def test_a_helper_that_cannot_train_the_fold_gives_it_back(
 
     monkeypatch.setattr(TrialRun, "advance_fold", fails)
     helper._climb(turn)
-    assert helper.leases.held[fold_of(0, 3)].rung == LET_GO
+    assert helper.leases.held[fold_key(0, 3)].rung == FoldClaim.RELEASED
     assert "no memory here" in caplog.text
     assert crew.trial.state == TrialState.RUNNING
 
@@ -302,7 +302,7 @@ class TestWhomToHelp:
     def test_nobody_helps_a_worker_that_is_dead(self, begun: Any) -> None:
         owner, helper = begun
         offer(owner)
-        helper.leases.bury("owner")
+        helper.leases.mark_dead("owner")
         assert self.choice(helper) is None
 
     def test_nobody_helps_who_has_taken_the_trial_over_and_does_not_share_it(self, begun: Any, crew: Crew) -> None:
@@ -310,7 +310,7 @@ class TestWhomToHelp:
         offer(owner)
         heir = crew.worker("heir")
         heir.leases.sync()
-        heir.leases.claim(thing_of(0), TOP)
+        heir.leases.claim(trial_key(0), TOP)
         assert self.choice(helper) is None
 
 

@@ -9,7 +9,7 @@ from automl.racing.ladder import parse_ladder
 from automl.racing.race import Race, Standing
 from automl.study.budget import Budget
 from automl.study.forecast import Forecast
-from automl.study.leases import Alone, Leases
+from automl.study.leases import Leases, NoLeases
 from automl.study.storage.opening import open_storage
 from automl.study.trial_record import standing_attribute, write_attributes
 from automl.study.turns import Turn, Turns
@@ -47,7 +47,7 @@ def worker(study: optuna.Study, name: str, seconds: float) -> Turns:
 
 
 def test_where_time_is_short_the_first_config_climbs_straight_to_the_top(study):
-    turns = turns_of(study, Alone(), seconds=1.0)
+    turns = turns_of(study, NoLeases(), seconds=1.0)
     assert turns.next() == Turn(0, TOP)
     turns.race.record(0, TOP, 1.0)
     assert turns.next().rung == 1  # one of the others: the race goes on
@@ -55,7 +55,7 @@ def test_where_time_is_short_the_first_config_climbs_straight_to_the_top(study):
 
 @pytest.mark.parametrize("timeout", [None, 10_000.0])
 def test_where_time_is_not_short_the_race_decides(study, timeout):
-    assert turns_of(study, Alone(), 1.0, timeout).next() == Turn(2, 1)
+    assert turns_of(study, NoLeases(), 1.0, timeout).next() == Turn(2, 1)
 
 
 def test_one_worker_decides_for_all_which_trial_goes_straight_to_the_top(study):

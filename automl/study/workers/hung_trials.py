@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from automl.study.curve_files import save_curves, trial_curves
 from automl.study.failures import too_long
 from automl.study.folder import RunFolder
-from automl.study.leases import LET_GO, OWN, thing_of, trial_of
+from automl.study.leases import FoldClaim, Key, trial_key
 from automl.study.prepare import Prepared
 from automl.study.trial_record import result_attributes, seconds_so_far, standing_of, write_attributes
 from automl.study.workers.shared_leases import SharedLeases
@@ -49,34 +49,34 @@ class HungTrials:
         self.folder = folder
         self.leases = leases
         self._clock = clock
-        self._since: dict[tuple[str, int], float] = {}
+        self._since: dict[tuple[Key, int], float] = {}
 
     def hangs_in(self, worker: str) -> int | None:
         """The trial in which the worker has been for too long, or in a fold of it; None: in none."""
-        thing, version = self.leases.newest.get(worker, ("", 0))
-        number = trial_of(thing)
-        if number is None or self.leases.held[thing].rung == LET_GO:
+        key, version = self.leases.newest.get(worker, (None, 0))
+        number = None if key is None else key.trial
+        if key is None or number is None or self.leases.held[key].rung == FoldClaim.RELEASED:
             return None
-        if self.leases.held[thing].rung == OWN:  # its time runs since it has the trial
-            thing = thing_of(number)
-            version = self.leases.held[thing].version
-            if self.leases.held[thing].worker != worker:
+        if self.leases.held[key].rung == FoldClaim.OWN:  # its time runs since it has the trial
+            key = trial_key(number)
+            version = self.leases.held[key].version
+            if self.leases.held[key].worker != worker:
                 return None
-        since = self._since.setdefault((thing, version), self._clock())
+        since = self._since.setdefault((key, version), self._clock())
         trial = self.study.get_trials(deepcopy=False)[number]
         if self._clock() - since <= self.limit - seconds_so_far(trial) + SLACK:
             return None
-        lease = self.leases.held[thing]
+        lease = self.leases.held[key]
         if lease.version != version:  # taken over: it hangs so that it does not even move its counter
             return number if self.leases.is_dead(worker) else None
-        helps = thing != thing_of(number)  # it lets go of the fold when it sees that the trial has ended
+        helps = key != trial_key(number)  # it lets go of the fold when it sees that the trial has ended
         ended = trial.state.is_finished() or lease.rung in standing_of(trial).scores
         return None if ended and not helps else number
 
     def fail(self, worker: str, number: int) -> None:
         """Tells Optuna that the trial failed, unless another worker has it; `worker` has been killed."""
         trial = self.study.get_trials(deepcopy=False)[number]
-        if self.leases.held[thing_of(number)].worker != worker or trial.state.is_finished():
+        if self.leases.held[trial_key(number)].worker != worker or trial.state.is_finished():
             return
         curves = trial_curves(self.folder, number, self.prepared.objective) or self.prepared.no_curves()
         reason = f"{too_long(self.limit)}: its worker hung and was killed"

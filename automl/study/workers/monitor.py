@@ -11,7 +11,7 @@ from automl.data.feature_files import progress_of
 from automl.racing.objective import Objective
 from automl.study.callbacks import Callback, FeaturesComputed, TrialEnded, TrialRested, TrialStarted
 from automl.study.changes import Changes
-from automl.study.leases import thing_of
+from automl.study.leases import trial_key
 from automl.study.trial_record import TrialRecord, config_of, standing_mark
 from automl.study.workers.shared_leases import SharedLeases
 
@@ -53,7 +53,7 @@ class Monitor:
 
     def _announce(self, trial: FrozenTrial) -> None:
         """Tells that a worker has set out with the trial since the last look."""
-        lease = self.leases.held.get(thing_of(trial.number))
+        lease = self.leases.held.get(trial_key(trial.number))
         if lease is None or lease.version <= self._started.get(trial.number, 0) or trial.state != TrialState.RUNNING:
             return
         if config := config_of(trial):

@@ -2,7 +2,7 @@
 
 Optuna's storages have no compare-and-set on attributes, but each of them appends trials to a study in one order that
 every process sees. A claim is a trial of a second study, `NAME.leases`: of several claims to the same version of a
-thing the first one wins. Nothing is locked, so a worker that freezes holds nobody up.
+key the first one wins. Nothing is locked, so a worker that freezes holds nobody up.
 
 A worker's counter tells that it lives. One that stands still for the grace period, by the watcher's own clock, makes
 the worker's climbs free for others; what it comes with afterwards is an older version and is dropped.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from enum import IntEnum
 from typing import Any
 
 import optuna
@@ -23,11 +24,17 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from automl.study.leases import BEATS, GRACE, RUN, SLOT, SUPERVISOR, Lease
+from automl.study.leases import ANY_SLOT, BEATS_PER_GRACE, GRACE, RUN, SUPERVISOR, Key, Kind, Lease, slot_key
 from automl.study.storage.cache import StudyCache
 
-GONE = -1  # the counter of a worker that is known to have died
-LEFT = -2  # of one that has ended in good order: its climb counts as no attempt
+
+class Ended(IntEnum):
+    """In the place of a worker's counter."""
+
+    DEAD = -1  # it is known to have died
+    LEFT = -2  # it has ended in good order: its climb counts as no attempt
+
+
 CLAIM = "claim"  # the attribute of a claim; all in one, for a database takes milliseconds for each
 CLOSING = "closing"  # the attribute that asks workers on other machines to stop
 WORKER = "worker:"  # an attribute of this name and a worker's: its home, and how it came
@@ -63,9 +70,9 @@ class SharedLeases:
         self.grace = grace
         self._clock = clock
         self._study = open_leases(storage, study)
-        self.held: dict[str, Lease] = {}
-        self.newest: dict[str, tuple[str, int]] = {}  # of each worker: what it claimed last, and the version
-        self._news: set[str] = set()
+        self.held: dict[Key, Lease] = {}
+        self.newest: dict[str, tuple[Key, int]] = {}  # of each worker: what it claimed last, and the version
+        self._claimed: set[Key] = set()
         self._read = -1  # how far the claims were read
         self._slots = 0  # so many were drawn
         self._drawn: int | None = None
@@ -87,26 +94,27 @@ class SharedLeases:
 
     def _read_claims(self) -> None:
         for known in self._new_claims():
-            thing, version = known["thing"], known["version"]
-            if thing == SLOT:  # drawn: which one it is says its place among the claims
+            kind, *numbers = known["key"]
+            key, version = Key(Kind(kind), *numbers), known["version"]
+            if key == ANY_SLOT:  # drawn: which one it is says its place among the claims
                 number = max(self._slots, known["least"])
                 if number >= known["limit"]:
                     continue
-                thing, self._slots = f"{SLOT} {number}", number + 1
+                key, self._slots = slot_key(number), number + 1
                 if known["worker"] == self.worker:
                     self._drawn = number
-            before = self.held.get(thing)
+            before = self.held.get(key)
             if version == (before.version if before else 0) + 1:
-                self.held[thing] = Lease(
+                self.held[key] = Lease(
                     known["worker"], known["rung"], version, known["attempt"], known["home"], known.get("reached", 0)
                 )
-                self.newest[known["worker"]] = thing, version
-                self._news.add(thing)
+                self.newest[known["worker"]] = key, version
+                self._claimed.add(key)
 
-    def news(self) -> set[str]:
-        """The things that were claimed since this was last asked, as of the last `sync`."""
-        news, self._news = self._news, set()
-        return news
+    def drain_claims(self) -> set[Key]:
+        """The keys that were claimed since this was last asked, as of the last `sync`."""
+        claimed, self._claimed = self._claimed, set()
+        return claimed
 
     def _new_claims(self) -> list[dict[str, Any]]:
         """What was claimed since the last time; no more is asked for."""
@@ -122,25 +130,25 @@ class SharedLeases:
                 self._read += 1
         return claims
 
-    def claim(self, thing: str, rung: int = 0, reached: int = 0) -> bool:
-        """Takes the next version of a thing, as of the last `sync`; False when another worker was quicker.
+    def claim(self, key: Key, rung: int = 0, reached: int = 0) -> bool:
+        """Takes the next version of a key, as of the last `sync`; False when another worker was quicker.
 
         `reached`: the epochs that the trial has reported so far.
         """
-        before = self.held.get(thing)
+        before = self.held.get(key)
         version = (before.version if before else 0) + 1
         self._write_claim(
-            thing=thing, rung=rung, version=version, attempt=self.attempt(thing, rung, reached), reached=reached
+            key=key, rung=rung, version=version, attempt=self.attempt(key, rung, reached), reached=reached
         )
-        return self.held[thing].worker == self.worker and self.held[thing].version == version
+        return self.held[key].worker == self.worker and self.held[key].version == version
 
-    def draw(self, least: int, limit: int) -> int | None:
+    def claim_slot(self, least: int, limit: int) -> int | None:
         """Takes `slot N` for the first N from `least` that is free; None when that is `limit`.
 
         Many workers that claimed the next one at the same time would nearly all be too late, again and again.
         """
         self._drawn = None
-        self._write_claim(thing=SLOT, rung=0, version=1, attempt=1, least=least, limit=limit)
+        self._write_claim(key=ANY_SLOT, rung=0, version=1, attempt=1, least=least, limit=limit)
         return self._drawn
 
     def _write_claim(self, rung: int, **about: Any) -> None:
@@ -149,37 +157,37 @@ class SharedLeases:
         self.storage.create_new_trial(self._study, template_trial=claim)
         self._read_claims()
 
-    def holds(self, thing: str) -> bool:
-        """Whether this worker's claim of the thing is still the newest."""
+    def holds(self, key: Key) -> bool:
+        """Whether this worker's claim of the key is still the newest."""
         self._read_claims()
-        return thing in self.held and self.held[thing].worker == self.worker
+        return key in self.held and self.held[key].worker == self.worker
 
     def is_dead(self, worker: str) -> bool:
         """Whether the worker has ended, or its counter has stood still for the grace period."""
         counter, since = self._seen.get(worker, (None, self._now()))
-        return counter in (GONE, LEFT) or self._now() - since > self.grace
+        return counter in (Ended.DEAD, Ended.LEFT) or self._now() - since > self.grace
 
-    def attempt(self, thing: str, rung: int, reached: int = 0) -> int:
-        """Which attempt (from 1) a claim of the thing for this rung would be, as of the last `sync`."""
-        before = self.held.get(thing)
+    def attempt(self, key: Key, rung: int, reached: int = 0) -> int:
+        """Which attempt (from 1) a claim of the key for this rung would be, as of the last `sync`."""
+        before = self.held.get(key)
         if before is None or before.rung != rung or reached > before.reached:
             return 1
-        return before.attempt + (self._seen.get(before.worker, (None, 0.0))[0] != LEFT)
+        return before.attempt + (self._seen.get(before.worker, (None, 0.0))[0] != Ended.LEFT)
 
-    def reaches(self, thing: str) -> bool:
-        """Whether the thing rests at this worker's home, or at one where nobody lives any more."""
-        home = self.held[thing].home if thing in self.held else RUN
+    def can_access(self, key: Key) -> bool:
+        """Whether the trial rests at this worker's home, or at one where nobody lives any more."""
+        home = self.held[key].home if key in self.held else RUN
         return home == self.home or not any(
             about["home"] == home and not self.is_dead(worker) for worker, about in self._workers.items()
         )
 
     @property
-    def crew(self) -> int:
+    def num_workers(self) -> int:
         """How many workers live, this one included, as of the last `sync`."""
         others = self._workers.keys() - {self.worker, SUPERVISOR}
         return 1 + sum(not self.is_dead(worker) for worker in others)
 
-    def guests(self) -> list[str]:
+    def remote_workers(self) -> list[str]:
         """The workers that came by themselves and live, as of the last `sync`."""
         return [worker for worker, about in self._workers.items() if about["joined"] and not self.is_dead(worker)]
 
@@ -190,7 +198,7 @@ class SharedLeases:
         """
         if self._beaten is None:
             return self._clock()
-        return min(self._clock(), self._beaten + 2 * self.grace / BEATS) - self._missed
+        return min(self._clock(), self._beaten + 2 * self.grace / BEATS_PER_GRACE) - self._missed
 
     def enter(self) -> None:
         """Makes this worker and its home known to the others."""
@@ -200,10 +208,10 @@ class SharedLeases:
 
     def leave(self) -> None:
         """Gives back what this worker holds: it ends in good order, and others may go on at once."""
-        self.storage.set_study_user_attr(self._study, _counter_of(self.worker), LEFT)
+        self.storage.set_study_user_attr(self._study, _counter_of(self.worker), Ended.LEFT)
 
     def close(self, closing: bool) -> None:
-        """Asks the workers on other machines to stop; False at the begin of a session."""
+        """Asks the workers on other machines to stop; False at the start of a session."""
         self.storage.set_study_user_attr(self._study, CLOSING, closing)
 
     @property
@@ -217,21 +225,21 @@ class SharedLeases:
         self.storage.set_study_user_attr(self._study, _counter_of(self.worker), self._counter)
         now = self._clock()
         if self._beaten is not None:
-            self._missed += max(0.0, now - self._beaten - 2 * self.grace / BEATS)
+            self._missed += max(0.0, now - self._beaten - 2 * self.grace / BEATS_PER_GRACE)
         self._beaten = now
 
-    def bury(self, worker: str) -> None:
+    def mark_dead(self, worker: str) -> None:
         """Declares a worker dead whose process has ended, so that nobody waits for the grace period."""
-        if self.storage.get_study_user_attrs(self._study).get(_counter_of(worker)) == LEFT:
+        if self.storage.get_study_user_attrs(self._study).get(_counter_of(worker)) == Ended.LEFT:
             return
-        self.storage.set_study_user_attr(self._study, _counter_of(worker), GONE)
+        self.storage.set_study_user_attr(self._study, _counter_of(worker), Ended.DEAD)
 
-    def bury_all(self) -> None:
+    def mark_all_dead(self) -> None:
         """Declares every worker so far dead but those that came by themselves: for who knows that none is left."""
         self.sync()
         for worker in {*self._workers, *(lease.worker for lease in self.held.values())}:
             if not self._workers.get(worker, {}).get("joined"):
-                self.bury(worker)
+                self.mark_dead(worker)
 
 
 def open_leases(storage: BaseStorage, study: str) -> int:

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from automl.errors import MachineFailed, NoTrialSucceeded, Stop
 from automl.study.budget import Budget
 from automl.study.folder import RunFolder
-from automl.study.leases import BEATS, GRACE, SUPERVISOR, thing_of
+from automl.study.leases import BEATS_PER_GRACE, GRACE, SUPERVISOR, trial_key
 from automl.study.prepare import Prepared
 from automl.study.storage.opening import storage_errors
 from automl.study.trial_record import standing_of
@@ -77,7 +77,7 @@ class Workers:
             MachineFailed: disk or storage failed, or the workers die one after the other.
         """
         with storage_errors():
-            self.leases.bury_all()  # the run is locked, so those of earlier sessions are gone
+            self.leases.mark_all_dead()  # the run is locked, so those of earlier sessions are gone
             self.leases.close(False)
             self.leases.enter()
             self.launcher.open(self.folder, self.budget, self.leases.grace)
@@ -110,7 +110,7 @@ class Workers:
             self.monitor.look_at_features(self.folder.features)
             self.launcher.look(self.running)
             self._end_hung()
-            if time.monotonic() - self.beaten > self.leases.grace / BEATS:
+            if time.monotonic() - self.beaten > self.leases.grace / BEATS_PER_GRACE:
                 self.leases.beat()
                 self.beaten = time.monotonic()
         self.budget.deadline.check_interrupted()
@@ -128,10 +128,10 @@ class Workers:
 
     def _guests_climb(self) -> bool:
         self.leases.sync()
-        guests = set(self.leases.guests())
+        guests = set(self.leases.remote_workers())
         return any(
-            thing_of(trial.number) in self.leases.held
-            and (lease := self.leases.held[thing_of(trial.number)]).worker in guests
+            trial_key(trial.number) in self.leases.held
+            and (lease := self.leases.held[trial_key(trial.number)]).worker in guests
             and lease.rung not in standing_of(trial).scores
             for trial in self.monitor.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         )
@@ -146,7 +146,7 @@ class Workers:
         if ending is None:
             return worker
         with storage_errors():
-            self.leases.bury(worker.name)
+            self.leases.mark_dead(worker.name)
         if worker.name in self.killed:
             return self._start(worker.place)
         if not ending.how:

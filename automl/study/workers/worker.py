@@ -24,7 +24,7 @@ from automl.racing.race import Race
 from automl.study.budget import Budget
 from automl.study.callbacks import Callback, ignore
 from automl.study.folder import RunFolder
-from automl.study.leases import BEATS
+from automl.study.leases import BEATS_PER_GRACE
 from automl.study.logs import set_up_logging
 from automl.study.prepare import Prepared, prepare
 from automl.study.record import settings_of
@@ -117,7 +117,7 @@ def take_part(
 
 
 def _beat(leases: SharedLeases, over: threading.Event, beaten: Callable[[], None]) -> None:
-    while not over.wait(leases.grace / BEATS):
+    while not over.wait(leases.grace / BEATS_PER_GRACE):
         try:
             leases.beat()
             beaten()

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from automl.settings import Settings, make_settings
 from automl.study.folder import RunFolder
-from automl.study.leases import LET_GO, OWN
+from automl.study.leases import FoldClaim, fold_key, slot_key, trial_key
 from automl.study.prepare import prepare
 from automl.study.run_record import DataFacts, RunRecord
 from automl.study.storage.cache import STANDING
@@ -47,9 +47,9 @@ def watched(images, tmp_path):
 def test_a_worker_hangs_when_its_trial_has_taken_longer_than_a_trial_may(watched):
     _, _, a, _, at = watched
     assert at(0) is None
-    a.claim("slot 0")
+    a.claim(slot_key(0))
     assert at(900) is None  # no trial yet
-    a.claim("trial 0")
+    a.claim(trial_key(0))
     assert at(1000) is None
     assert at(1060 + SLACK) is None
     assert at(1061 + SLACK) == 0
@@ -58,18 +58,18 @@ def test_a_worker_hangs_when_its_trial_has_taken_longer_than_a_trial_may(watched
 def test_what_the_trial_took_on_its_way_to_earlier_rungs_counts_too(watched):
     _, trial, a, _, at = watched
     trial.set_user_attr("seconds", 50.0)
-    a.claim("trial 0", 1)
+    a.claim(trial_key(0), 1)
     assert at(0) is None
     assert at(11 + SLACK) == 0
 
 
 def test_a_worker_whose_trial_rests_or_has_ended_does_not_hang(watched):
     _, trial, a, _, at = watched
-    a.claim("trial 0")
+    a.claim(trial_key(0))
     at(0)
     trial.set_user_attr(STANDING, json.dumps({"scores": {"0": 0.5}, "waiting": True}))
     assert at(100) is None
-    a.claim("trial 0", 1)
+    a.claim(trial_key(0), 1)
     at(100)
     assert at(200) == 0
     trial.study.tell(trial, 0.5)
@@ -79,10 +79,10 @@ def test_a_worker_whose_trial_rests_or_has_ended_does_not_hang(watched):
 def test_a_worker_that_lost_its_trial_hangs_if_it_shows_no_life(watched):
     hung, trial, a, b, at = watched
     a.beat()
-    a.claim("trial 0")
+    a.claim(trial_key(0))
     at(0)
     b.sync()
-    b.claim("trial 0")
+    b.claim(trial_key(0))
     a.beat()
     assert at(65) is None
     assert at(70) is None
@@ -93,7 +93,7 @@ def test_a_worker_that_lost_its_trial_hangs_if_it_shows_no_life(watched):
 
 def test_a_hung_trial_fails_with_its_reason(watched):
     hung, trial, a, _, at = watched
-    a.claim("trial 0")
+    a.claim(trial_key(0))
     at(0)
     hung.fail("a", 0)
     failed = trial.study.trials[0]
@@ -103,24 +103,24 @@ def test_a_hung_trial_fails_with_its_reason(watched):
 
 def test_a_worker_that_hangs_in_a_fold_is_found_and_the_trial_stays_with_who_has_it(watched):
     hung, trial, a, b, at = watched
-    a.claim("trial 0")
+    a.claim(trial_key(0))
     b.sync()
-    b.claim("fold 0 1")
+    b.claim(fold_key(0, 1))
     assert at(0, "b") is None
     assert at(61 + SLACK, "b") == 0
     hung.fail("b", 0)
     assert trial.study.trials[0].state == TrialState.RUNNING
     trial.study.tell(trial, 0.5)
     assert at(62 + SLACK, "b") == 0, "it still hangs"
-    b.claim("fold 0 1", LET_GO)
+    b.claim(fold_key(0, 1), FoldClaim.RELEASED)
     assert at(900, "b") is None
 
 
 def test_who_has_the_trial_has_no_more_time_for_one_of_its_folds(watched):
     _, trial, a, _, at = watched
-    a.claim("trial 0")
+    a.claim(trial_key(0))
     at(0)
-    a.claim("fold 0 2", OWN)
+    a.claim(fold_key(0, 2), FoldClaim.OWN)
     assert at(59) is None
     assert at(61 + SLACK) == 0
     trial.study.tell(trial, 0.5)
