@@ -215,7 +215,7 @@ class Search:
         others = any(s.scores or s.climbing for trial, s in self.race.standings.items() if trial != number)
         if self.budget.timeout is None or curves.fold_epochs or not others or not self.resident.feature_files.shapes:
             return
-        seconds, left = run.expected_seconds(self.leases.crew), self.budget.deadline.left
+        seconds, left = run.expected_seconds(self.leases.num_workers), self.budget.deadline.left
         if seconds > SHARE * left:
             raise Infeasible(
                 f"one training takes about {seconds:.0f} s, more than {SHARE:.0%} of the {left:.0f} s left"
