@@ -62,6 +62,8 @@ benchmarks: $(VENV)/installed
 	$(COLLECT) replay-digits benchmarks/replay.py benchmarks/tables/digits.npz
 	$(COLLECT) replay-mnist benchmarks/replay.py benchmarks/tables/mnist1000.npz
 	$(COLLECT) replay-noisy benchmarks/replay.py benchmarks/tables/noisy.npz
+	$(COLLECT) replay-computers benchmarks/replay.py benchmarks/tables/computers.npz
+	$(COLLECT) replay-photos benchmarks/replay.py benchmarks/tables/photos.npz
 	$(COLLECT) coverage benchmarks/coverage.py
 	$(COLLECT) false-alarms benchmarks/false_alarms.py
 	$(COLLECT) scoring benchmarks/scoring.py $(addprefix benchmarks/tables/,digits.npz mnist1000.npz noisy.npz)

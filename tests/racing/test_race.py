@@ -181,12 +181,11 @@ def on_all_epochs(scores: dict[int, float]) -> Race:
     return race
 
 
-def test_where_only_folds_are_missing_the_best_climbs_at_once_and_nobody_else():
+def test_where_only_folds_are_missing_the_best_climbs_at_once_and_who_is_as_good_and_nobody_else():
     race = on_all_epochs({0: 1.0})
     assert race.promote() == (0, race.top)
-    race = on_all_epochs({trial: float(trial) for trial in range(9)})
-    assert race.promote() == (0, race.top)
-    assert race.promote() is None
+    race = on_all_epochs({trial: 1.0 + trial / 25 for trial in range(9)})
+    assert [race.promote(), race.promote(), race.promote()] == [(0, race.top), (1, race.top), None]
 
 
 def test_who_beats_the_complete_ones_on_the_folds_that_it_has_gets_the_others():
