@@ -36,6 +36,7 @@ def _take(data: Any, settings: Settings) -> Given:
         groups=settings.groups,
         images=settings.images,
         categorical=settings.categorical,
+        time=settings.time,
         task=settings.task,
         reading=reading_of(settings, devices_of(settings)[0]),
     )

@@ -84,6 +84,9 @@ class Settings(BaseModel):
     )
     groups: str | None = option(None, DATA, "Column, array or file of groups that stay in one fold")
     categorical: tuple[str, ...] = option((), DATA, "A column of numbers that are categories", metavar="COLUMN")
+    time: str | None = option(
+        None, DATA, "Column that orders the rows: folds go forward, the latest are the test set", metavar="COLUMN"
+    )
     images: str | None = option(None, DATA, "Where the paths of a list of images begin", metavar="DIR")
     image_size: Positive | None = option(None, DATA, "Resize all images to N x N")
     skip_bad: bool = option(False, DATA, "Leave unreadable images out")

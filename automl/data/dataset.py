@@ -34,9 +34,10 @@ class Dataset:
     test: bool [n], True where the source itself sets the sample apart for testing.
     groups: int64 [n]; samples of one group never stand on two sides of a split.
     folds: int64 [n], 0..K-1, where the source has folds of its own; -1 in its test set.
+    times: float64 [n], where the order of time decides the splits.
     conversion: what made `x` of the raw data; a model takes it over.
     notes: plain sentences that the user should read. understood: what the source took its data for.
-    fingerprint: SHA-256 over x, y, classes, test, groups and folds.
+    fingerprint: SHA-256 over x, y, classes, test, groups, folds and times.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Dataset:
     understood: Understood = field(default_factory=Understood)
     fingerprint: str = ""
     folds: NDArray[np.int64] | None = None
+    times: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -129,7 +131,7 @@ def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".f
 
 def _fingerprint(dataset: Dataset) -> str:
     total = hashlib.sha256(repr((dataset.kind, dataset.task, dataset.classes)).encode("utf-8", "surrogateescape"))
-    for name in ("x", "y", "test", "groups", "folds"):
+    for name in ("x", "y", "test", "groups", "folds", "times"):
         array = getattr(dataset, name)
         total.update(f"{name}:{None if array is None else (array.dtype.str, array.shape)};".encode())
         if array is not None and array.size:

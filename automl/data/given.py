@@ -63,6 +63,7 @@ def take(
     groups: str | None = None,
     images: str | None = None,
     categorical: Sequence[str] = (),
+    time: str | None = None,
     task: Task | None = None,
     reading: Reading | None = None,
     name: str | None = None,
@@ -96,10 +97,11 @@ def take(
             task=task,
             reading=reading or Reading(),
             categorical=categorical,
+            time=time,
         )
         return Given(made, table, target)
     refused = {"target": target, "images": images, "image_size": reading and reading.image_size}
-    for option, value in (refused | {"categorical": next(iter(categorical), None)}).items():
+    for option, value in (refused | {"categorical": next(iter(categorical), None), "time": time}).items():
         if value is not None:
             raise DataError(f"{option}= is for a table (a DataFrame, or a .csv); these data are arrays")
     kind, arrays = _arrays(data)

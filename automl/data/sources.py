@@ -34,6 +34,7 @@ def load(
     groups: str | None = None,
     images: str | None = None,
     categorical: Sequence[str] = (),
+    time: str | None = None,
     task: str | None = None,
     reading: Reading | None = None,
     plugin_datasets: Mapping[str, Callable[[str], Any]] | None = None,
@@ -42,7 +43,8 @@ def load(
 
     target: the table's column to predict. groups: a table's column, an .npz's array, or for a folder of images a csv
     file with the columns file,group. images: the folder in which the paths of a list of images begin.
-    categorical: a table's columns that are categories although their cells are numbers. task:
+    categorical: a table's columns that are categories although their cells are numbers. time: the one whose order
+    decides the splits. task:
     'classification' or 'regression', where the rule of the source decides otherwise. reading: how image files are read.
     plugin_datasets: by name, functions that make the data of their parameters: the text behind `NAME:`, "" for none.
     Raises `DataError` with the culprit and the remedy, also for an option that this kind of DATA does not have.
@@ -53,7 +55,7 @@ def load(
     reading = reading or Reading()
     image_size = reading.image_size
     options = {"target": target, "groups": groups, "images": images, "image_size": image_size}
-    options["categorical"] = next(iter(categorical), None)
+    options |= {"categorical": next(iter(categorical), None), "time": time}
     name, _, parameters = data.partition(":")
     if name in plugins:
         made = _made_by_plugin(name, plugins[name], parameters)
@@ -68,6 +70,7 @@ def load(
             name=name,
             source=source,
             categorical=categorical,
+            time=time,
         ).dataset
     if data == "digits":
         _refuse(data, options)
@@ -82,7 +85,7 @@ def load(
         if listed is not None:
             name = path.resolve().name
             return load_image_list(listed, name=name, target=target, groups=groups, task=wanted, reading=reading)
-        _refuse(data, {key: options[key] for key in ("target", "images", "categorical")})
+        _refuse(data, {key: options[key] for key in ("target", "images", "categorical", "time")})
         if wanted == "regression":
             raise DataError(
                 f"{data}: a folder of images is a classification; for a regression on images give a csv with a column "
@@ -102,6 +105,7 @@ def load(
             task=wanted,
             reading=reading,
             categorical=categorical,
+            time=time,
         )
     if path.exists():
         raise DataError(f"{data}: cannot tell what this is; DATA is {_KINDS}")
@@ -155,6 +159,7 @@ def _refuse(data: str, options: Mapping[str, object]) -> None:
         "groups": "a table, an .npz or a folder of images",
         "images": "a table that lists images",
         "categorical": "a table",
+        "time": "a table",
         "image_size": "image files",
     }
     for name, value in options.items():

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
 from automl.data.npz import read_arrays
+from automl.data.time_order import FIRST, forward_folds
 from automl.errors import DataError, RunError, SettingsError
 from automl.open_file import open_file
 
@@ -28,7 +29,10 @@ ATTEMPTS = 10  # at dealing groups out anew
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """`fold`: int64 [n], the validation fold 0..K-1 of each sample of the training part, -1 for the test set."""
+    """`fold`: int64 [n], the validation fold 0..K-1 of each sample of the training part, -1 for the test set.
+
+    Of rows in the order of time (`automl.data.time_order`) the earliest have `FIRST`; a fold trains on earlier ones.
+    """
 
     fold: Indices
 
@@ -53,6 +57,8 @@ class Splits:
 
     def train(self, fold: int) -> Indices:
         """Indices of the samples that fold number `fold` (from 0) trains on."""
+        if (self.fold == FIRST).any():
+            return np.flatnonzero((self.fold == FIRST) | ((self.fold >= 0) & (self.fold < fold)))
         return np.flatnonzero((self.fold != -1) & (self.fold != fold))
 
     def validation(self, fold: int) -> Indices:
@@ -72,6 +78,8 @@ def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, see
         raise SettingsError(f"folds must be at least 2, not {folds}")
     if not 0 <= test_fraction < 1:
         raise SettingsError(f"test_fraction must be at least 0 and below 1, not {test_fraction:g}")
+    if dataset.times is not None:
+        return _in_order_of_time(dataset, folds, test_fraction)
     rng = np.random.default_rng(seed)
     units = units_of(dataset)
     counts = _counts(dataset, units)
@@ -93,6 +101,8 @@ def deal_again(dataset: Dataset, splits: Splits, *, seed: int) -> Splits:
     """
     if dataset.folds is not None:
         raise DataError(f"{dataset.name} brings its own folds, and there are no others")
+    if dataset.times is not None:
+        raise DataError("rows in the order of time can be dealt in one way only")
     rng = np.random.default_rng(seed)
     units = units_of(dataset)
     for attempt in range(ATTEMPTS):
@@ -103,6 +113,20 @@ def deal_again(dataset: Dataset, splits: Splits, *, seed: int) -> Splits:
             if attempt == ATTEMPTS - 1:
                 raise
     raise AssertionError
+
+
+def _in_order_of_time(dataset: Dataset, folds: int, test_fraction: float) -> Splits:
+    """Raises `DataError` where a fold would have to predict a class that was not there before."""
+    assert dataset.times is not None
+    splits = Splits(forward_folds(dataset.name, dataset.times, folds, test_fraction))
+    if dataset.task == "classification":
+        held = np.bincount(dataset.y[splits.fold == FIRST], minlength=len(dataset.classes))
+        if (held == 0).any():
+            raise DataError(
+                f"{dataset.name}: class '{dataset.classes[int(held.argmin())]}' is not among the earliest rows, on "
+                f"which the first of {folds} folds is trained; use fewer folds, or leave out what is before it"
+            )
+    return splits
 
 
 def _given_folds(dataset: Dataset, in_test: NDArray[np.bool_], folds: int) -> Splits:
@@ -289,7 +313,7 @@ def load_splits(path: Path) -> Splits:
     try:
         with open_file(path, owned=True) as file:
             fold = read_arrays(file)["fold"]
-        if fold.ndim != 1 or fold.dtype != np.int64 or not len(fold) or fold.min() < -1 or fold.max() < 1:
+        if fold.ndim != 1 or fold.dtype != np.int64 or not len(fold) or fold.min() < FIRST or fold.max() < 1:
             raise ValueError(f"its array 'fold' is {fold.dtype} {fold.shape}")
     except Exception as error:  # damaged bytes surface as almost anything in zip, zlib and numpy
         raise RunError(f"{path}: the stored splits cannot be read ({error}); the run cannot be resumed") from error

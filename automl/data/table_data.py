@@ -24,6 +24,7 @@ def from_table(
     task: Task | None,
     reading: Reading,
     categorical: Sequence[str] = (),
+    time: str | None = None,
 ) -> Dataset:
     """A table as the data set `name`: the images that it lists, or its rows. The rest as in `load`."""
     folder = None if images is None else images_folder(images)
@@ -32,7 +33,7 @@ def from_table(
         return load_image_list(listed, name=name, target=target, groups=groups, task=task, reading=reading)
     if reading.image_size is not None:
         raise DataError(f"{table.path}: the option image_size is for image files only")
-    return table_dataset(table, name=name, target=target, groups=groups, task=task, categorical=categorical)
+    return table_dataset(table, name=name, target=target, groups=groups, task=task, categorical=categorical, time=time)
 
 
 def images_folder(images: str) -> Path:

@@ -46,9 +46,10 @@ def table_dataset(
     groups: str | None = None,
     task: Task | None = None,
     categorical: Sequence[str] = (),
+    time: str | None = None,
 ) -> Dataset:
     """The data set `name` that a table holds; `categorical` are columns that are categories although their cells are
-    numbers. The rest as in `load_csv`.
+    numbers, `time` is one of dates or numbers whose order decides the splits. The rest as in `load_csv`.
     """
     path, names = table.path, table.names
     if target is None:
@@ -56,12 +57,16 @@ def table_dataset(
     for option, column in (
         ("target", target),
         ("groups", groups),
+        ("time", time),
         *(("categorical", column) for column in categorical),
     ):
         if column is not None and column not in names:
             raise DataError(f"{path}: there is no {option} column '{column}'{did_you_mean(column, names)}")
     if target == groups:
         raise DataError(f"{path}: column '{target}' cannot be both the target and the groups")
+    if time is not None and (groups is not None or time == target):
+        both = "groups, which may be of several times" if groups is not None else "the target"
+        raise DataError(f"{path}: --time orders the rows, and does not go with {both}")
     features = [column for column in names if column not in (target, groups)]
     if not features:
         raise DataError(f"{path}: there is no column beside the target '{target}' to predict it from")
@@ -87,6 +92,7 @@ def table_dataset(
             y=y,
             classes=classes,
             groups=None if groups is None else number_keys(table.texts(groups))[1],
+            times=None if time is None else _times(table, time),
             conversion=conversion,
             notes=tuple(notes),
             understood=Understood("rows", columns=tuple(map(_use, columns)), target=target, answers=answers),
@@ -102,6 +108,16 @@ def answers_of(table: Table, column: Column) -> NDArray[np.float64]:
         raise DataError(f"{table.place(column.name, error.row)}: {error.problem}") from None
     refuse_missing(table, column.name, among_numbers=True)
     return values[:, None]
+
+
+def _times(table: Table, name: str) -> NDArray[np.float64]:
+    """The column as numbers [n] that rise with time. Raises `DataError` with the row of one that is missing."""
+    column = _understood(table, name, False)
+    if column.kind not in ("date", "number"):
+        why = column.reason or f"a {column.kind}"
+        raise DataError(f"{table.path}: --time {name} must be a column of dates or numbers, and is {why}")
+    refuse_missing(table, name, among_numbers=True)
+    return column.values(table[name])[0]
 
 
 def _understood(table: Table, name: str, categorical: bool) -> Column:

@@ -92,10 +92,13 @@ def sentences(dataset: Dataset, test_samples: int) -> tuple[str, ...]:
         parts.append(_classes(dataset))
     if (groups := _groups(dataset)) is not None:
         parts.append(f"{groups:,} groups, none of them on two sides of a split")
+    if dataset.times is not None:
+        parts.append("each fold is trained on what came before it")
     if given:
         parts.append(f"{given:,} test {what}" + (f" from {understood.test_from}" if understood.test_from else ""))
     elif test_samples:
-        parts.append(f"{test_samples:,} of them are cut off as the test set")
+        latest = "the latest " if dataset.times is not None else ""
+        parts.append(f"{latest}{test_samples:,} of them are cut off as the test set")
     else:
         parts.append("no test set")
     lines = ["; ".join(parts)]

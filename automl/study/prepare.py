@@ -148,6 +148,7 @@ def load_dataset(settings: Settings, host: PluginHost, device: torch.device) -> 
         groups=settings.groups,
         images=settings.images,
         categorical=settings.categorical,
+        time=settings.time,
         task=settings.task,
         reading=reading_of(settings, device),
         plugin_datasets={name: source.make for name, source in host.datasets.items()},

@@ -196,7 +196,7 @@ def test_missing_or_damaged_splits_are_refused(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(RunError, match="cannot be read"):
             load_splits(path)
-    for wrong in (np.array([0.5, 1.0]), np.array([[0, 1]]), np.array([], dtype=int), np.array([-2, 0, 1])):
+    for wrong in (np.array([0.5, 1.0]), np.array([[0, 1]]), np.array([], dtype=int), np.array([-3, 0, 1])):
         np.savez(path, fold=wrong)
         with pytest.raises(RunError, match="its array 'fold'"):
             load_splits(path)
