@@ -6,7 +6,7 @@ After Li et al. (2020), 'A system for massively parallel hyperparameter tuning' 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 
@@ -93,6 +93,16 @@ class Race:
                 board.put(trial, self._family(trial, rung), standing.scores[rung])
             else:
                 board.drop(trial)
+
+    def set_climbing(self, trial: int, climbing: bool) -> None:
+        """Whether another worker has the trial on its way; then it does not wait."""
+        standing = self.standings[trial]
+        standing.climbing = climbing
+        standing.waiting = standing.waiting and not climbing
+
+    def fast_track(self, trials: Iterable[int]) -> None:
+        """Lets the trials climb to the top at once, without having to earn it."""
+        self.straight.update(trials)
 
     def promote(self, mine: Choice = any_trial) -> tuple[int, int] | None:
         """A waiting trial that has earned the next rung, and that rung; highest rung first. None: ask for a new trial.

@@ -150,7 +150,7 @@ class Turns:
                     sent = [chosen]
             if self.alone:
                 self._first = 0
-        self.race.straight.update(sent)
+        self.race.fast_track(sent)
 
     @property
     def _left(self) -> float:
@@ -260,8 +260,7 @@ class Turns:
         """A trial is on its way unless it rests; also when somebody holds a lease of a rung that it has not reached."""
         standing = self.race.standings[trial.number]
         lease = self.leases.held.get(trial_key(trial.number))
-        standing.climbing = trial.state == TrialState.RUNNING and (
+        climbing = trial.state == TrialState.RUNNING and (
             trial.number not in self._resting or (lease is not None and lease.rung not in standing.scores)
         )
-        if standing.climbing:
-            standing.waiting = False
+        self.race.set_climbing(trial.number, climbing)
