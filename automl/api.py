@@ -167,6 +167,7 @@ def resume(
     folder = RunFolder(run)
     record = folder.read_record()
     check_ray_address(record, changes)
+    folder.check_writable()
     prepared = prepare_again(folder, record, changes, data, plugins)
     with _naming(folder), folder.lock():
         with storage_errors():

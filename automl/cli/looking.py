@@ -26,7 +26,7 @@ def looking(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (AutomlError, typer.Exit, typer.Abort, typer.BadParameter):
+        except (AutomlError, ImportError, typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except OSError as error:
             raise MachineFailed(

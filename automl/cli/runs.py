@@ -148,7 +148,7 @@ def print_answer(run: Run) -> None:
         if again := totals["fold_epochs_rescoring"]:
             typer.echo(f"          and {again} fold-epochs on fresh folds, to choose among the finalists")
     if final:
-        typer.echo(f"model     {final.model}")
+        typer.echo(f"model     {summary['model']}")
     typer.echo(f"report    {run.folder.report}")
 
 

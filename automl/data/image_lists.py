@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,10 +110,12 @@ def find_image_list(table: Table, images: Path | None = None, target: str | None
     other column may be left to learn from. Raises `DataError` where several columns or folders would do.
     """
     places = [images] if images is not None else None
+    learnt = {name for name in table.names if name.casefold() not in (*SPLIT, *FOLD, *GROUP)}
+    answers = {name for name in learnt if name == target or (target is None and name.casefold() in _ANSWERS)}
     fitting: dict[str, list[Path]] = {}
     for name in (name for name in table.names if name != target):
         texts = _some(table.texts(name))
-        if images is None and not _may_name_images(table, name, texts, target):
+        if images is None and not _may_name_images(name, texts, learnt, answers):
             continue
         hits = {place: sum(map(bool, _Finder(place).all(texts))) for place in places or _places(table.path)}
         most = max(hits.values(), default=0)
@@ -144,13 +147,16 @@ def _likeliest(table: Table, names: Sequence[str]) -> str:
     return alike[0]
 
 
-def _may_name_images(table: Table, name: str, texts: Sequence[str], target: str | None) -> bool:
-    """Whether a column should be looked up among files, which takes longer than to look at its cells."""
+def _may_name_images(name: str, texts: Sequence[str], learnt: AbstractSet[str], answers: AbstractSet[str]) -> bool:
+    """Whether a column should be looked up among files, which takes longer than to look at its cells.
+
+    `learnt` are the columns that could be learnt from or be the answer, of which there may be 100,000; `answers` those
+    of them that are called like one.
+    """
     if texts and all(is_image(text) for text in texts):
         return True
-    left = [other for other in table.names if other.casefold() not in (*SPLIT, *FOLD, *GROUP) and other != name]
-    answers = [other for other in left if other == target or (target is None and other.casefold() in _ANSWERS)]
-    return len(left) <= 1 or len(left) == len(answers)
+    left = len(learnt) - (name in learnt)
+    return left <= 1 or left == len(answers) - (name in answers)
 
 
 def _some(texts: Sequence[str]) -> list[str]:

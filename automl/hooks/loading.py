@@ -11,6 +11,7 @@ import importlib.machinery
 import importlib.util
 import logging
 import re
+import stat
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -141,10 +142,11 @@ def find_files(files: Sequence[str | Path], folders: Sequence[str | Path]) -> li
     """The plugins in `files`, then in `folders` (each `*.py` not starting with `_`, by name), each file once.
 
     Raises:
-        BadInput: a file or folder does not exist or is of the wrong kind.
+        BadInput: a file or folder does not exist or is of the wrong kind, or anybody could have written it.
     """
     paths = [_checked_file(Path(file)) for file in files]
     for folder in map(Path, folders):
+        _check_owner(folder)
         paths += sorted(p for p in _checked_folder(folder).glob("*.py") if not p.name.startswith("_") and p.is_file())
     unique = dict.fromkeys(path.resolve() for path in paths)
     return [Found(path.stem, str(path), "", lambda path=path: import_file(path)) for path in unique]  # type: ignore[misc]
@@ -215,6 +217,16 @@ def _checked_file(path: Path) -> Path:
     if path.suffix != ".py":
         raise BadInput(f"--plugin {path}: a plugin is a Python file, its name must end in .py")
     return path
+
+
+def _check_owner(folder: Path) -> None:
+    """Raises `BadInput` where every user of the machine can put a plugin there, or write to one."""
+    for path in [_checked_folder(folder), *folder.glob("*.py")]:
+        if path.stat().st_mode & stat.S_IWOTH:
+            raise BadInput(
+                f"--plugins-dir {folder}: every user of this machine can write to {path}, so its code might be "
+                f"anybody's: close it with `chmod o-w {path}`, or name the files that you trust: --plugin FILE"
+            )
 
 
 def _checked_folder(path: Path) -> Path:

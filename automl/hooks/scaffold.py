@@ -8,12 +8,14 @@ import importlib.util
 import keyword
 import os
 import re
+import secrets
 import shutil
 import string
 from pathlib import Path
 
 import automl
 from automl.errors import BadInput
+from automl.failpoints import passing
 from automl.hooks.host import PluginHost
 
 FILES = {
@@ -54,15 +56,19 @@ def write_package(name: str, folder: Path, host: PluginHost) -> list[Path]:
     target = folder / name
     if os.path.lexists(target):
         raise BadInput(f"{target}: exists already; give another name, or another folder with --dir")
+    making = folder / f".{name}.{secrets.token_hex(8)}.tmp"  # whoever is killed leaves no half of a plugin
     try:
-        target.mkdir()
+        making.mkdir()
     except OSError as error:
         raise BadInput(f"{target}: cannot be made: {error.strerror}") from error
     try:
-        return _write(name, target)
+        written = _write(name, making)
+        passing("rename")
+        making.rename(target)
     except OSError as error:
-        shutil.rmtree(target, ignore_errors=True)
+        shutil.rmtree(making, ignore_errors=True)
         raise BadInput(f"{target}: cannot be written: {error.strerror}") from error
+    return [target / path.relative_to(making) for path in written]
 
 
 def _write(name: str, target: Path) -> list[Path]:

@@ -100,6 +100,15 @@ class RunFolder:
             raise RunError(f"{self.record_path}: cannot be read: {error.strerror or error}") from error
         return RunRecord.from_yaml(text, str(self.record_path))
 
+    def check_writable(self) -> None:
+        """Raises `RunError` for a run that may only be looked at: another user's, or on a read-only disk."""
+        for path in (self.path, self.record_path, self.journal, self.path / "run.lock", self.checkpoints):
+            if path.exists() and not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+                raise RunError(
+                    f"{path}: you may read it but not write to it, so the run cannot go on here; go on with a copy "
+                    f"(cp -r {self.given} COPY; automl resume COPY), or let its owner go on"
+                )
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the run for this process; the kernel gives it back when the process dies, however it dies.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import hostile
 import pytest
 
 
@@ -77,3 +81,40 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two trials, beside its data.npz. It is only looked at."""
+    return hostile.search_small(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
+    """`look(*arguments)` runs a command as a user who may not write to what belongs to another one; see `looker.look`.
+
+    It runs in tmp_path/out.
+    """
+    for name in ("out", "tmp", "home"):
+        (tmp_path / name).mkdir()
+    places = {"TMPDIR": tmp_path / "tmp", "HOME": tmp_path / "home", "AUTOML_CACHE": tmp_path / "home" / "cache"}
+    command = [sys.executable, str(Path(__file__).with_name("looker.py"))]
+    if os.geteuid() == 0 and shutil.which("setpriv"):  # a superuser without privileges, who can still read the code
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+    server = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, **{name: str(path) for name, path in places.items()}, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert server.stdin is not None
+    assert server.stdout is not None
+
+    def ask(*arguments: object, **how: object) -> dict[str, Any]:
+        order = {"arguments": list(map(str, arguments)), "folder": str(tmp_path / "out"), **how}
+        print(json.dumps(order), file=server.stdin)
+        server.stdin.flush()
+        answer: dict[str, Any] = json.loads(server.stdout.readline())
+        return answer
+
+    yield ask
+    server.stdin.close()
+    assert server.wait(60) == 0

@@ -22,12 +22,15 @@ from typing import Any
 PATIENCE = 100  # seconds of the clock: on a busy machine a command waits for its turn
 
 
-def look(arguments: list[str], folder: str) -> dict[str, Any]:
-    """Runs `automl ARGUMENTS` in the folder, in a process of its own."""
+def look(arguments: list[str], folder: str, failpoint: str = "", largest: int | None = None) -> dict[str, Any]:
+    """Runs `automl ARGUMENTS` in the folder, in a process of its own.
+
+    failpoint: where it dies. largest: bytes that a file may have which it writes, as on a disk that is full.
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = os.fork()
         if process == 0:
-            _become(arguments, folder, out.fileno(), err.fileno())
+            _become(arguments, folder, out.fileno(), err.fileno(), failpoint, largest)
         answered = _ask_dashboard(process, out.fileno()) if arguments[0] == "dashboard" else ""
         _, status, used = os.wait4(process, 0)
         seconds = used.ru_utime + used.ru_stime
@@ -37,8 +40,14 @@ def look(arguments: list[str], folder: str) -> dict[str, Any]:
     return {"code": code, "seconds": seconds, "memory": megabytes, "out": texts[0], "err": texts[1], "page": answered}
 
 
-def _become(arguments: list[str], folder: str, out: int, err: int) -> None:
+def _become(arguments: list[str], folder: str, out: int, err: int, failpoint: str, largest: int | None) -> None:
+    from automl import failpoints
     from automl.cli import main
+
+    if failpoint:
+        failpoints._failpoint = failpoints.parse_failpoint(failpoint)
+    if largest is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
     signal.alarm(PATIENCE)
     os.dup2(out, 1)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +20,6 @@ SOME = [
     "data-device", "ray", "settings-8", "journal-brackets", "race_standing-7", "seconds-4", "npz-bomb", "npz-texts",
     "checkpoint-one-tensor", "checkpoint-pickle", "model-members", "model-overlap", "model-conversion-4",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return hostile.search_small(tmp_path_factory.mktemp("whole"))
-
-
-@pytest.fixture
-def look(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
-    """`look(*arguments)` runs a command as a user who may not write to what belongs to another one."""
-    for name in ("out", "tmp", "home"):
-        (tmp_path / name).mkdir()
-    places = {"TMPDIR": tmp_path / "tmp", "HOME": tmp_path / "home", "AUTOML_CACHE": tmp_path / "home" / "cache"}
-    command = [sys.executable, str(Path(__file__).with_name("looker.py"))]
-    if os.geteuid() == 0 and shutil.which("setpriv"):  # a superuser without privileges, who can still read the code
-        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
-    server = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, **{name: str(path) for name, path in places.items()}, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert server.stdin is not None
-    assert server.stdout is not None
-
-    def ask(*arguments: object) -> dict[str, Any]:
-        print(json.dumps({"arguments": list(map(str, arguments)), "folder": str(tmp_path / "out")}), file=server.stdin)
-        server.stdin.flush()
-        answer: dict[str, Any] = json.loads(server.stdout.readline())
-        return answer
-
-    yield ask
-    server.stdin.close()
-    assert server.wait(60) == 0
 
 
 def commands(run: Path, data: Path) -> list[list[object]]:
