@@ -27,6 +27,7 @@ from automl.racing.objective import Objective
 from automl.results.door import HOST, Door, shown_name
 from automl.results.listening import PORTS, listen
 from automl.results.notes import study_note, trial_note
+from automl.results.plain_csv import PlainCsv
 from automl.results.remembering import Remembering
 from automl.study.curve_files import load_curves
 from automl.study.folder import RunFolder
@@ -192,7 +193,7 @@ def serve(
         app = wsgi(study._storage, Artifacts(folder.artifacts, made))
         server = until_the_end.enter_context(listen([port] if port is not None else PORTS, host))
         until_the_end.enter_context(_annotating(study, record, folder, made))
-        door = Door(Remembering(app), host, server.server_port, login=login, edit=edit)
+        door = Door(Remembering(PlainCsv(app)), host, server.server_port, login=login, edit=edit)
         server.set_app(door)
         ready(f"http://{shown_name(host)}:{server.server_port}/dashboard/studies/{study._study_id}{door.key()}")
         try:
