@@ -1,8 +1,9 @@
 """The user's private cache of decoded images: plain .npy and .json files, never a pickle.
 
-An entry is KEY.npy (the pixels) and KEY.json (what was found while decoding, and the pixels' SHA-256). Both are written
-to a temporary name, synced and renamed. An entry that is damaged in any way counts as absent and is decoded again, and
-so does one that another user may have written.
+An entry is KEY.npy (the pixels) and KEY.json (what was found while decoding, and the pixels' SHA-256; for big
+ones, which take a minute to read, the size and times of their file). Both are written to a temporary name, synced and
+renamed. An entry that is damaged in any way counts as absent and is decoded again, and so does one that another user
+may have written.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import stat
 import sys
 from pathlib import Path
@@ -19,7 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.atomic import write_atomic
+from automl.data.mapped import BIG
 from automl.open_file import open_file
+
+Pixels = np.memmap[Any, np.dtype[np.uint8]]
 
 
 def folder() -> Path:
@@ -59,8 +64,11 @@ def load(key: str) -> tuple[NDArray[Any], dict[str, Any]] | None:
             facts = json.loads(file.read())
         with _open_own(base.with_suffix(".npy")) as file:
             pixels = _mapped(file)
-        if facts["sha256"] != _sha256(pixels):
+            status = os.fstat(file.fileno())
+        if facts["sha256"] != _sha256(pixels, status):
             return None
+        if isinstance(pixels, np.memmap):  # opened as a file without a name, and workers open it again
+            pixels.filename = str(base.with_suffix(".npy"))
         return pixels, facts["facts"]
     # Damaged bytes surface as almost anything in the parsers (also RecursionError and MemoryError): decode again.
     except Exception:
@@ -88,6 +96,40 @@ def _open_own(path: Path) -> BinaryIO:
     return file
 
 
+def allocate(shape: tuple[int, ...]) -> Pixels | None:
+    """A uint8 array of zeros in a new file of the cache, for `adopt`; None where the disk has no room for it."""
+    path: Path | None = None
+    try:
+        path = make_private_folder() / f".{secrets.token_hex(8)}.npy.tmp"
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape, version=(1, 0))
+        with open(path, "r+b") as file:  # a page that the disk has no room for would kill the process
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError:
+        if path is not None:
+            path.unlink(missing_ok=True)
+        return None
+    assert isinstance(array, np.memmap)
+    return array
+
+
+def adopt(key: str, array: Pixels, facts: dict[str, Any]) -> bool:
+    """Stores an `allocate`d array and `facts` under `key`, without a copy. Returns whether it could."""
+    try:
+        base = make_private_folder() / key
+        array.flush()
+        os.replace(str(array.filename), base.with_suffix(".npy"))
+        text = json.dumps({"facts": facts, "sha256": _sha256(array, base.with_suffix(".npy").stat())})
+        write_atomic(base.with_suffix(".json"), lambda file: file.write(text.encode("utf-8")))
+    except OSError:
+        return False
+    return True
+
+
+def discard(array: Pixels) -> None:
+    """Removes the file of an `allocate`d array, which lives on until nobody uses it."""
+    Path(str(array.filename)).unlink(missing_ok=True)
+
+
 def _mapped(file: BinaryIO) -> NDArray[Any]:
     """The array of an .npy file as numpy 1.0 and later write it, as a read-only memmap. Raises ValueError."""
     if np.lib.format.read_magic(file) != (1, 0):
@@ -98,7 +140,10 @@ def _mapped(file: BinaryIO) -> NDArray[Any]:
     return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
 
 
-def _sha256(array: NDArray[Any]) -> str:
+def _sha256(array: NDArray[Any], status: os.stat_result | None = None) -> str:
+    """Of the pixels; of big ones, with the `status` of their file, what tells whether it was written to since."""
+    if status is not None and array.nbytes >= BIG:
+        return f"written {status.st_mtime_ns} {status.st_ctime_ns} {status.st_size}"
     total = hashlib.sha256(repr((array.dtype.str, array.shape)).encode())
     if array.size:
         total.update(np.ascontiguousarray(array).data)

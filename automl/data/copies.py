@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.mapped import release
+
 if TYPE_CHECKING:
     from automl.data.dataset import Dataset
 
@@ -177,6 +179,7 @@ def _sums(rows: NDArray[Any]) -> NDArray[np.uint64]:
         if size % 8:
             part = np.pad(part, ((0, 0), (0, -size % 8)))
         sums[start : start + _CHUNK] = part.view(np.uint64) @ weights
+        release(rows)
     return sums
 
 

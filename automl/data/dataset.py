@@ -131,9 +131,12 @@ def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".f
 
 def _fingerprint(dataset: Dataset) -> str:
     total = hashlib.sha256(repr((dataset.kind, dataset.task, dataset.classes)).encode("utf-8", "surrogateescape"))
+    digest = dataset.__dict__.get("digest")  # of big images, which a source has read before
     for name in ("x", "y", "test", "groups", "folds", "times"):
         array = getattr(dataset, name)
         total.update(f"{name}:{None if array is None else (array.dtype.str, array.shape)};".encode())
-        if array is not None and array.size:
+        if name == "x" and digest:
+            total.update(digest.encode())
+        elif array is not None and array.size:
             total.update(np.ascontiguousarray(array).data)
     return total.hexdigest()

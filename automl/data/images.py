@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data import cache
+from automl.data import cache, mapped
 from automl.data.conversion import Pixels
+from automl.data.copies import Equal, first_equal
 from automl.data.csv_files import read_csv
 from automl.data.dataset import Dataset, complete
-from automl.data.decode import Size, bad_files, decode_all, decode_files, printable
+from automl.data.decode import Decoded, Size, bad_files, decode_all, decode_files, printable
 from automl.data.folders import Found, find_images
 from automl.data.keys import normal_key, number_keys
 from automl.data.sizes import Sample, look_at
@@ -27,7 +28,8 @@ from automl.errors import DataError
 
 __all__ = ["decode_files", "load_folder"]
 
-_CACHE_FORMAT = 4  # raise it when decoding gives other pixels or facts than before
+_CACHE_FORMAT = 5  # raise it when decoding gives other pixels or facts than before
+_ROWS = 1_024  # images moved or hashed at a time
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,17 @@ class Read(NamedTuple):
     notes: list[str]
     details: tuple[str, ...]
     image_size: int | None
+    digest: str = ""
+    copies: Sequence[Sequence[int]] = ()
+
+    def known(self, dataset: Dataset) -> Dataset:
+        """The data set of these images with what is known of big ones, which are not read again to find it."""
+        if self.digest:
+            twins = np.arange(len(dataset), dtype=np.int64)
+            for place, first in self.copies:
+                twins[place] = first
+            dataset.__dict__.update(digest=self.digest, _equal=Equal(twins))
+        return dataset
 
 
 def load_folder(folder: Path, *, groups: Path | None = None, reading: Reading | None = None, **more: Any) -> Dataset:
@@ -84,7 +97,7 @@ def load_folder(folder: Path, *, groups: Path | None = None, reading: Reading | 
             "photos", read.details, test_from=photos.test_from, joined=photos.joined, image_size=read.image_size
         ),
     )
-    return complete(dataset, lambda index: printable(kept[index].path))
+    return complete(read.known(dataset), lambda index: printable(kept[index].path))
 
 
 def read_images(root: Path, files: Sequence[Found], reading: Reading) -> Read:
@@ -111,7 +124,8 @@ def read_images(root: Path, files: Sequence[Found], reading: Reading) -> Read:
         notes.append(f"{facts['framed']} images have several frames; the first of each is used.")
     kept = np.array([index for index in range(len(files)) if index not in bad], dtype=np.int64)
     chosen = None if side or sample.uniform else size[0]
-    return Read(pixels, kept, notes, _sizes(facts["training_sizes"], pixels), chosen)
+    details = _sizes(facts["training_sizes"], pixels)
+    return Read(pixels, kept, notes, details, chosen, facts.get("digest", ""), facts.get("copies", ()))
 
 
 def _decoded(folder: Path, files: Sequence[Found], size: Size, sample: Sample) -> tuple[NDArray[Any], dict[str, Any]]:
@@ -120,14 +134,15 @@ def _decoded(folder: Path, files: Sequence[Found], size: Size, sample: Sample) -
     key = _key(folder, files, size)
     stored = cache.load(key)
     if stored is not None:
-        return stored
+        return stored[0].transpose(0, 3, 1, 2), stored[1]
     channels = 3 if sample.colour() else 1
-    check_memory(folder, len(files) * channels * size[0] * size[1])
     # A named pipe would block for ever when opened: such files get no path, so that they are never opened.
     paths = [os.path.join(folder, file.path) if file.regular else "" for file in files]
-    decoded = decode_all(paths, channels, size, small=sample.small)
+    decoded, out = _decode(folder, paths, channels, size, sample.small)
     if decoded.colour and channels == 1:
-        decoded = decode_all(paths, 3, size, small=sample.small)
+        if out is not None:
+            cache.discard(out)
+        decoded, out = _decode(folder, paths, 3, size, sample.small)
     for index, file in enumerate(files):
         if not file.regular:
             decoded.bad[index] = "not a regular file"
@@ -137,10 +152,54 @@ def _decoded(folder: Path, files: Sequence[Found], size: Size, sample: Sample) -
         "framed": len(decoded.framed),
         "training_sizes": _counted(decoded.sizes.get(index, size) for index in usable if not files[index].test),
     }
+    if out is not None:
+        return _in_a_file(key, out, usable, facts)
     pixels = np.delete(decoded.pixels, list(decoded.bad), axis=0) if decoded.bad else decoded.pixels
-    cache.store(key, pixels, facts)
+    cache.store(key, pixels.transpose(0, 2, 3, 1), facts)
     # The stored copy is mapped, not held in memory; without one (a full disk) the decoded array serves as well.
-    return cache.load(key) or (pixels, facts)
+    again = cache.load(key)
+    return (again[0].transpose(0, 3, 1, 2), again[1]) if again else (pixels, facts)
+
+
+def _decode(
+    folder: Path, paths: Sequence[str], channels: int, size: Size, small: bool
+) -> tuple[Decoded, cache.Pixels | None]:
+    """The decoded files, and of many the array in a file of the cache that holds their pixels."""
+    needed = len(paths) * channels * size[0] * size[1]
+    out = cache.allocate((len(paths), *size, channels)) if needed >= mapped.BIG else None
+    if out is None:
+        check_memory(folder, needed)
+    try:
+        return decode_all(paths, channels, size, small=small, out=out), out
+    except BaseException:
+        if out is not None:
+            cache.discard(out)
+        raise
+
+
+def _in_a_file(
+    key: str, out: cache.Pixels, usable: Sequence[int], facts: dict[str, Any]
+) -> tuple[NDArray[Any], dict[str, Any]]:
+    """The usable of the images in a file of the cache, with the facts that would take long to find again."""
+    if len(usable) < len(out):
+        fewer = cache.allocate((len(usable), *out.shape[1:]))
+        cache.discard(out)
+        if fewer is None:
+            raise DataError(f"{cache.folder()} has no room to leave the unusable images out; remove them, or make room")
+        for start in range(0, len(usable), _ROWS):
+            fewer[start : start + _ROWS] = out[usable[start : start + _ROWS]]
+            mapped.release(out)
+            mapped.release(fewer)
+        out = fewer
+    digest = hashlib.sha256()
+    for start in range(0, len(out), _ROWS):
+        digest.update(out[start : start + _ROWS].data)
+        mapped.release(out)
+    twins = first_equal(out)
+    copies = np.flatnonzero(twins != np.arange(len(out)))
+    facts |= {"digest": digest.hexdigest(), "copies": [[int(place), int(twins[place])] for place in copies]}
+    stored = cache.load(key) if cache.adopt(key, out, facts) else None
+    return (out if stored is None else stored[0]).transpose(0, 3, 1, 2), facts
 
 
 def check_memory(folder: Path, needed: int) -> None:
@@ -149,7 +208,8 @@ def check_memory(folder: Path, needed: int) -> None:
     if needed > memory / 2:
         raise DataError(
             f"{folder}: the decoded images would take {needed / 2**30:.1f} GiB, and this machine has "
-            f"{memory / 2**30:.1f} GiB of memory; pass --image-size with a smaller size"
+            f"{memory / 2**30:.1f} GiB of memory, nor has the cache in {cache.folder()} room for them; pass "
+            "--image-size with a smaller size, or name a roomy folder with $AUTOML_CACHE"
         )
 
 

@@ -81,7 +81,7 @@ def load_image_list(
             images=os.path.abspath(found.root),
         ),
     )
-    return complete(dataset, lambda index: printable(found.names[int(rows[index])]))
+    return complete(read.known(dataset), lambda index: printable(found.names[int(rows[index])]))
 
 
 def _test_set(found: ImageList) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:

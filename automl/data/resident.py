@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,13 @@ from torch import Tensor, nn
 from automl.data.dataset import Dataset
 from automl.data.feature_files import FeatureFiles
 from automl.data.features import input_columns
+from automl.data.mapped import BIG, release
 from automl.data.table_inputs import Scaling, TableInputs
 from automl.data.target_scale import TargetScale, spread
 from automl.errors import DataError
 
 PREPARED = 1 << 30  # bytes of a table's inputs that are kept
+CHUNK_BYTES = 1 << 24  # of samples, in the same place
 CHUNK = 4096  # samples converted to float at a time when sums are taken, so that memory stays bounded
 SHARE = 0.8  # of a GPU's free memory that the data may take
 
@@ -98,7 +101,11 @@ class Resident:
             self._table = x
             return
         x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))  # [n, h, w, c]
-        self._x = torch.from_numpy(x if x.flags.writeable else x.copy()).to(device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of memory that must not be written to, and nobody does
+            self._x = torch.from_numpy(x if x.flags.writeable or x.nbytes >= BIG else x.copy()).to(device)
+        self._mapped = x if device.type == "cpu" else x[:0]
+        self._gathered = 0
         self._means, self._variances = self._sample_moments()
 
     def __len__(self) -> int:
@@ -111,10 +118,12 @@ class Resident:
         its samples' variances plus the variance of their means, which cancels nothing, as E[x^2] - E[x]^2 would.
         """
         means, variances = [], []
-        for chunk in torch.split(self._x, CHUNK):
+        largest = max(1, CHUNK_BYTES // max(1, self._x[0].numel()))
+        for chunk in torch.split(self._x, min(CHUNK, largest)):
             values = chunk.to(torch.float32).flatten(1, -2).to("cpu", torch.float64)
             means.append(values.mean(1))
             variances.append((values - means[-1].unsqueeze(1)).square().mean(1))
+            release(self._mapped)
         return torch.cat(means), torch.cat(variances)
 
     def normalisation(
@@ -157,7 +166,12 @@ class Resident:
         """
         if rows is not None:
             return rows.index_select(0, index), self.y.index_select(0, index)
-        return self._x.index_select(0, index).permute(0, 3, 1, 2), self.y.index_select(0, index)
+        x = self._x.index_select(0, index)
+        self._gathered += x.nbytes
+        if self._gathered > BIG // 2:  # of data that are larger than memory, what was read does not stay in it
+            release(self._mapped)
+            self._gathered = 0
+        return x.permute(0, 3, 1, 2), self.y.index_select(0, index)
 
     def training_batch(self, index: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `batch`, for a step of training, which augments it afterwards."""

@@ -76,6 +76,29 @@ def test_the_folder_follows_the_xdg_variable(monkeypatch: pytest.MonkeyPatch, tm
     assert cache.folder() == Path.home() / ".cache" / "automl"
 
 
+def test_big_pixels_are_stored_without_a_copy_and_known_by_their_files_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "BIG", 1)
+    array = cache.allocate((2, 3, 2, 2))
+    assert array is not None
+    assert not array.any()
+    array[:] = PIXELS
+    assert cache.adopt("key", array, {"bad": []})
+    stored = cache.load("key")
+    assert stored is not None
+    assert (stored[0] == PIXELS).all()
+    assert stored[1] == {"bad": []}
+    assert {path.name for path in cache.private_folder().iterdir()} == {"key.npy", "key.json"}
+    with open(cache.private_folder() / "key.npy", "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    assert cache.load("key") is None
+
+
+def test_a_disk_without_room_is_found_out_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache.allocate((1 << 50,)) is None
+    assert not list(cache.private_folder().iterdir())
+
+
 def test_every_damage_makes_an_entry_absent() -> None:
     def damaged(name: str, content: bytes) -> bool:
         cache.store("key", PIXELS, {})

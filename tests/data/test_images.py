@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageOps
 
-from automl.data import cache
+from automl.data import cache, mapped, resident, shared
 from automl.data.images import check_memory, decode_files, load_folder
 from automl.data.sizes import affordable_pixels, choose_side
 from automl.errors import DataError
@@ -262,6 +263,32 @@ def test_large_jpegs_are_resized_close_to_the_exact_value(tmp_path: Path) -> Non
 def test_images_that_do_not_fit_in_memory_are_refused_before_decoding(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"would take 1048576\.0 GiB.*pass --image-size"):
         check_memory(tmp_path, 2**50)
+
+
+def test_photos_that_are_more_than_memory_are_decoded_into_a_file_and_mean_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_of(tmp_path, {"a": 4, "b": 4})
+    (tmp_path / "b" / "copy.png").write_bytes((tmp_path / "a" / "0.png").read_bytes())
+    (tmp_path / "a" / "3.png").write_bytes(b"no image")
+    usual = load_folder(tmp_path, skip_bad=True, image_size=4)
+    monkeypatch.setenv("AUTOML_CACHE", str(tmp_path.parent / "another"))
+    for module in (cache, mapped, resident, shared):
+        monkeypatch.setattr(module, "BIG", 1)
+    big = load_folder(tmp_path, skip_bad=True, image_size=4)
+    again = load_folder(tmp_path, skip_bad=True, image_size=4)
+    assert mapped.mapping_of(big.x) is not None
+    assert big.fingerprint == again.fingerprint
+    shared.share(big, tmp_path.parent / "share")
+    assert not (tmp_path.parent / "share" / "x.npy").exists()
+    attached = shared.attach(tmp_path.parent / "share")
+    index = torch.tensor([6, 0, 3])
+    for dataset in (big, again, attached):
+        np.testing.assert_array_equal(dataset.x, usual.x)
+        assert dataset.twins.tolist() == usual.twins.tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
+        mine, theirs = (resident.Resident(each, torch.device("cpu")) for each in (dataset, usual))
+        assert torch.equal(mine.batch(index)[0], theirs.batch(index)[0])
+        assert torch.equal(mine._means, theirs._means)
 
 
 # --- bad files --------------------------------------------------------------------------------------------------------
