@@ -21,6 +21,7 @@ FREQUENCY = Float(0.01, 1.0, log=True, when={"numbers": "periodic"})
 """What a search may choose of it; the arguments of `Columns`."""
 
 ONE_HOT = 30  # values up to which a category has an input for each; of more it has an embedding
+FAR = 3.0
 PERIODS = 24  # frequencies of a periodic embedding: half of those of the paper, which a CPU would feel
 
 
@@ -82,7 +83,9 @@ class Numbers(nn.Module):
     """[b, n] -> [b, n, size]: each number embedded with weights of its column's own; `plain`: as it is, of size 1.
 
     A piecewise linear embedding is a line plus what the bins add, which begins as nothing (version B of the authors'
-    package `rtdl_num_embeddings`). A periodic one ends with ReLU, as the paper's PLR does.
+    package `rtdl_num_embeddings`). The line levels off at `FAR` deviations, for what lies far outside of the training
+    part is mostly a slip of the pen: a diamond 59 mm wide was priced at ten million. A periodic one ends with ReLU, as
+    the paper's PLR does.
     """
 
     def __init__(self, count: int, numbers: str, bins: int, embedding: int, frequency: float):
@@ -108,7 +111,8 @@ class Numbers(nn.Module):
         added = torch.bmm(self.encode(x).transpose(0, 1), self.weight.to(x.dtype)).transpose(0, 1)
         if isinstance(self.encode, Periodic):
             return torch.relu(added + self.offset)
-        return torch.addcmul(self.offset, x.unsqueeze(-1), self.slope) + added
+        near = x * torch.rsqrt(1 + (x / FAR) ** 2)
+        return torch.addcmul(self.offset, near.unsqueeze(-1), self.slope) + added
 
 
 class Columns(nn.Module):

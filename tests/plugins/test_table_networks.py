@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from automl_plugins.number_embeddings import Columns, PiecewiseLinear
+from automl_plugins.number_embeddings import Columns, Numbers, PiecewiseLinear
 
 from automl import Float, InputColumn, Int
 from automl.data.arrays import from_arrays
@@ -76,6 +76,13 @@ def test_a_column_of_few_values_has_a_bin_for_each():
     encode.fit(torch.tensor([[0.0, 5.0], [1.0, 5.0], [2.0, 5.0]]))
     assert torch.equal(encode(torch.tensor([[0.0, 5.0], [1.0, 5.0], [2.0, 5.0]]))[:, 0, :3], torch.eye(3))
     assert encode(torch.tensor([[0.5, 5.0]])).isfinite().all()
+
+
+def test_a_number_far_outside_of_the_training_part_changes_no_more_than_its_end():
+    numbers = Numbers(1, "piecewise", bins=4, embedding=3, frequency=0.1)
+    numbers.encode.fit(torch.linspace(-2, 2, 50)[:, None])
+    near, far = numbers(torch.tensor([[3.0], [1000.0]]))
+    assert (near - far).abs().max() < 1.0  # of a slope of at most 1 it is 3 - 3 / sqrt(2)
 
 
 def test_categories_of_few_values_are_one_hot_and_of_many_embedded():
