@@ -44,6 +44,7 @@ def check(automl, run: Path, trials: int) -> dict:
     return found
 
 
+@pytest.mark.slow
 def test_budget_two_workers_on_postgresql_ask_for_exactly_so_many_trials(automl, database, tmp_path):
     run = tmp_path / "run"
     answer = automl("search", "digits", "--out", run, "--trials", "8", "--workers", "2", *LINEAR)

@@ -108,6 +108,7 @@ def test_a_deadline_stops_the_search_and_still_returns_a_model(automl, tmp_path)
     # 9999 trials would take hours; how near to the deadline a slow machine stops is not for a test to say.
 
 
+@pytest.mark.slow
 def test_what_the_deadline_stops_says_so_and_its_config_becomes_the_model(automl, tmp_path):
     assert automl("search", "digits", "--out", tmp_path / "before", "--trials", 1, "--epochs", 1, *SMALL).code == 0
     run = tmp_path / "run"
@@ -175,7 +176,10 @@ def test_a_larger_budget_continues_a_finished_run(automl, tmp_path):
     assert {t["number"] for t in first} == {0, 1}
 
 
-@pytest.mark.parametrize("left", [[], ["splits.npz"], ["splits.npz", "journal.log"]])
+@pytest.mark.parametrize(
+    "left",
+    [[], *(pytest.param(left, marks=pytest.mark.slow) for left in (["splits.npz"], ["splits.npz", "journal.log"]))],
+)
 def test_kill_anywhere_also_before_the_first_trial(left, automl, tmp_path):
     run = tmp_path / "run"
     assert automl("search", "digits", "--out", run, *SMALL, "--trials", "2", "--epochs", "2").code == 0

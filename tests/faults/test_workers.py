@@ -69,7 +69,8 @@ def test_kill_worker_who_replaces_it_has_its_device(automl, start, tmp_path):
     assert sorted(trial["number"] for trial in board(automl, run)["trials"]) == list(range(6))
 
 
-@pytest.mark.parametrize("moment", [pytest.param("while they import", marks=pytest.mark.slow), "while they search"])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["while they import", "while they search"])
 def test_parent_death_no_worker_lives_ten_seconds_longer(start, tmp_path, moment):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", "500", *SMALL)

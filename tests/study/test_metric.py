@@ -12,7 +12,7 @@ from automl.errors import BadInput
 def run(tmp_path_factory):
     return automl.search(
         "digits", out=tmp_path_factory.mktemp("metric") / "run", space="smoke", trials=5, folds=2, epochs=3,
-        finalists=2, metric="balanced_accuracy", device="cpu",
+        finalists=2, metric="balanced_accuracy", device="cpu", workers=1,
     )  # fmt: skip
 
 
