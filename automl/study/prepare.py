@@ -242,7 +242,7 @@ def _fitted_to_few(
         if epochs != settings.epochs:
             settings = settings.model_copy(update={"epochs": epochs})
             said.append(f"{epochs} epochs")
-    note = f"The training samples are few ({samples:,} in a fold): {' and '.join(said)}."
+    note = f"The training samples are few ({samples:,} in a fold): {'; '.join(said)}."
     if not said or note in dataset.notes:
         return settings, space, dataset
     return settings, space, replace(dataset, notes=(*dataset.notes, note))
