@@ -24,6 +24,7 @@ from automl.open_file import open_file
 
 Indices = NDArray[np.int64]
 
+MOST_COUNTS = 500_000_000  # of a class in a unit, 8 bytes each: 1,000 classes of 500,000 samples
 ATTEMPTS = 10  # at dealing groups out anew
 
 
@@ -176,11 +177,19 @@ def units_of(dataset: Dataset) -> Indices:
 
 
 def _counts(dataset: Dataset, units: Indices, samples: Indices | None = None) -> Indices:
-    """int64 [units, classes] (one column for regression): how many samples of each class a unit holds."""
+    """int64 [units, classes] (one column for regression): how many samples of each class a unit holds.
+
+    Raises `DataError` for more classes than can be counted so.
+    """
     y = np.zeros(len(dataset), dtype=np.int64) if dataset.task == "regression" else dataset.y
     width = max(1, len(dataset.classes))
     y = y if samples is None else y[samples]
     height = int(units.max()) + 1
+    if height * width > MOST_COUNTS:
+        raise DataError(
+            f"{dataset.name}: {width:,} classes for {len(dataset):,} samples are too many: is this column an "
+            "identifier, or are its values numbers (--task regression)?"
+        )
     return np.bincount(units * width + y, minlength=height * width).reshape(height, width)
 
 
