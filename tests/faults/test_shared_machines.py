@@ -124,7 +124,7 @@ def test_local_users_the_token_becomes_a_cookie_that_no_other_site_sends_and_no_
     cookies = f'bad cookie="; {editable.cookie}'  # another program's, in front
     assert editable.ask(editable.page, Cookie=cookies).status == 200
     study = editable.ask(editable.study, Cookie=cookies)
-    assert len(json.loads(study.body)["trials"]) == 1
+    assert len(json.loads(study.body)["trials"]) == 3
 
 
 def test_local_users_nothing_is_changed_through_the_dashboard_without_edit(run: Path, editable: Served):
