@@ -39,7 +39,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "optuna.study:Study.tell",
         "optuna.trial:Trial.set_user_attr",
         "optuna.trial:Trial.set_constraint",
-        "automl.study.telling:remember_result",
+        "automl.study.trial_record:write_attributes",
     ),
     "read the study": ("optuna.study:Study.get_trials",),
     "final model: file and test": ("automl.session:conclude",),

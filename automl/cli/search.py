@@ -83,7 +83,7 @@ def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
     from automl.settings import Settings
 
     several = {name for name, field in Settings.model_fields.items() if field.default == ()}
-    return {name: tuple(value or ()) if name in several else value for name, value in settings.items()}
+    return {name: () if value is None and name in several else value for name, value in settings.items()}
 
 
 def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:

@@ -39,6 +39,7 @@ from automl.hooks.host import load_plugins
 from automl.settings import Settings, option_name
 from automl.spaces.merge import merge
 from automl.spaces.yaml_file import parse
+from automl.study.tried_domains import check_domains
 from automl.testing import check_architecture
 
 ROOT = Path(__file__).parents[2]
@@ -169,10 +170,12 @@ def test_the_service_of_the_tour_answers_with_a_probability_for_every_class(
 def test_every_search_space_shown_is_valid_unless_it_shows_a_mistake(block: Block, tmp_path: Path) -> None:
     write_files(block.page, tmp_path)
     files = [path for path in tmp_path.glob("*.py") if not path.name.startswith("wrong")]
-    catalogue = load_plugins(files=files).catalogue()
+    host = load_plugins(files=files)
+    catalogue = host.catalogue()
     if block.file.startswith("wrong"):
         with pytest.raises(automl.BadInput):
-            merge(parse(block.text, block.file), catalogue)
+            document = parse(block.text, block.file)
+            check_domains(merge(document, catalogue), host, document)
     else:
         assert merge(parse(block.text, str(block)), catalogue).architectures
 

@@ -23,6 +23,7 @@ from automl.results.winner import Finalist
 from automl.settings import make_settings
 from automl.study.budget import Budget
 from automl.study.prepare import prepare
+from automl.study.trial_record import read_trials, store_config
 
 
 def scores_of(model, prepared):
@@ -37,11 +38,12 @@ def fitted(dataset, architecture, budget=None, **given):
     prepared = prepare(settings, dataset)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     trial = study.ask()
-    prepared.space.suggest(trial)
+    store_config(trial, prepared.space.suggest(trial))
     curves = Curves(2, 2)
     curves.add(FoldEpoch(fold, epoch, 1.0, 0.0, 1.0 / epoch, 0.0) for fold in range(2) for epoch in (1, 2))
     resident = Resident(prepared.dataset, torch.device("cpu"))
-    return refit(prepared, Finalist(study.trials[0], curves), resident, budget or Budget.of(1)), prepared
+    (record,) = read_trials(study, prepared.objective)
+    return refit(prepared, Finalist(record, curves), resident, budget or Budget.of(1)), prepared
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from automl import Choice, Int, architecture
+from automl.data.features import InputColumn
 from automl.errors import Infeasible, TrialFailed
 from automl.hooks.configs import random_config_list
 from automl.hooks.host import load_plugins
+from automl.training.input_layer import build_network
 from automl.training.on_meta import Shapes, check_on_meta
 
 SHAPE = (1, 8, 8)
@@ -139,7 +141,8 @@ def test_shapes_alone_say_of_every_architecture_what_torch_says(name):
     known = HOST.architectures[name]
     for shape in ((3, 32, 32), (1, 6, 6), (5,)):
         for config in random_config_list(known.parameters, 4, seed=0):
-            build = lambda: known.build(shape, 7, **config)  # noqa: B023, E731
+            columns = [InputColumn(f"c{place}", "number") for place in range(shape[0])] if len(shape) == 1 else []
+            build = lambda: build_network(known, config, shape, 7, columns)  # noqa: B023, E731
             assert outcome(build, shape, Shapes()) == outcome(build, shape), config
 
 
