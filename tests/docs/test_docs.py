@@ -173,7 +173,7 @@ def test_every_search_space_shown_is_valid_unless_it_shows_a_mistake(block: Bloc
     host = load_plugins(files=files)
     catalogue = host.catalogue()
     if block.file.startswith("wrong"):
-        with pytest.raises(automl.BadInput):  # noqa: PT012: it may be the reading or the trying that finds it
+        with pytest.raises(automl.BadInput):  # noqa: PT012
             document = parse(block.text, block.file)
             check_domains(merge(document, catalogue), host, document)
     else:
