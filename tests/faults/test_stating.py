@@ -40,7 +40,7 @@ def test_all_right_in_the_test_leaves_no_interval_without_a_width(automl, tmp_pa
     y = np.arange(100) % 2
     np.savez(tmp_path / "blobs.npz", x=(rng.normal(size=(100, 3)) + 20 * y[:, None]).astype(np.float32), y=y)
     answer = automl(
-        "search", tmp_path / "blobs.npz", "--architecture", "linear", "--set", "train.lr=0.1", "--set",
+        "search", tmp_path / "blobs.npz", "--set", "architecture=linear", "--set", "train.lr=0.1", "--set",
         "train.optimizer=adamw", "--trials", 1, "--folds", 2, "--epochs", 12, "--repeats", 1,
         "--out", tmp_path / "run", "--json", *QUICK,
     )  # fmt: skip
@@ -57,7 +57,7 @@ def test_coin_labels_make_a_model_that_is_called_no_better_than_guessing_first(a
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "coin.npz", x=rng.normal(size=(120, 6)).astype(np.float32), y=rng.integers(0, 2, 120))
     answer = automl(
-        "search", tmp_path / "coin.npz", "--architecture", "mlp", "--trials", 1, "--folds", 2, "--epochs", 4,
+        "search", tmp_path / "coin.npz", "--set", "architecture=mlp", "--trials", 1, "--folds", 2, "--epochs", 4,
         "--repeats", 1, "--metric", metric, "--out", tmp_path / "run", *QUICK,
     )  # fmt: skip
     assert answer.code == 0

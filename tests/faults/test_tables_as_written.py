@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 QUICK = (
     *("--workers", "1", "--repeats", "1", "--trials", "2", "--folds", "2", "--epochs", "6", "--quiet"),
-    *("--set", "train.lr=0.02", "--set", "train.batch_size=32", "--architecture", "linear"),
+    *("--set", "train.lr=0.02", "--set", "train.batch_size=32", "--set", "architecture=linear"),
 )
 RNG = np.random.default_rng(0)
 X = np.round(RNG.normal(1500, 300, 300), 2)

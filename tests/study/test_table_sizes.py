@@ -12,13 +12,13 @@ def table(rows):
     return from_arrays(np.random.default_rng(0).normal(size=(rows, 2)), np.arange(rows, dtype=float), task="regression")
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(60, 100), (5_000, 78), (50_000, 8), (400_000, 4)])
+@pytest.mark.parametrize(("rows", "epochs"), [(60, 100), (5_000, 42), (50_000, 8), (400_000, 4)])
 def test_the_larger_a_table_the_fewer_epochs(rows, epochs):
     assert for_table(make_settings(timeout=180), table(rows)).epochs == epochs
 
 
 def test_more_time_is_for_more_epochs():
-    assert for_table(make_settings(timeout="1h"), table(50_000)).epochs == 31
+    assert for_table(make_settings(timeout="1h"), table(50_000)).epochs == 34
 
 
 @pytest.mark.parametrize("given", [{"epochs": 20}, {"ladder": "1x1,20x5"}])
@@ -37,7 +37,7 @@ def batches(host, rows, **given):
     return suit_batches(space, for_table(settings, data), data).training["batch_size"]
 
 
-@pytest.mark.parametrize(("rows", "kept"), [(60, 16), (5_000, Choice(64, 128, 256)), (400_000, Choice(256, 512, 1024))])
+@pytest.mark.parametrize(("rows", "kept"), [(60, 16), (5_000, Choice(64, 128)), (400_000, Choice(256, 512, 1024))])
 def test_batches_give_a_training_neither_too_few_steps_nor_too_many(host, rows, kept):
     assert batches(host, rows) == kept
 
