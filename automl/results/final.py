@@ -130,4 +130,8 @@ def _judged(prepared: Prepared, winner: Winner, tested: Predictions) -> dict[str
         ends = details["intervals"].get(objective.name)
         learnt = guessing["better"]
         details["gap"] = gap(objective, winner.scores, k, test, ends, test_units / validated, learnt=learnt)
-    return {"test_details": details, "guessing": guessing}
+    return {
+        "test_details": details,
+        "guessing": guessing,
+        "fold_scores": tuple(map(float, winner.scores[: winner.folds])),
+    }

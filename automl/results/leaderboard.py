@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import TrialState
 
@@ -89,8 +90,10 @@ def _baseline(record: RunRecord, winner: TrialRecord | None) -> dict[str, Any] |
     """What an untuned method scores on the same folds, and whether the networks beat it; see docs/cli.md."""
     if (known := record.baseline) is None:
         return None
-    objective, words = record.objective, ""
-    own = None if winner is None else winner.score
+    objective, words, done = record.objective, "", len(known.scores)
+    own = None if winner is None or winner.folds != done else winner.score
+    if record.final is not None and len(record.final.fold_scores) >= done:
+        own = float(np.mean(record.final.fold_scores[:done]))  # on the same folds
     better = None if own is None else objective.cost(own) <= objective.cost(known.mean)
     if better is False:
         words = (

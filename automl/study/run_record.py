@@ -62,7 +62,10 @@ class Choice(_Facts):
 
 
 class FinalRecord(_Facts):
-    """The final model: its folder, how it was made of which trial, and what its one test said."""
+    """The final model: its folder, how it was made of which trial, and what its one test said.
+
+    fold_scores: the trial's on each fold, those of the cross-validation first.
+    """
 
     model: str
     trial: int
@@ -72,6 +75,7 @@ class FinalRecord(_Facts):
     cut_short: bool
     stand_in: bool = False
     words: str = ""
+    fold_scores: tuple[float, ...] = ()
     test: dict[str, float] = {}
     test_details: dict[str, Any] = {}
     guessing: dict[str, Any] = {}

@@ -12,8 +12,8 @@ from automl.settings import Settings
 from automl.spaces.parameters import Choice
 from automl.spaces.space import Space
 
-# Epochs of a search of `SECONDS`: 45 of 3,000 rows, where five folds of a small TabM take 70 s of one core, and 9 of 28,000,
-# where those of an MLP do. More rows need fewer epochs, but not by as much as they cost more.
+# Epochs of a search of `SECONDS`: 45 of 3,000 rows, where five folds of a small TabM take 70 s of one core, and 9 of
+# 28,000, where those of an MLP do. More rows need fewer epochs, but not by as much as they cost more.
 SCALE, POWER = 12_000.0, 0.7
 SECONDS = 180.0
 MOST_TIMES = 4.0  # as many visits at most, where there is more time

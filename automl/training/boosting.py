@@ -58,6 +58,8 @@ def boost(
     fit = _FIT.get(dataset.task)
     if dataset.kind != "table" or fit is None or len(dataset.classes) > MOST_CLASSES:
         return None
+    import sklearn.ensemble  # noqa: F401, its import alone takes seconds while the workers start
+
     started, allowed = clock(), max(SECONDS, SHARE * (timeout or 0.0))
     most = max(1, MOST_CELLS // dataset.x.shape[1])
     scores: list[float] = []
