@@ -26,8 +26,8 @@ Ladder = tuple[Rung, ...]
 
 
 def first_full_length(ladder: Ladder) -> int:
-    """The number of the lowest rung with all epochs: from there on only folds are added."""
-    return next(number for number, rung in enumerate(ladder) if rung.epochs == ladder[-1].epochs)
+    """The number of the lowest rung with all epochs: from there on only folds are added. 0 of no rungs."""
+    return next((number for number, rung in enumerate(ladder) if rung.epochs == ladder[-1].epochs), 0)
 
 
 def make_ladder(epochs: int, folds: int, *, fused: bool = False) -> Ladder:

