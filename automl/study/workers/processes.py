@@ -150,7 +150,12 @@ def context_for(devices: Sequence[torch.device]) -> Context:
     context = get_context("forkserver")
     context.set_forkserver_preload([PRELOADED])
     with _no_main_module():
-        ensure_running()  # it imports while the search makes ready
+        password = os.environ.pop(PASSWORD_VARIABLE, None)  # /proc/PID/environ shows it
+        try:
+            ensure_running()  # it imports while the search makes ready
+        finally:
+            if password is not None:
+                os.environ[PASSWORD_VARIABLE] = password
     return context
 
 
