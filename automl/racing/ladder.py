@@ -30,18 +30,15 @@ def first_full_length(ladder: Ladder) -> int:
     return next((number for number, rung in enumerate(ladder) if rung.epochs == ladder[-1].epochs), 0)
 
 
-def make_ladder(epochs: int, folds: int, *, fused: bool = False) -> Ladder:
+def make_ladder(epochs: int, folds: int) -> Ladder:
     """The default ladder: five lengths, geometric from 1 to `epochs`, on 1, 1, 1, 2, 2 folds; then all K folds.
 
-    With so few `epochs` that lengths coincide there are fewer rungs, on 1, ..., 1, 2, K folds. Where folds are `fused`
-    (K cost little more than one), every rung has all of them.
+    With so few `epochs` that lengths coincide there are fewer rungs, on 1, ..., 1, 2, K folds.
 
     >>> [str(rung) for rung in make_ladder(20, 5)]
     ['1x1', '2x1', '4x1', '9x2', '20x2', '20x5']
     """
     lengths = sorted({round(epochs ** (i / (LENGTHS - 1))) for i in range(LENGTHS)})
-    if fused:
-        return tuple(Rung(length, folds) for length in lengths)
     *short, last = lengths
     rungs = [Rung(length, min(folds, 2) if length == short[-1] else 1) for length in short]
     if len(lengths) == LENGTHS:

@@ -61,6 +61,7 @@ def refit(
         [(prepared.splits.training_part, np.empty(0, dtype=np.int64))],
         seed=derive_seed(prepared.settings.seed, "final", finalist.number),
         precision=prepared.precision,
+        fused=prepared.fused,
         tick=budget.deadline.check if cut else budget.deadline.check_interrupted,
         # One fold's, so that the learning rate falls when it fell there. The mean over the folds is smoother, and the
         # rate may never fall with it (on cifar10-6k: test loss 1.22 where cross-validation had said 1.04).
@@ -163,7 +164,7 @@ def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
     classification = prepared.dataset.task == "classification"
     module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
-    module = module.to(memory_format=torch.contiguous_format).eval()
+    module = module.to(run.whole.device, memory_format=torch.contiguous_format).eval()
     rebuilt = rebuild_config(networks[0][0], run.recipe.architecture_config)
     return Model(module, {**_about(prepared, finalist, run, cut_short, kind), "architecture_config": rebuilt})
 

@@ -67,7 +67,8 @@ class Prepared:
     @property
     def fused(self) -> bool:
         """Whether the folds of a trial advance together, on a GPU as one CUDA graph."""
-        return is_fused(self.settings, self.device)
+        executor = self.settings.executor
+        return executor == "fused" or (executor == "auto" and self.device.type == "cuda")
 
     @property
     def objective(self) -> Objective:
@@ -104,14 +105,6 @@ class Prepared:
             fused=fused,
             tick=tick,
         )
-
-
-def is_fused(settings: Settings, device: torch.device) -> bool:
-    """Whether `--executor` asks for folds that advance together; `auto` does on CUDA, where five cost about two.
-
-    On a CPU they are trained one after the other all the same, but every rung has all of them.
-    """
-    return settings.executor == "fused" or (settings.executor == "auto" and device.type == "cuda")
 
 
 def load_host(settings: Settings, recorded: Sequence[Found] = ()) -> PluginHost:
@@ -203,10 +196,10 @@ def check_listeners(settings: Settings, host: PluginHost) -> None:
             raise SettingsError(f"--log-to {name} needs the package {package}: pip install {package}")
 
 
-def _ladder(settings: Settings, device: torch.device) -> Ladder:
+def _ladder(settings: Settings) -> Ladder:
     if settings.ladder:
         return parse_ladder(settings.ladder, settings.epochs, settings.folds)
-    return make_ladder(settings.epochs, settings.folds, fused=is_fused(settings, device))
+    return make_ladder(settings.epochs, settings.folds)
 
 
 def _decided(settings: Settings, dataset: Dataset) -> Settings:
@@ -265,7 +258,7 @@ def prepare(
     settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
     devices = devices_of(settings)
     device = devices[0]
-    _ladder(settings, device)
+    _ladder(settings)
     if space is None and (settings.space or settings.weights):
         merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
     dataset = dataset or load_dataset(settings, host, device)
@@ -283,7 +276,7 @@ def prepare(
     )
     if dataset.kind == "image":
         settings, space, dataset = _fitted_to_few(settings, space, dataset, splits)
-    ladder = _ladder(settings, device)  # again, for folds and epochs may be those of the data
+    ladder = _ladder(settings)  # again, for folds and epochs may be those of the data
     return Prepared(
         settings=settings,
         host=host,

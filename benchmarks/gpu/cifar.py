@@ -1,8 +1,9 @@
 """A whole search, as benchmarks/whole_search.py measures one, with what it says of its time kept.
 
-    python cifar.py DATA RUN [--section FILE] [options of `automl search`]
+    python cifar.py DATA RUN [--section FILE] [--ensemble] [options of `automl search`]
 
-RUN is the folder that it leaves. FILE gets the text of the section `cifar10-gpu` of benchmarks/RESULTS.md.
+RUN is the folder that it leaves. FILE gets the text of the section `cifar10-gpu` of benchmarks/RESULTS.md. `--ensemble` also
+measures the winner's five folds, averaged, on DATA/test.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def main() -> None:
         at = options.index("--section")
         section = Path(options[at + 1])
         del options[at : at + 2]
+    ensemble = "--ensemble" in options
+    options = [option for option in options if option != "--ensemble"]
     device = options[options.index("--device") + 1] if "--device" in options else "cpu"
     done = measure([sys.executable, "-m", "automl", "search", data, "--out", run, "--json", *options])
     print(done.err[-3000:])
@@ -40,6 +43,8 @@ def main() -> None:
     columns = ["data", "call", "time", "trials", "CV score", "test accuracy", "fold-epochs", "without the race",
                "peak MiB"]  # fmt: skip
     text = heading(device=device) + "\n\n" + table(columns, [row])
+    if ensemble:
+        text += f"\n\nThe winner's five folds, averaged: test accuracy {accuracy_of_ensemble(data, run, device):.4f}."
     print(text)
     if section:
         section.write_text(text + "\n")
@@ -59,6 +64,17 @@ def main() -> None:
     print(table(["architecture", "executor", "trials", "s per fold-epoch, median", "least", "most"], rows))
     winner = next((row for row in trials if row["number"] == board["winner"]), None)
     print(f"winner: {json.dumps(winner and {k: winner[k] for k in ('number', 'architecture', 'config', 'score')})}")
+
+
+def accuracy_of_ensemble(data: str, run: str, device: str) -> float:
+    """Test accuracy of the networks of the winner's folds together."""
+    automl, folder = [sys.executable, "-m", "automl"], f"{run}-ensemble"
+    fitted = measure([*automl, "fit", run, "--final", "ensemble", "--out", folder, "--device", device])
+    measured = measure([*automl, "evaluate", folder, f"{data}/test" if Path(data).exists() else data, "--json"])
+    print(
+        f"ensemble: fit {fitted.seconds:.0f} s, evaluate {measured.seconds:.0f} s; {fitted.err[-500:]}{measured.err[-500:]}"
+    )
+    return json.loads(measured.out)["metrics"]["accuracy"] if not measured.code else float("nan")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 #   main   (520 s)  the numbers: executors, the whole of CIFAR-10, three workers
 #   all             quick, then main, in one go
 #
-# ONLY="executors waits" runs only these steps. LIMIT=SECONDS is the time for all of it. Each step has its own limit and is
+# ONLY="executors waits" runs only these steps. LIMIT=SECONDS is the time for all of it, MINUTES that of the search (4). Each step has its own limit and is
 # cut or left out when the time is up. What a step printed goes to $OUT/log.txt, the tables to $OUT/table.md.
 # DEVICE=cpu is a dry run on any machine, with tiny sizes: it finds misspelt names, not the truth.
 set -u
@@ -96,8 +96,9 @@ cd "$PROJECT" || exit 1
 
 networks=(lenet "3-layer cnn" resnet-20 resnet-18)
 sanity=(--trials 10 --timeout 45s)
-search=(--trials 100 --timeout 4m)
-[ "$device" = cpu ] && { networks=(lenet); sanity=(--trials 2 --epochs 2 --folds 2 --space smoke); search=("${sanity[@]}"); }
+minutes=${MINUTES:-4}
+search=(--ensemble --trials 100 --timeout "${minutes}m")
+[ "$device" = cpu ] && { networks=(lenet); sanity=(--trials 2 --epochs 2 --folds 2 --space smoke); search=("${sanity[@]}") minutes=1; }
 
 cat >"$work/life.sh" <<'SH'
 # A small search and what comes after it, with the executor $1.
@@ -164,7 +165,7 @@ if [ "$phase" != quick ]; then
     [ "$device" = cpu ] && data=digits
     [ "$device" = cuda ] && { nvidia-smi --query-gpu=utilization.gpu,memory.used,power.draw --format=csv,noheader,nounits -l 2 >"$work/smi.csv" & watching=$!; }
     rm -rf "$work/run-cifar"
-    step cifar10 310 "${here_env[@]}" "$python" "$kit/cifar.py" "$data" "$work/run-cifar" --section "$OUT/cifar10-gpu.md" --device "$device" "${search[@]}"
+    step cifar10 $((minutes * 60 + 70)) "${here_env[@]}" "$python" "$kit/cifar.py" "$data" "$work/run-cifar" --section "$OUT/cifar10-gpu.md" --device "$device" "${search[@]}"
     if [ -n "${watching:-}" ]; then
         kill "$watching"
         awk -F, '{u+=$1; if ($2>m) m=$2; p+=$3; n++} END {if (n) printf "during the search: GPU busy %.0f %% of the time (by nvidia-smi), memory %d MiB at most, %.0f W\n", u/n, m, p/n}' "$work/smi.csv" | tee -a "$logs/cifar10.txt" >>"$OUT/log.txt"

@@ -23,10 +23,6 @@ def test_the_default_ladder_is_geometric_in_epochs_and_gives_all_folds_to_surviv
     assert " ".join(map(str, make_ladder(epochs, folds))) == rungs
 
 
-def test_fused_folds_are_all_trained_on_every_rung():
-    assert [str(r) for r in make_ladder(20, 5, fused=True)] == ["1x5", "2x5", "4x5", "9x5", "20x5"]
-
-
 @pytest.mark.parametrize("epochs", range(1, 60))
 def test_every_ladder_climbs_to_the_full_budget(epochs):
     ladder = make_ladder(epochs, 5)

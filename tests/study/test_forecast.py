@@ -153,8 +153,8 @@ def test_the_final_fit_may_be_that_of_the_only_trial_wherever_it_is_broken_off()
     assert forecast.rescoring(None) == 0
 
 
-def test_a_fold_of_its_own_takes_half_the_time_of_a_fused_step_of_five(race):
+def test_a_fold_of_its_own_takes_longer_than_its_share_of_a_fused_step(race):
     fused, serial = Forecast(race, fused=True), Forecast(race)
     for forecast in (fused, serial):
         forecast.learn(0, 20.0, curves_of(2))
-    assert fused.refit_epoch(0) == pytest.approx(2.5 * serial.refit_epoch(0))
+    assert fused.refit_epoch(0) == pytest.approx(1.6 * serial.refit_epoch(0))

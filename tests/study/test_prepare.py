@@ -135,11 +135,8 @@ def test_a_resumed_run_has_its_devices_and_others_when_they_are_given(images):
     assert (again.device, again.devices) == ("auto", ("cpu", "cpu", "cpu"))
 
 
-def test_a_resumed_run_keeps_its_ladder_whatever_the_executor_of_its_new_device_would_choose(images):
-    fused = prepare(settings(executor="fused"), images)
-    assert [str(rung) for rung in fused.ladder] == ["1x2", "2x2", "3x2"]
-    record = make_record(fused, "mine", None)
-    record = record.but(settings=record.settings.model_copy(update={"executor": "auto"}))
-    assert prepare(settings_of(record, {}), images).ladder == fused.ladder
+def test_a_resumed_run_keeps_its_ladder_and_precision_whatever_would_be_chosen_today(images):
+    record = make_record(prepare(settings(), images), "mine", None).but(ladder=("1x2", "3x2"))
+    assert [str(rung) for rung in prepare(settings_of(record, {}), images).ladder] == ["1x2", "3x2"]
     record = record.but(precision="bfloat16")  # what `auto` is elsewhere
     assert prepare(settings_of(record, {}), images).precision == torch.bfloat16
