@@ -116,8 +116,9 @@ class CudaRecorder:
 
 
 def forget_workspaces() -> None:
-    """Gives back cuBLAS's memory for each stream, 32 MiB on an H100: what a recording takes is its graph's then, and goes
-    with it. New streams would add up to a GiB.
+    """Gives back what cuBLAS keeps for each stream, 32 MiB on an H100: new streams would add up to a GiB.
+
+    What it takes during a recording is its graph's then, and goes with it.
     """
     torch._C._cuda_clearCublasWorkspaces()
 

@@ -2,8 +2,8 @@
 
     python cifar.py DATA RUN [--section FILE] [--ensemble] [options of `automl search`]
 
-RUN is the folder that it leaves. FILE gets the text of the section `cifar10-gpu` of benchmarks/RESULTS.md. `--ensemble` also
-measures the winner's five folds, averaged, on DATA/test.
+RUN is the folder that it leaves. FILE gets the text of the section `cifar10-gpu` of benchmarks/RESULTS.md. `--ensemble`
+also measures the winner's five folds, averaged, on DATA/test.
 """
 
 from __future__ import annotations
