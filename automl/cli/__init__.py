@@ -6,6 +6,7 @@ Commands are imported when the program starts, so they import torch, optuna and 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -25,11 +26,12 @@ def make_app(*, with_settings: bool = True) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    begin, go_on = search.search, search.resume
     if with_settings:
         from automl.cli.options import takes_settings
 
-        begin, go_on = takes_settings(begin), takes_settings(go_on, only_changeable=True)
+        begin, go_on = takes_settings(search.search), takes_settings(search.resume, only_changeable=True)
+    else:
+        begin, go_on = _listed(search.search), _listed(search.resume)
     app.command("search")(begin)
     app.command("resume")(go_on)
     app.command("worker")(worker.worker)
@@ -46,6 +48,15 @@ def make_app(*, with_settings: bool = True) -> typer.Typer:
     app.command("spaces")(spaces.spaces)
     app.add_typer(spaces.space_app, name="space")
     return app
+
+
+def _listed(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as the list of commands shows it."""
+
+    def listed() -> None: ...
+
+    listed.__doc__ = command.__doc__
+    return listed
 
 
 def __getattr__(name: str) -> typer.Typer:

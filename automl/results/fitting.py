@@ -164,7 +164,7 @@ def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
     classification = prepared.dataset.task == "classification"
     module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
-    module = module.to(run.whole.device, memory_format=torch.contiguous_format).eval()
+    module = module.to(run.whole.device).to(memory_format=torch.contiguous_format).eval()
     rebuilt = rebuild_config(networks[0][0], run.recipe.architecture_config)
     return Model(module, {**_about(prepared, finalist, run, cut_short, kind), "architecture_config": rebuilt})
 

@@ -71,9 +71,8 @@ def accuracy_of_ensemble(data: str, run: str, device: str) -> float:
     automl, folder = [sys.executable, "-m", "automl"], f"{run}-ensemble"
     fitted = measure([*automl, "fit", run, "--final", "ensemble", "--out", folder, "--device", device])
     measured = measure([*automl, "evaluate", folder, f"{data}/test" if Path(data).exists() else data, "--json"])
-    print(
-        f"ensemble: fit {fitted.seconds:.0f} s, evaluate {measured.seconds:.0f} s; {fitted.err[-500:]}{measured.err[-500:]}"
-    )
+    print(f"ensemble: fit {fitted.seconds:.0f} s, evaluate {measured.seconds:.0f} s")
+    print(fitted.err[-500:], measured.err[-500:])
     return json.loads(measured.out)["metrics"]["accuracy"] if not measured.code else float("nan")
 
 

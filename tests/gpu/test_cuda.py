@@ -188,6 +188,17 @@ def test_out_of_memory_is_infeasible_and_the_memory_comes_back(make_recipe, make
     assert torch.cuda.memory_allocated() < before + 1e8
 
 
+def test_a_trial_that_is_over_leaves_no_memory_behind(make_recipe, make_cuda_run):
+    held = []
+    for _ in range(3):
+        run = make_cuda_run(make_recipe("lenet", lr=0.01), fused=True)
+        curves_of(run, 2)
+        run.release()
+        del run
+        held.append(torch.cuda.memory_allocated())
+    assert held[-1] < held[0] + 1e6
+
+
 def test_bfloat16_learns_too(make_recipe, make_cuda_run):
     curves = curves_of(make_cuda_run(make_recipe("lenet", lr=0.02), fused=True, precision=torch.bfloat16), 4)
     assert curves.score() < 0.9 * float(np.log(3))
