@@ -43,11 +43,14 @@ def main() -> None:
     columns = ["data", "call", "time", "trials", "CV score", "test accuracy", "fold-epochs", "without the race",
                "peak MiB"]  # fmt: skip
     text = heading(device=device) + "\n\n" + table(columns, [row])
-    if ensemble:
-        text += f"\n\nThe winner's five folds, averaged: test accuracy {accuracy_of_ensemble(data, run, device):.4f}."
     print(text)
     if section:
         section.write_text(text + "\n")
+    if ensemble:
+        said = f"The winner's five folds, averaged: test accuracy {accuracy_of_ensemble(data, run, device):.4f}."
+        print(said, flush=True)
+        if section:
+            section.write_text(f"{text}\n\n{said}\n")
 
     training = sum(row["seconds"] or 0 for row in trials)
     print(f"\ntraining {training:.0f} s of {done.seconds:.0f} s; CPU {done.cpu:.0f} s; reasons: "
