@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         schedule,
     )
     from automl.hooks.hookspecs import hookimpl
-    from automl.results.model import build_network
-    from automl.run import Run
+    from automl.models.model import build_network
+    from automl.results.run import Run
     from automl.spaces.parameters import Choice, Float, Int, Text
 
 __version__ = "0.1.0"
@@ -38,8 +38,8 @@ _HOME = {
     "fit": "automl.api",
     "load_model": "automl.api",
     "open_run": "automl.api",
-    "Run": "automl.run",
-    "build_network": "automl.results.model",
+    "Run": "automl.results.run",
+    "build_network": "automl.models.model",
     "AutomlError": "automl.errors",
     "BadInput": "automl.errors",
     "Infeasible": "automl.errors",

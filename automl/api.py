@@ -12,25 +12,25 @@ from typing import Any
 
 import optuna
 
+from automl.conclude.conclude import fit_later
+from automl.conclude.fitting import FINAL_KINDS
+from automl.conclude.replay import Replay, replay_trial
 from automl.data.atomic import remove_abandoned
 from automl.data.given import Given
 from automl.data.splits import load_splits, save_splits
 from automl.errors import BadInput, Interrupted, MachineFailed, SettingsError
 from automl.hooks.process_state import leaves_the_process_alone
+from automl.models.model import load_model, save_model
 from automl.preparing import as_searched, keep, prepare_again, prepare_new
 from automl.results.dashboard import serve
 from automl.results.door import HOST, check_host
-from automl.results.final import fit_later
-from automl.results.fitting import FINAL_KINDS
-from automl.results.model import load_model, save_model
-from automl.results.replay import Replay, replay_trial
-from automl.run import Run, open_run
+from automl.results.run import Run, open_run
+from automl.run.folder import RunFolder, fresh_folder
+from automl.run.prepare import Prepared
+from automl.run.record import check_ray_address, make_record
+from automl.scheduling.callbacks import MakeCallback
+from automl.scheduling.samplers import make_sampler
 from automl.session import go_on, hire
-from automl.study.callbacks import MakeCallback
-from automl.study.folder import RunFolder, fresh_folder
-from automl.study.prepare import Prepared
-from automl.study.record import check_ray_address, make_record
-from automl.study.samplers import make_sampler
 from automl.study.storage.looking import look_at_storage
 from automl.study.storage.opening import (
     PASSWORD_VARIABLE,
@@ -41,8 +41,8 @@ from automl.study.storage.opening import (
     storage_errors,
     storage_url_of,
 )
-from automl.study.workers.joining import join
-from automl.study.workers.launching import Launcher
+from automl.workers.launcher import Launcher
+from automl.workers.remote import join
 
 __all__ = [
     "MakeCallback",
@@ -200,7 +200,7 @@ def worker(
 ) -> bool:
     """Joins the search `study` in `storage` (None: `$AUTOML_STORAGE`) until its race is over; False if it was already.
 
-    `machine`: `data`, `run`, `threads`, `device` and `plugins`, as `automl.study.workers.joining.join` has them. Raises
+    `machine`: `data`, `run`, `threads`, `device` and `plugins`, as `automl.workers.remote.join` has them. Raises
     `BadInput` when they are not what the search began with, `NoTrialSucceeded` and `MachineFailed`.
     """
     url = storage or os.environ.get(PASSWORD_VARIABLE)

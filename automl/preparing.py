@@ -12,12 +12,12 @@ import torch
 from automl.data.given import Given, take
 from automl.data.splits import load_splits
 from automl.errors import RunError
-from automl.run import Run
+from automl.results.run import Run
+from automl.run.folder import RunFolder
+from automl.run.prepare import Prepared, devices_of, prepare, reading_of
+from automl.run.record import check_unchanged, recorded_plugins, settings_of
+from automl.run.run_record import RunRecord
 from automl.settings import Settings, make_settings
-from automl.study.folder import RunFolder
-from automl.study.prepare import Prepared, devices_of, prepare, reading_of
-from automl.study.record import check_unchanged, recorded_plugins, settings_of
-from automl.study.run_record import RunRecord
 
 
 def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:

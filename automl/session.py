@@ -9,29 +9,29 @@ from contextlib import contextmanager
 import optuna
 import torch
 
+from automl.conclude.conclude import conclude
 from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.racing.race import Race
 from automl.results.dashboard import annotate_study, annotate_trials
-from automl.results.final import conclude
 from automl.results.leaderboard import summarise
 from automl.results.report import write_report
-from automl.run import Run
-from automl.study.budget import Budget
-from automl.study.callbacks import Event, MakeCallback, TrialEnded, call_all, ignore
-from automl.study.curve_files import collect_curves, received_curves, trial_curves
-from automl.study.folder import RunFolder
-from automl.study.prepare import Prepared
-from automl.study.samplers import make_sampler, standings_of
-from automl.study.search import Search
+from automl.results.run import Run
+from automl.run.curve_files import collect_curves, received_curves, trial_curves
+from automl.run.folder import RunFolder
+from automl.run.prepare import Prepared
+from automl.scheduling.callbacks import Event, MakeCallback, TrialEnded, call_all, ignore
+from automl.scheduling.deadline import Budget
+from automl.scheduling.samplers import make_sampler, standings_of
+from automl.scheduling.worker_loop import WorkerLoop
 from automl.study.storage.opening import is_server, load_study, storage_errors
 from automl.study.trial_record import read_trials
-from automl.study.workers.joining import publish
-from automl.study.workers.launching import Launcher
-from automl.study.workers.monitor import Monitor
-from automl.study.workers.processes import LocalLauncher
-from automl.study.workers.shared_leases import SharedLeases
-from automl.study.workers.supervisor import Workers
 from automl.training.boosting import boost
+from automl.workers.launcher import Launcher
+from automl.workers.local import LocalLauncher
+from automl.workers.monitor import Monitor
+from automl.workers.remote import publish
+from automl.workers.shared_leases import SharedLeases
+from automl.workers.supervisor import Workers
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def hire(prepared: Prepared, storage_url: str | None) -> Iterator[Launcher]:
     if prepared.settings.launcher == "local":
         yield LocalLauncher(prepared, storage_url)
         return
-    from automl.study.workers.ray_launcher import ray_launcher
+    from automl.workers.ray_launcher import ray_launcher
 
     with ray_launcher(prepared, storage_url) as launcher:
         yield launcher
@@ -108,8 +108,11 @@ class _Session:
         prepared.host.notify("automl_search_started", run=self.facts)
         self.callback = call_all(callback, self._tell_plugins)
 
-    def search(self, launcher: Launcher) -> Search:
-        """Races until the budget is used up, in this process or in those of `launcher`; raises as `Search.run` does."""
+    def search(self, launcher: Launcher) -> WorkerLoop:
+        """Races until the budget is used up, in this process or in those of `launcher`.
+
+        Raises as `WorkerLoop.run` does.
+        """
         settings = self.prepared.settings
         if self.budget.deadline.left <= 0:
             raise NoTrialSucceeded(
@@ -127,7 +130,7 @@ class _Session:
                 publish(self.study, self.prepared, self.record, self.budget)
             fleet.run()
         leases = fleet.leases if fleet else None
-        work = Search(self.prepared, self.study, self.folder, self.budget, self.race, self.callback, leases)
+        work = WorkerLoop(self.prepared, self.study, self.folder, self.budget, self.race, self.callback, leases)
         if fleet is None:
             work.run()
         work.outcomes.prune_waiting()
@@ -146,8 +149,8 @@ class _Session:
         with storage_errors():
             self.folder.write_record(self.record)
 
-    def conclude(self, work: Search) -> None:
-        """Chooses the winner, fits the final model and tests it. Raises as `automl.results.final.conclude` does."""
+    def conclude(self, work: WorkerLoop) -> None:
+        """Chooses the winner, fits the final model and tests it. Raises as `automl.conclude.conclude.conclude` does."""
         self._collect()
         final = conclude(self.prepared, work, self.budget, self.callback, self.record.final)
         self.record = self.record.but(final=final)

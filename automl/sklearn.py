@@ -22,9 +22,9 @@ from automl.data.conversion import Columns
 from automl.data.given import is_frame
 from automl.data.keys import normal_key
 from automl.errors import BadInput
-from automl.results.model import Model, load_model, save_model
-from automl.results.model_files import DESCRIPTION, WEIGHTS
-from automl.run import Run
+from automl.models.model import Model, load_model, save_model
+from automl.models.model_files import DESCRIPTION, WEIGHTS
+from automl.results.run import Run
 
 Space = str | Path | Mapping[str, Any] | None
 

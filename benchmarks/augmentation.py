@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import automl
-from automl.study.logs import set_up_logging
+from automl.run.logs import set_up_logging
 
 WITHOUT = ("train.augmentation=none", "train.horizontal_flip=0")
 COLUMNS = ("CV log loss", "test log loss", "test accuracy")

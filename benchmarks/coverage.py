@@ -5,7 +5,7 @@
 A population of known truth, from which test sets of 40 and 360 samples are drawn. Classifications: classes whose
 features are normal around corners of a simplex, and the logarithms of their true probabilities as logits, sharpened
 where the model is too sure. Regressions: predictions that are off by errors of several distributions. The intervals are
-the product's (`automl.results.intervals`). Of 1,000 sets 0.936 to 0.964 hold the truth by chance alone at a true 0.95.
+the product's (`automl.models.intervals`). Of 1,000 sets 0.936 to 0.964 hold the truth by chance alone at a true 0.95.
 
 Prints a table in Markdown: the share of the sets whose interval holds the truth; sets without an interval count as not.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import machine
 import numpy as np
 
-from automl.results.intervals import interval
+from automl.models.intervals import interval
 from automl.training.metrics import measure
 
 Draw = Callable[[np.random.Generator, int], tuple[Any, Any]]

@@ -5,11 +5,11 @@
 Cross-validation and test are drawn from one population, and nothing is trained: the scores of five folds and of the
 test set are those of samples that are alike. So each alarm is false. In the situations with groups each group has a
 level of its own. The scores, the intervals and the comparison are the product's (`automl.training.metrics`,
-`automl.results.intervals`, `automl.results.gap`). `before`: the alarms of asking whether the cross-validated score lies
+`automl.models.intervals`, `automl.conclude.gap`). `before`: the alarms of asking whether the cross-validated score lies
 within the interval that the test has without groups.
 
-The second table: how often the product drops a finalist after a fresh repeat (`automl.results.winner.far_behind`): one
-that is as good as the others, or better by half a standard deviation of a fold score. The scores of a finalist's folds
+The second table: how often the product drops a finalist after a fresh repeat (`far_behind` in
+`automl/conclude/selection.py`): one that is as good as the others, or better by half a standard deviation of a fold score. The scores of a finalist's folds
 are correlated, by 1/K as Nadeau and Bengio assume of folds that share training samples, or not at all.
 
 Prints two tables in Markdown.
@@ -25,11 +25,11 @@ import numpy as np
 from coverage import classified
 from optuna.trial import create_trial
 
+from automl.conclude.gap import gap
+from automl.conclude.selection import Finalist, far_behind
+from automl.models.intervals import interval
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.objective import Objective
-from automl.results.gap import gap
-from automl.results.intervals import interval
-from automl.results.winner import Finalist, far_behind
 from automl.training.metrics import measure
 
 K = 5

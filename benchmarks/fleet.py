@@ -25,8 +25,8 @@ import numpy as np
 import optuna
 from machine import below, memory
 
-from automl.study.folder import RunFolder
-from automl.study.leases import Key, Kind
+from automl.run.folder import RunFolder
+from automl.scheduling.leases import Key, Kind
 from automl.study.storage.opening import open_storage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -93,7 +93,7 @@ def guided(name: str, count: int) -> None:
     with atheris.instrument_imports(include=["automl"]):
         import automl.data.arrays
         import automl.data.tables
-        import automl.results.model
+        import automl.models.model
         import automl.spaces.merge
         import automl.spaces.yaml_file
         import automl.study.storage.opening  # noqa: F401

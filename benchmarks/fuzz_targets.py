@@ -190,7 +190,7 @@ def read_model(content: bytes, folder: Path) -> bool:
 
     Both are mutated, so half of the descriptions vouch for the weights again: else nothing would come past SHA-256.
     """
-    from automl.results.model import load_model
+    from automl.models.model import load_model
 
     text, _, weights = content.partition(SPLIT)
     if len(content) % 2:
@@ -213,8 +213,8 @@ def model_seeds() -> list[bytes]:
     import torch
 
     from automl.data.resident import PixelInputs
-    from automl.results.model import Model, build_network, save_model
-    from automl.results.modules import Standardised
+    from automl.models.model import Model, build_network, save_model
+    from automl.models.modules import Standardised
 
     configs: dict[str, dict[str, Any]] = {
         "linear": {"dropout": 0.0},

@@ -27,8 +27,8 @@ import torch
 from refits import open_study, refitted
 
 import automl
-from automl.results.winner import as_finalist
-from automl.run import Run
+from automl.conclude.selection import as_finalist
+from automl.results.run import Run
 
 COLUMNS = ("by score", "rescored", "winner")
 

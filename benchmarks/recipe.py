@@ -26,8 +26,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2 as transforms
 
+from automl.run.prepare import prepare
 from automl.settings import make_settings
-from automl.study.prepare import prepare
 from automl.training.recipe import Recipe
 
 STARTED = time.monotonic()

@@ -19,12 +19,12 @@ import optuna
 from machine import heading, spread, table
 
 import automl
+from automl.conclude.final_model import FinalFit
+from automl.conclude.selection import as_finalist
+from automl.models.test_predictions import predict_test, test_scores
 from automl.preparing import as_searched
-from automl.results.final_model import FinalFit
-from automl.results.tested import predict_test, test_scores
-from automl.results.winner import as_finalist
-from automl.run import Run
-from automl.study.budget import Budget
+from automl.results.run import Run
+from automl.scheduling.deadline import Budget
 from automl.study.storage.opening import load_study, open_storage
 
 METRICS = ("accuracy", "log_loss")

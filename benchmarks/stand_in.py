@@ -15,9 +15,9 @@ import numpy as np
 import optuna
 from machine import heading, spread, table
 
+from automl.run.prepare import prepare
+from automl.scheduling.samplers import make_sampler
 from automl.settings import make_settings
-from automl.study.prepare import prepare
-from automl.study.samplers import make_sampler
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 

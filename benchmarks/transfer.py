@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import automl
-from automl.study.logs import set_up_logging
+from automl.run.logs import set_up_logging
 
 
 def copy_classes(data: Path, classes: list[str], out: Path, per_class: int | None, seed: int) -> Path:

@@ -15,8 +15,8 @@ from automl.api import replay
 from automl.data import given
 from automl.errors import RunError, SettingsError, SpaceError
 from automl.racing.objective import Objective
+from automl.scheduling.samplers import make_sampler
 from automl.spaces.merge import merge
-from automl.study.samplers import make_sampler
 from automl.study.storage.opening import create_study, open_storage
 
 RNG = np.random.default_rng(0)

@@ -38,8 +38,8 @@ def fit(
 ) -> None:
     """Fit another final model of a run; its own model and the test set are left alone."""
     from automl import api
-    from automl.results.model import read_about
-    from automl.study.logs import set_up_logging
+    from automl.models.model import read_about
+    from automl.run.logs import set_up_logging
 
     set_up_logging()
     folder = api.fit(run, trial=trial, final=final, out=out, device=device, plugins=plugin or ())
@@ -66,8 +66,8 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled data: every metric of its task, and each class."""
     require_model_and_data("evaluate", model, data, plugin or [])
-    from automl.results.evaluate import evaluate as measure_all
-    from automl.results.model import load_model
+    from automl.models.evaluate import evaluate as measure_all
+    from automl.models.model import load_model
 
     loaded = load_model(model, plugins=plugin or [])
     found = measure_all(loaded, data, target=target, images=images, skip_bad=skip_bad, follow_links=follow_links)
@@ -95,8 +95,8 @@ def predict(
 ) -> None:
     """Predict the samples of DATA: a csv with labels and probabilities, or numbers."""
     require_model_and_data("predict", model, data, plugin or [])
-    from automl.results.model import load_model
-    from automl.results.predict import predict_lines, write_predictions
+    from automl.models.model import load_model
+    from automl.models.predict import predict_lines, write_predictions
 
     loaded = load_model(model, plugins=plugin or [])
     skipped: dict[str, str] = {}
@@ -125,16 +125,16 @@ def export(
 ) -> None:
     """Write a model for use without automl, checked against the model."""
     from automl.errors import SettingsError
-    from automl.results.model_files import FORMATS
+    from automl.models.model_files import FORMATS
 
     require_model(model)
     if format not in FORMATS:
         given = "which of them? give" if format is None else f"{format}: there are"
         raise SettingsError(f"--format {given} {', '.join(FORMATS)}")
-    from automl.results.export import export as write
-    from automl.results.export import real_samples, takes
-    from automl.results.model import load_model
-    from automl.run import data_of
+    from automl.models.export import export as write
+    from automl.models.export import real_samples, takes
+    from automl.models.model import load_model
+    from automl.results.run import data_of
 
     path = out or Path(FORMATS.get(format, format))
     loaded = load_model(model, plugins=plugin or [])

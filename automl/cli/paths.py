@@ -12,7 +12,7 @@ from automl.errors import BadInput, DataError, RunError, SettingsError
 
 def require_run(run: Path) -> Path:
     """The folder of a run, for a command that reads one. Raises `RunError` with the runs that there are."""
-    from automl.study.folder import RunFolder
+    from automl.run.folder import RunFolder
 
     RunFolder(run).require()
     return run
@@ -20,7 +20,7 @@ def require_run(run: Path) -> Path:
 
 def require_model(model: Path) -> Path:
     """A run's folder or a model's. Raises `RunError` with the runs that there are."""
-    from automl.results.model_files import model_folder
+    from automl.models.model_files import model_folder
 
     model_folder(model)
     return model
@@ -139,6 +139,6 @@ def _require_weights(weights: str | None) -> None:
 
 def _require_free(out: Path | None) -> None:
     if out is not None:
-        from automl.study.folder import RunFolder
+        from automl.run.folder import RunFolder
 
         RunFolder(out).check_free()

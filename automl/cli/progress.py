@@ -16,8 +16,15 @@ from rich.text import Text
 
 from automl.cli.tally import Row, Tally
 from automl.cli.terminal import Terminal
-from automl.study.budget import Budget
-from automl.study.callbacks import Event, FeaturesComputed, FinalFitStarted, FinalistTrained, TrialEnded, TrialRested
+from automl.scheduling.callbacks import (
+    Event,
+    FeaturesComputed,
+    FinalFitStarted,
+    FinalistTrained,
+    TrialEnded,
+    TrialRested,
+)
+from automl.scheduling.deadline import Budget
 from automl.study.reasons import Reason
 
 if TYPE_CHECKING:

@@ -15,6 +15,6 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write [RUN/report.html].")] = None,
 ) -> None:
     """Write a run's report anew from what it holds, also while it goes on, and print its path."""
-    from automl.run import open_run
+    from automl.results.run import open_run
 
     typer.echo(open_run(run).report(out))

@@ -13,7 +13,7 @@ from automl.cli.output import as_data
 from automl.cli.paths import require_run
 
 if TYPE_CHECKING:
-    from automl.run import Run
+    from automl.results.run import Run
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", callback=require_run)]
 RunPlugins = Annotated[
@@ -43,7 +43,7 @@ def leaderboard(
     """List a run's trials, best first, and what the race has saved."""
     from automl.errors import SettingsError
     from automl.results.listing import keep, sort, to_csv
-    from automl.run import open_run
+    from automl.results.run import open_run
 
     found = open_run(run)
     if as_json:

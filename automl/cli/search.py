@@ -20,7 +20,7 @@ from automl.errors import Interrupted, MachineFailed
 
 if TYPE_CHECKING:
     from automl.api import MakeCallback, Run
-    from automl.study.callbacks import Callback
+    from automl.scheduling.callbacks import Callback
 
 ALONE = ("trials", "timeout", "trial_timeout", "threads", "workers")
 """The settings of `automl resume` that are right or wrong whatever the run's own are."""
@@ -89,7 +89,7 @@ def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
     """Runs a search with signals, progress and the closing words."""
     from automl.cli.signals import Signals
-    from automl.study.logs import set_up_logging
+    from automl.run.logs import set_up_logging
 
     started = time.monotonic()  # for the user, the time runs from here: torch, plugins and data come first
     set_up_logging()
@@ -128,7 +128,7 @@ def _watch(stack: ExitStack) -> MakeCallback:
     """Live progress on a terminal, plain lines elsewhere."""
 
     def make(prepared: Any, budget: Any, earlier: Any) -> Callback:
-        """As `automl.study.callbacks.MakeCallback`."""
+        """As `automl.scheduling.callbacks.MakeCallback`."""
         from automl.cli.progress import LiveProgress, PlainProgress, printable
         from automl.data.understood import sentences
 

@@ -45,11 +45,11 @@ def check(
 
     The configs that a search begins with are printed too. Exit code 2: the file is wrong; the message says where.
     """
+    from automl.run.tried_domains import check_domains
     from automl.spaces.domains import domain_text
     from automl.spaces.library import find_space
     from automl.spaces.merge import merge
     from automl.spaces.yaml_file import read
-    from automl.study.tried_domains import check_domains
 
     document = read(find_space(file))
     host = _load(plugin, plugins_dir)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from automl.racing.objective import Objective
-from automl.study.callbacks import (
+from automl.scheduling.callbacks import (
     EpochEnded,
     Event,
     FeaturesComputed,

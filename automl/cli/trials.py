@@ -13,8 +13,8 @@ from automl.errors import RunError
 from automl.foreign_text import escaped
 
 if TYPE_CHECKING:
-    from automl.results.replay import Replay
-    from automl.run import Run
+    from automl.conclude.replay import Replay
+    from automl.results.run import Run
 
 TrialArgument = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The trial's number.")]
 
@@ -29,8 +29,8 @@ def show(
     """Show one trial: its config, its score, why it ended, its curves, and what they say."""
     from automl.racing.overfitting import OverfittingRule
     from automl.results.diagnosis import diagnose, longest_means
-    from automl.run import open_run
-    from automl.study.curve_files import trial_curves
+    from automl.results.run import open_run
+    from automl.run.curve_files import trial_curves
 
     found = open_run(run)
     row = found.trial(best_trial(found) if trial is None else trial)
@@ -66,7 +66,7 @@ def replay(
     Exit code 0: no value differs by more than 1e-6; 1: one does; 2: data, search space or plugins have changed.
     """
     from automl.api import replay as replay_trial
-    from automl.study.logs import set_up_logging
+    from automl.run.logs import set_up_logging
 
     set_up_logging()
     result = replay_trial(run, trial, device=device, plugins=plugin or ())

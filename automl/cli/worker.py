@@ -13,7 +13,7 @@ from automl.cli.output import go_on
 from automl.cli.paths import require_worker
 
 if TYPE_CHECKING:
-    from automl.study.callbacks import Callback
+    from automl.scheduling.callbacks import Callback
 
 
 def worker(
@@ -44,7 +44,7 @@ def worker(
     from automl import api
     from automl.cli.signals import Signals
     from automl.errors import Interrupted
-    from automl.study.logs import set_up_logging
+    from automl.run.logs import set_up_logging
 
     set_up_logging()
     go_on()

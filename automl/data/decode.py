@@ -1,4 +1,4 @@
-"""Turns image files into uint8 pixels: one channel (greyscale) or three (RGB), never clipped silently.
+"""Scheduler image files into uint8 pixels: one channel (greyscale) or three (RGB), never clipped silently.
 
 | file | becomes |
 |---|---|

@@ -1,1 +1,1 @@
-"""What a search came to: the leaderboard, the final model, the report."""
+"""What is read of a run and trains nothing: leaderboard, diagnosis, report, dashboard."""

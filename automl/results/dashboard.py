@@ -25,13 +25,13 @@ from automl.data.atomic import write_atomic
 from automl.open_file import open_file
 from automl.racing.objective import Objective
 from automl.results.door import HOST, Door, shown_name
-from automl.results.listening import PORTS, listen
 from automl.results.notes import study_note, trial_note
 from automl.results.plain_csv import PlainCsv
-from automl.results.remembering import Remembering
-from automl.study.curve_files import load_curves
-from automl.study.folder import RunFolder
-from automl.study.run_record import RunRecord
+from automl.results.response_cache import Remembering
+from automl.results.server import PORTS, listen
+from automl.run.curve_files import load_curves
+from automl.run.folder import RunFolder
+from automl.run.run_record import RunRecord
 from automl.study.storage.opening import storage_errors
 from automl.study.trial_record import TrialRecord, is_overfitting
 

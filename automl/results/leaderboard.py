@@ -11,8 +11,8 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from automl.study.folder import RunFolder
-from automl.study.run_record import RunRecord
+from automl.run.folder import RunFolder
+from automl.run.run_record import RunRecord
 from automl.study.trial_record import TrialRecord, read_rescored, read_trials
 from automl.training.guessing import HOW
 

@@ -12,8 +12,8 @@ from html import escape
 from pathlib import Path
 
 from automl.results.report import duration, search_command
+from automl.run.run_record import RunRecord
 from automl.study.reasons import Reason
-from automl.study.run_record import RunRecord
 from automl.study.storage.opening import redact
 from automl.study.trial_record import TrialRecord
 

@@ -1,1 +1,1 @@
-"""The study: its folder, its storage, and the loop that asks, trains and tells."""
+"""Optuna: where a study is stored, and what a trial's record in it says."""

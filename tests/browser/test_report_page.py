@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from automl.data.arrays import from_arrays
-from automl.results.mistakes import save_mistakes
+from automl.models.mistakes import save_mistakes
+from automl.models.test_predictions import Predictions, load_tested, save_tested
 from automl.results.report import write_report
-from automl.results.tested import Predictions, load_tested, save_tested
-from automl.study.folder import RunFolder
+from automl.run.folder import RunFolder
 
 Browse = Callable[..., tuple[str, list[str]]]
 EVIL = "<img src=x onerror=\"document.title='executed'\">"

@@ -10,8 +10,15 @@ from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.ladder import Rung, make_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Standing
-from automl.study.budget import Budget
-from automl.study.callbacks import EpochEnded, FinalFitStarted, FinalistTrained, TrialEnded, TrialRested, TrialStarted
+from automl.scheduling.callbacks import (
+    EpochEnded,
+    FinalFitStarted,
+    FinalistTrained,
+    TrialEnded,
+    TrialRested,
+    TrialStarted,
+)
+from automl.scheduling.deadline import Budget
 from automl.study.trial_record import TrialRecord, rest_attributes
 
 FOLDS, EPOCHS = 5, 20

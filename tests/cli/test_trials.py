@@ -15,7 +15,7 @@ import automl.api
 from automl.cli import app
 from automl.errors import RunError
 from automl.racing.objective import Objective
-from automl.study.curve_files import load_curves
+from automl.run.curve_files import load_curves
 
 
 def call(*arguments, code=0):

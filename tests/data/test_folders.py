@@ -7,7 +7,7 @@ from PIL import Image
 
 from automl.data.folders import find_files, find_images
 from automl.errors import DataError
-from automl.results.samples import read_batches
+from automl.models.samples import read_batches
 
 
 def made(root: Path, *files: str) -> Path:

@@ -12,7 +12,7 @@ from automl.data.images import load_folder
 from automl.data.keys import normal_key, number_keys
 from automl.data.tables import load_csv
 from automl.errors import DataError
-from automl.results.samples import read_batches
+from automl.models.samples import read_batches
 
 ZOE, ZOE_OF_A_MAC = "Zo\u00eb", unicodedata.normalize("NFD", "Zo\u00eb")
 

@@ -36,10 +36,10 @@ from automl.errors import RunError
 from automl.hooks import hookspecs
 from automl.hooks.checks import HOOKS
 from automl.hooks.host import load_plugins
+from automl.run.tried_domains import check_domains
 from automl.settings import Settings, option_name
 from automl.spaces.merge import merge
 from automl.spaces.yaml_file import parse
-from automl.study.tried_domains import check_domains
 from automl.testing import check_architecture
 
 ROOT = Path(__file__).parents[2]

@@ -98,7 +98,7 @@ def preload() -> None:
     for name in (
         "matplotlib.backends.backend_agg", "optuna_dashboard", "pandas", "scipy.stats", "sklearn.metrics",
         "torch._dynamo", "torch._inductor", "automl.cli", "automl.api", "automl.results.dashboard",
-        "automl.results.evaluate", "automl.results.export", "automl.results.predict", "automl.results.report",
+        "automl.models.evaluate", "automl.models.export", "automl.models.predict", "automl.results.report",
     ):  # fmt: skip
         import_module(name)
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import automl
 from automl.cli import app
 from automl.errors import DataError
-from automl.results.export import export
+from automl.models.export import export
 from automl.sklearn import SearchClassifier, SearchRegressor
 
 RNG = np.random.default_rng(0)

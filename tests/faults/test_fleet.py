@@ -11,7 +11,7 @@ from postgresql import Server
 from watching import board, wait_for
 
 from automl.study.storage.opening import open_storage
-from automl.study.workers.shared_leases import SharedLeases
+from automl.workers.shared_leases import SharedLeases
 
 # It takes its time, so that a worker which comes late has something to do.
 SLOW = '''import time

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from automl.data import cache
-from automl.study.folder import RunFolder
+from automl.run.folder import RunFolder
 
 SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", 2, "--epochs", 1, "--threads", 1, "--trials", 1]
 

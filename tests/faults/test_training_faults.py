@@ -10,7 +10,7 @@ import pytest
 from optuna.samplers import RandomSampler
 from watching import board
 
-from automl.results.model import load_model
+from automl.models.model import load_model
 from automl.study.storage.opening import load_study, open_storage
 
 PLUGIN = Path(__file__).with_name("plugins_that_misbehave.py")

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from automl.results.notes import study_note
-from automl.study.folder import RunFolder
+from automl.run.folder import RunFolder
 
 SMALL = [
     "--space",

@@ -16,7 +16,7 @@ SMALL += ["--workers", "2"]
 @pytest.mark.parametrize("how", ["forked", pytest.param("each with its own imports", marks=pytest.mark.slow)])
 def test_budget_two_workers_ask_for_exactly_so_many_trials_and_share_them(how, automl, tmp_path, monkeypatch):
     if how != "forked":  # as where a device or the system does not bear a fork
-        monkeypatch.setattr("automl.study.workers.processes.can_fork", lambda devices: False)
+        monkeypatch.setattr("automl.workers.local.can_fork", lambda devices: False)
     run = tmp_path / "run"
     answer = automl("search", "digits", "--out", run, "--trials", "10", *SMALL)
     assert answer.code == 0, answer.err

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from automl import BadInput
 from automl.data.conversion import Pixels
 from automl.data.resident import PixelInputs
-from automl.results.export import TOLERANCE, export
-from automl.results.model import Model
-from automl.results.modules import Standardised
+from automl.models.export import TOLERANCE, export
+from automl.models.model import Model
+from automl.models.modules import Standardised
+from automl.run.prepare import prepare
 from automl.settings import make_settings
-from automl.study.prepare import prepare
 from automl.training.frozen import FrozenFeatures
 
 CONFIG: dict[str, Any] = {

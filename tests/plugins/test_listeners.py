@@ -10,7 +10,7 @@ import pytest
 import automl
 from automl.errors import SettingsError
 from automl.hooks.host import load_plugins
-from automl.study import prepare
+from automl.run import prepare
 
 SMALL = {
     "space": "smoke",

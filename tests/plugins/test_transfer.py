@@ -20,9 +20,9 @@ from automl.cli import main
 from automl.data.conversion import Pixels
 from automl.data.dataset import Dataset
 from automl.data.resident import PixelInputs
-from automl.results.model import Model, Standardised, save_model
+from automl.models.model import Model, Standardised, save_model
+from automl.run.prepare import prepare
 from automl.settings import make_settings
-from automl.study.prepare import prepare
 from automl.training.on_meta import check_on_meta
 
 SMALL = "shufflenet_v2_x1_0"

@@ -25,7 +25,7 @@ from automl.racing.curves import TRAIN_LOSS, VALIDATION_LOSS, Curves
 from automl.results.dashboard import annotate_trials
 from automl.results.notes import plain, study_note, trial_note
 from automl.results.report.pictures import draw_alone
-from automl.study.folder import RunFolder
+from automl.run.folder import RunFolder
 from automl.study.storage.opening import load_study, open_storage
 from automl.study.trial_record import TrialRecord
 
@@ -163,7 +163,7 @@ def test_a_port_in_use_is_bad_input(run: RunFolder, address: str) -> None:
 
 
 def test_without_a_port_the_next_free_one_is_taken() -> None:
-    from automl.results.listening import listen
+    from automl.results.server import listen
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         first = taken.getsockname()[1]

@@ -14,11 +14,11 @@ from automl.racing.ladder import Rung
 from automl.racing.objective import Objective
 from automl.racing.race import Standing
 from automl.results.leaderboard import summarise
+from automl.run.curve_files import load_curves
+from automl.run.folder import RunFolder
+from automl.run.prepare import merge_space
+from automl.run.run_record import RunRecord
 from automl.settings import make_settings
-from automl.study.curve_files import load_curves
-from automl.study.folder import RunFolder
-from automl.study.prepare import merge_space
-from automl.study.run_record import RunRecord
 from automl.study.trial_record import TrialRecord, rest_attributes, store_config, write_attributes
 
 ROW = {

@@ -10,11 +10,11 @@ import pytest
 from automl.errors import SpaceError
 from automl.hooks.host import load_plugins
 from automl.racing.race import Race
+from automl.scheduling.samplers import make_sampler, standings_of
 from automl.spaces.merge import merge
 from automl.spaces.parameters import Choice
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import parse
-from automl.study.samplers import make_sampler, standings_of
 
 needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
 SAMPLERS = ["tpe", "gp", "random", pytest.param("cmaes", marks=needs_cmaes)]

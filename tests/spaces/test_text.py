@@ -14,12 +14,12 @@ from catalogue import CATALOGUE
 from automl import Choice, Text
 from automl.errors import SpaceError
 from automl.hooks.configs import corner_configs, random_config_list
+from automl.scheduling.samplers import make_grid
 from automl.spaces.domains import fit_domain, read_domain
 from automl.spaces.merge import merge
 from automl.spaces.schema import json_schema
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import parse
-from automl.study.samplers import make_grid
 
 READER = {"file": Text("DEFAULT"), "scale": Choice(1, 2, when={"file": ("DEFAULT", "x")})}
 WITH_TEXT = dataclasses.replace(CATALOGUE, architectures={**CATALOGUE.architectures, "reader": READER})

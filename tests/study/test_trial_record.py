@@ -13,10 +13,10 @@ from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.ladder import parse_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
+from automl.run.curve_files import load_curves, save_curves
+from automl.run.folder import RunFolder
+from automl.run.run_record import DataFacts, RunRecord
 from automl.settings import Settings
-from automl.study.curve_files import load_curves, save_curves
-from automl.study.folder import RunFolder
-from automl.study.run_record import DataFacts, RunRecord
 from automl.study.trial_record import (
     TrialRecord,
     count_attempt,

@@ -11,7 +11,7 @@ from automl import architecture
 from automl.data.arrays import from_arrays
 from automl.data.resident import Resident
 from automl.errors import TrialFailed
-from automl.results.model import Standardised
+from automl.models.model import Standardised
 from automl.training.network import expected_normalisation, parameters_by_ratio, rebuild_config
 from automl.training.on_meta import check_on_meta
 

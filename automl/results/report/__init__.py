@@ -8,18 +8,18 @@ from typing import Any
 
 from automl.data.atomic import write_atomic
 from automl.errors import MachineFailed
-from automl.results.report.answer import answer
+from automl.results.report.context import Material
 from automl.results.report.data import data
+from automl.results.report.formatting import duration
 from automl.results.report.learning import learning_curves
-from automl.results.report.material import Material
 from automl.results.report.page import render
 from automl.results.report.parameters import importances, scores_by_parameter
 from automl.results.report.reproduce import commands, search_command, settings, versions
+from automl.results.report.summary import answer
 from automl.results.report.test_set import test_set
 from automl.results.report.trials import failures, leaderboard, race
-from automl.results.report.words import duration
-from automl.study.folder import RunFolder
-from automl.study.run_record import RunRecord
+from automl.run.folder import RunFolder
+from automl.run.run_record import RunRecord
 
 __all__ = ["duration", "search_command", "write_report"]
 

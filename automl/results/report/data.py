@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from automl.results.mistakes import load_mistakes
-from automl.results.report.material import Material
+from automl.models.mistakes import load_mistakes
+from automl.results.report.context import Material
+from automl.results.report.formatting import percent
 from automl.results.report.page import Html, render
-from automl.results.report.words import percent
 
 SURE = 0.9  # the model's probability for another class, from which on a label is suspect
 LISTED = 10

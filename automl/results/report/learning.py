@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from automl.results.report.material import Material, Row, stopped_at
+from automl.results.report.context import Material, Row, stopped_at
 from automl.results.report.page import Html, render
 from automl.results.report.pictures import draw_curves, loss_limits
 

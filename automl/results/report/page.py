@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from automl.results.report.words import count, percent, sentence, shortened
+from automl.results.report.formatting import count, percent, sentence, shortened
 
 Html = Markup
 

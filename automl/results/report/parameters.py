@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from automl.results.report.context import Material, Row
+from automl.results.report.formatting import count, percent
 from automl.results.report.importance import FEWEST, SHUFFLES, measure_importances
-from automl.results.report.material import Material, Row
 from automl.results.report.page import Html, render
 from automl.results.report.scatter import STYLES, Dot, draw_scores, styles
-from automl.results.report.words import count, percent
 from automl.spaces.parameters import Float, Int, Parameter
 from automl.spaces.space import Space
 

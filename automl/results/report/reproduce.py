@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from automl.results.report.material import Material
+from automl.results.report.context import Material
+from automl.results.report.formatting import given, plain
 from automl.results.report.page import Html, render
-from automl.results.report.words import given, plain
 from automl.settings import Settings, option_name
 
 

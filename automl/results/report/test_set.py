@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.results.mistakes import Mistakes, load_mistakes
-from automl.results.report.material import Material
+from automl.models.mistakes import Mistakes, load_mistakes
+from automl.models.test_predictions import Predictions, by_class
+from automl.results.report.context import Material
+from automl.results.report.formatting import percent
 from automl.results.report.page import Html, render
 from automl.results.report.scatter import draw_truth
-from automl.results.report.words import percent
-from automl.results.tested import Predictions, by_class
 
 MOST_CLASSES = 20  # in the matrix and in the table of classes
 PAIRS = 20

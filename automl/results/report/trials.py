@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from automl.results.report.material import Material
+from automl.results.report.context import Material
+from automl.results.report.formatting import duration, number, spread
 from automl.results.report.page import Html, render
 from automl.results.report.pictures import Line, draw_race
-from automl.results.report.words import duration, number, spread
 from automl.study.reasons import BROKEN
 
 TOP = 20  # trials in the table

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 
 from automl.errors import MachineFailed, RunError
 from automl.open_file import open_file
-from automl.study.run_record import RunRecord
+from automl.run.run_record import RunRecord
 from automl.study.storage.journal import whole_records
 from automl.study.storage.opening import PASSWORD_VARIABLE, is_server, open_journal, open_storage, storage_url_of
 from automl.study.storage.redaction import check_url, redact

@@ -15,8 +15,8 @@ from optuna.study import StudyDirection
 from automl.errors import Interrupted, MachineFailed, RunError, SettingsError
 from automl.open_file import UnfitFile
 from automl.racing.objective import Objective
-from automl.study.logs import quiet_optuna
-from automl.study.run_record import RunRecord
+from automl.run.logs import quiet_optuna
+from automl.run.run_record import RunRecord
 from automl.study.storage.cache import StudyCache
 from automl.study.storage.database import open_database, reason_of
 from automl.study.storage.journal import Journal, JournalStudies, repair_journal
@@ -121,7 +121,7 @@ def load_study(storage: BaseStorage, name: str, sampler: optuna.samplers.BaseSam
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turns what a full disk or a lost storage raises into `MachineFailed`."""
+    """Scheduler what a full disk or a lost storage raises into `MachineFailed`."""
     from sqlalchemy.exc import SQLAlchemyError
 
     try:

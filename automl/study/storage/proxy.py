@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from automl.errors import MachineFailed, SettingsError
-from automl.study.logs import quiet_optuna
+from automl.run.logs import quiet_optuna
 
 if TYPE_CHECKING:
     from optuna.storages import GrpcStorageProxy

@@ -6,13 +6,13 @@ from html.parser import HTMLParser
 import numpy as np
 
 from automl.data.arrays import from_arrays
+from automl.models.mistakes import save_mistakes
+from automl.models.test_predictions import Predictions, save_tested
 from automl.racing.curves import Curves
-from automl.results.mistakes import save_mistakes
 from automl.results.report import write_report
-from automl.results.tested import Predictions, save_tested
+from automl.run.folder import RunFolder
+from automl.run.run_record import RunRecord
 from automl.settings import Settings
-from automl.study.folder import RunFolder
-from automl.study.run_record import RunRecord
 
 FOLDS, EPOCHS = 3, 6
 VOID = {"meta", "img", "br", "use", "path"}

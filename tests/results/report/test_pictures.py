@@ -6,7 +6,7 @@ from made_runs import EPOCHS, FOLDS, curves_to
 
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
-from automl.results.report.material import scores_by_rung
+from automl.results.report.context import scores_by_rung
 from automl.results.report.pictures import draw_curves, draw_race, loss_limits
 from automl.results.report.scatter import Dot, draw_scores, draw_truth
 from automl.results.report.svg import fence

@@ -1,8 +1,8 @@
 import numpy as np
 from made_runs import SPACE, Page, config_of, curves_to, full_run, make_run, written
 
+from automl.results.report.context import Material
 from automl.results.report.importance import measure_importances
-from automl.results.report.material import Material
 from automl.results.report.parameters import comparable, importances, scores_by_parameter, wanted
 from automl.spaces.space import Space
 

@@ -9,11 +9,11 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from automl.data.arrays import from_arrays
-from automl.results.mistakes import save_mistakes
+from automl.models.mistakes import save_mistakes
+from automl.models.test_predictions import Predictions, save_tested
+from automl.results.report.context import Material
 from automl.results.report.data import data
-from automl.results.report.material import Material
 from automl.results.report.test_set import confused_pairs, test_set
-from automl.results.tested import Predictions, save_tested
 
 test_set.__test__ = False  # a section, not a test
 

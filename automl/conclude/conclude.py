@@ -1,0 +1,137 @@
+"""The end of a search: the finalists are scored again, the winner is fitted, and tested once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import optuna
+
+from automl.conclude.final_model import FinalFit, FinalModel
+from automl.conclude.gap import gap
+from automl.conclude.guessing import judge
+from automl.conclude.rescoring import Rescoring, splits_of
+from automl.conclude.selection import Winner, as_finalist, choose, find_finalists
+from automl.data.splits import units_of
+from automl.errors import RunError
+from automl.failpoints import passing
+from automl.models.mistakes import save_mistakes
+from automl.models.model import Model, read_about, save_model
+from automl.models.test_predictions import Predictions, describe_test, predict_test, save_tested, test_scores
+from automl.run.folder import RunFolder
+from automl.run.prepare import Prepared
+from automl.run.run_record import Choice, FinalRecord, RunRecord
+from automl.scheduling.callbacks import Callback, FinalFitStarted
+from automl.scheduling.deadline import Budget
+from automl.scheduling.worker_loop import WorkerLoop
+from automl.study.storage.opening import storage_errors
+from automl.training.guessing import guess, guess_scores
+from automl.training.metrics import measure
+
+
+def conclude(
+    prepared: Prepared, work: WorkerLoop, budget: Budget, callback: Callback, earlier: FinalRecord | None
+) -> FinalRecord:
+    """What `run.yaml` keeps of the end of a search. `earlier` is what it has of an earlier session: where the winner is
+    the same, it stands, and the test set is not touched again.
+
+    Raises `NoTrialSucceeded`, `Interrupted` and `MachineFailed`; the rest of a deadline is shared out.
+    """
+    timeout, estimates = budget.timeout, work.estimates
+    finalists = find_finalists(work.study, work.folder, prepared.objective, prepared.settings.finalists)
+    deadline = budget.deadline.minus(estimates.final_fit(timeout))
+    rescoring = Rescoring(prepared, work.study, work.resident, deadline, estimates.rates, callback)
+    racing, left_out = rescoring.run(finalists)
+    settings, dropped = prepared.settings, len(finalists) - len(racing) - len(rescoring.failed)
+    winner = choose(racing, prepared.objective, settings.folds, prefer=settings.prefer, dropped=dropped)
+    choice = Choice(words=winner.words, folds=winner.folds, rescoring=left_out)
+    if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final, work.folder):
+        return earlier.model_copy(update={"choice": choice})
+    fit = FinalFit(prepared, work.resident, budget, work.folder, prepared.settings.final, estimates)
+    callback(FinalFitStarted(winner.finalist.number, fit.schedule(winner.finalist).epochs))
+    passing("final")
+    others = [finalist for finalist in racing if finalist is not winner.finalist]
+    final = fit.fit([winner.finalist, *others])
+    found = _save_and_test(prepared, final, replace(winner, finalist=final.finalist), work.folder)
+    touched = earlier.test_details.get("touched", 0) if earlier else 0
+    found["test_details"]["touched"] = touched + 1
+    return FinalRecord(**found, choice=choice)
+
+
+def fit_later(
+    prepared: Prepared, study: optuna.Study, folder: RunFolder, record: RunRecord, trial: int | None, kind: str
+) -> Model:
+    """The final model of `kind` of a run that has ended, for this trial or the winner. The test set is not touched.
+
+    Raises `RunError` for a trial that cannot be fitted, `NoTrialSucceeded` where there is no winner.
+    """
+    objective = prepared.objective
+    number = trial if trial is not None or record.final is None else record.final.trial
+    if number is None:
+        finalist = find_finalists(study, folder, objective, 1)[0]
+    else:
+        finalist = as_finalist(study, folder, objective, number)
+    return FinalFit(prepared, prepared.resident(), Budget.of(trials=0), folder, kind).fit_one(finalist).model
+
+
+def _is_fitted(final: FinalRecord, winner: Winner, kind: str, folder: RunFolder) -> bool:
+    """Whether the final model of an earlier session is this winner's, and is there: a session may have died since,
+    after it had replaced the model and before it could say so.
+    """
+    wanted = winner.finalist.number, kind
+    if (final.trial, final.kind) != wanted or final.cut_short:
+        return False
+    try:
+        about = read_about(folder.model)
+    except RunError:
+        return False
+    return (about["trial"], about.get("final", "refit")) == wanted
+
+
+def _save_and_test(prepared: Prepared, final: FinalModel, winner: Winner, folder: RunFolder) -> dict[str, Any]:
+    model, finalist = final.model, final.finalist
+    with storage_errors():
+        path = save_model(model, folder.model)
+    tested = predict_test(model, prepared.dataset, prepared.splits.test)
+    with storage_errors():
+        save_tested(folder, tested)
+        save_mistakes(folder, tested, prepared.dataset, prepared.settings.data, prepared.settings.follow_links)
+    return {
+        "model": str(path),
+        "kind": model.about["final"],
+        "trial": finalist.number,
+        "architecture": model.about["architecture"],
+        "epochs": model.about["epochs"],
+        "cut_short": model.about["cut_short"],
+        "words": final.words,
+        "stand_in": finalist.stand_in,
+        "test": test_scores(tested),
+        **_judged(prepared, winner, tested),
+    }
+
+
+def _judged(prepared: Prepared, winner: Winner, tested: Predictions) -> dict[str, Any]:
+    """What the test says, beside cross-validation and beside guessing."""
+    dataset, splits, objective, k = prepared.dataset, prepared.splits, prepared.objective, prepared.settings.folds
+    units = units_of(dataset)
+    together, test_units = units[tested.index], len(np.unique(units[tested.index]))
+    groups = together if test_units < len(together) else None
+    details = describe_test(tested, dataset.classes, groups)
+    guesses: list[float] = []
+    for repeat in range(1, 1 + math.ceil(winner.folds / k)):
+        guesses += guess_scores(dataset, splits_of(prepared, repeat), objective.name)
+    guessed = guess(dataset, splits.training_part, len(tested.index))
+    guessing = judge(objective, winner.scores, guesses[: winner.folds], k, tested, guessed, groups)
+    test = measure(objective.name, tested.truth, tested.outputs)
+    if math.isfinite(test):
+        validated = len(np.unique(units[splits.training_part])) * min(1.0, winner.folds / k)
+        ends = details["intervals"].get(objective.name)
+        learnt = guessing["better"]
+        details["gap"] = gap(objective, winner.scores, k, test, ends, test_units / validated, learnt=learnt)
+    return {
+        "test_details": details,
+        "guessing": guessing,
+        "fold_scores": tuple(map(float, winner.scores[: winner.folds])),
+    }

@@ -1,0 +1,153 @@
+"""The final model: the best that is known when the time is up, whatever becomes of the fit that was asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from automl.conclude.fitting import Fit, fit_ensemble, refit, restore_folds
+from automl.conclude.selection import Finalist
+from automl.data.resident import Resident
+from automl.errors import MachineFailed, NoTrialSucceeded, Stop
+from automl.models.model import Model
+from automl.run.folder import RunFolder
+from automl.run.prepare import Prepared
+from automl.scheduling.deadline import Budget
+from automl.scheduling.time_estimates import TimeEstimates
+
+log = logging.getLogger("automl.final")
+
+MOMENT = 1.0  # seconds: a fit of less is not cut short by the deadline
+LONGER = 2  # times as many epochs at most: a cosine to its end moves the weights as far as half of it at the full rate
+
+
+@dataclass(frozen=True)
+class FinalModel:
+    """What is saved: the model, whose config it has, and in words why it is not what was asked for ("": it is)."""
+
+    model: Model
+    finalist: Finalist
+    words: str = ""
+
+
+class FinalFit:
+    """Fits the final model.
+
+    Args:
+        prepared: the ingredients of the search.
+        resident: the data on their device.
+        budget: its deadline ends the fit within a batch.
+        folder: the run's, where the networks of the trials' folds are.
+        kind: `refit` or `ensemble`.
+        estimates: what an epoch takes; None: there is time for all.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        resident: Resident,
+        budget: Budget,
+        folder: RunFolder,
+        kind: str,
+        estimates: TimeEstimates | None = None,
+    ):
+        self.prepared = prepared
+        self.resident = resident
+        self.budget = budget
+        self.folder = folder
+        self.kind = kind
+        self.estimates = estimates
+
+    def fit(self, finalists: Sequence[Finalist]) -> FinalModel:
+        """The model of the first of the `finalists` for which there can be one.
+
+        Raises `Interrupted`, `MachineFailed`, and `NoTrialSucceeded` when none of them can be fitted.
+        """
+        causes = []
+        for finalist in finalists:
+            try:
+                found = self.fit_one(finalist)
+            except (Stop, MachineFailed):
+                raise
+            except Exception as error:  # a plugin's code, a loss that is no number, no memory
+                log.warning("trial %d: no final model: %s: %s", finalist.number, type(error).__name__, error)
+                causes.append(f"trial {finalist.number} could not be fitted: {type(error).__name__}: {error}")
+            else:
+                return FinalModel(found.model, finalist, "; ".join(filter(None, [*causes, found.words])))
+        raise NoTrialSucceeded(f"no final model could be fitted ({'; '.join(causes)})")
+
+    def fit_one(self, finalist: Finalist) -> FinalModel:
+        """The model that was asked for, or the networks of the trial's folds where they are known to be better.
+
+        That is where the deadline cut the fit short, or left time for a shorter one only: its quality is then that of
+        the trial after as many epochs. They stand in too where the fit fails.
+        """
+        fit = self.schedule(finalist)
+        try:
+            model = self._as_asked(finalist, fit)
+        except (Stop, MachineFailed):
+            raise
+        except Exception as error:
+            saved = self._saved(finalist, cut_short=False)
+            if saved is None:
+                raise
+            log.warning("the final fit of trial %d failed: %s: %s", finalist.number, type(error).__name__, error)
+            return FinalModel(saved, finalist, f"the final fit failed ({error}): {_fold_words(saved)}")
+        reached = model.about["epochs"]
+        if reached >= finalist.epochs and not model.about["cut_short"]:
+            return FinalModel(model, finalist)
+        saved = self._saved(finalist, cut_short=True)
+        if saved is not None and _known(finalist, saved.about["epochs"]) < _known(finalist, reached):
+            left = f"the deadline left {reached} of {fit.epochs} epochs to the final fit"
+            return FinalModel(saved, finalist, f"{left}: {_fold_words(saved)}")
+        cut = f"the deadline cut the final fit short at epoch {reached} of {fit.epochs}"
+        return FinalModel(model, finalist, cut if model.about["cut_short"] else "")
+
+    def schedule(self, finalist: Finalist) -> Fit:
+        """For how many epochs the finalist is refitted, and for how many its schedule is laid out.
+
+        For a COMPLETE trial that is as it was scored. One that time has stopped had its learning rate still high: it is
+        refitted on a schedule that ends with the epochs that it gets: where it was still improving, up to twice as many
+        as it was scored with, as far as there is time (benchmarks/stand_in.py: 13 epochs of a 60-epoch cosine have a
+        log loss of 0.108, a 13-epoch cosine 0.088, one of 26 epochs 0.077, of 39 epochs 0.082).
+        """
+        horizon = self.prepared.settings.epochs
+        if not finalist.stand_in or self.kind == "ensemble":
+            return Fit(finalist.epochs, horizon)
+        affordable = self._affordable(finalist)
+        improving = finalist.epochs == finalist.curves.epochs()
+        most = min(LONGER * finalist.epochs, horizon) if improving and affordable is not None else finalist.epochs
+        epochs = max(1, most if affordable is None else min(most, affordable))
+        return Fit(epochs, horizon=epochs)
+
+    def _affordable(self, finalist: Finalist) -> int | None:
+        """How many epochs of a refit there is time for; None: as many as one likes, or nothing is known."""
+        seconds = self.estimates.refit_epoch(finalist.number) if self.estimates is not None else 0.0
+        return int(self.budget.deadline.left / seconds) if seconds and self.budget.timeout is not None else None
+
+    def _as_asked(self, finalist: Finalist, fit: Fit) -> Model:
+        if self.kind == "ensemble":
+            return fit_ensemble(self.prepared, finalist, self.resident, self.budget, self.folder)
+        return refit(self.prepared, finalist, self.resident, self.budget, fit, cut=not self._momentary(finalist, fit))
+
+    def _momentary(self, finalist: Finalist, fit: Fit) -> bool:
+        """Whether the fit is over before it could be cut, as that of a head on frozen features."""
+        seconds = self.estimates.refit_epoch(finalist.number) * fit.epochs if self.estimates is not None else 0.0
+        return 0 < seconds < MOMENT
+
+    def _saved(self, finalist: Finalist, cut_short: bool) -> Model | None:
+        return restore_folds(self.prepared, finalist, self.resident, self.folder, cut_short)
+
+
+def _known(finalist: Finalist, epochs: int) -> tuple[float, int]:
+    """What is known of a network of this config after so many epochs: its cost on the folds; then more epochs win."""
+    objective = finalist.curves.objective
+    costs = objective.cost(1.0) * finalist.curves.mean(objective.column)
+    return (float(costs[min(epochs, len(costs)) - 1]) if epochs else float("inf")), -epochs
+
+
+def _fold_words(saved: Model) -> str:
+    members, epochs = saved.about["members"], saved.about["epochs"]
+    several = f"the networks of its {members} folds, averaged" if members > 1 else "the network of its fold"
+    return f"the model is {several}, after {epochs} epoch{'s' * (epochs != 1)}"

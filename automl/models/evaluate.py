@@ -1,0 +1,74 @@
+"""How good a saved model is on labelled data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.errors import DataError
+from automl.models.model import Model
+from automl.models.samples import read_batches
+from automl.models.test_predictions import by_class
+from automl.racing.objective import METRICS
+from automl.training.metrics import finite_or_none, measure
+
+
+def evaluate(
+    model: Model,
+    data: str | Path,
+    *,
+    target: str | None = None,
+    images: str | Path | None = None,
+    skip_bad: bool = False,
+    follow_links: bool = False,
+) -> dict[str, Any]:
+    """`{"data", "task", "samples", "skipped", "notes", "metrics": {NAME: VALUE}, "classes": [{"class", "n", "recall",
+    "precision"}, ...]}`; what is not defined on these data is None, a regression has no classes. `notes` are sentences
+    on what was read, as categories that training had not.
+
+    Classes are matched by name. Raises `DataError`, also for classes that the model does not know.
+    """
+    answers, outputs, skipped = [], [], 0
+    notes: list[str] = []
+    batches = read_batches(
+        data,
+        model.about,
+        labelled=True,
+        target=target,
+        images=images,
+        skip_bad=skip_bad,
+        follow_links=follow_links,
+    )
+    index = {name: number for number, name in enumerate(model.classes)}
+    for batch in batches:
+        skipped += len(batch.skipped)
+        notes += batch.notes
+        if not batch.names or batch.answers is None:
+            continue
+        outputs.append(model.finite_outputs(batch.x, batch.names))
+        if model.classes:
+            answers.append(np.array([index[str(name)] for name in batch.answers]))
+        else:
+            answers.append(np.asarray(batch.answers))
+    if not answers:
+        raise DataError(f"{data}: there is no usable sample ({skipped} files are unusable)")
+    y, predicted = np.concatenate(answers), np.concatenate(outputs)
+    task = model.about["task"]
+    return {
+        "data": str(data),
+        "task": task,
+        "samples": len(y),
+        "skipped": skipped,
+        "notes": notes,
+        "metrics": {name: finite_or_none(measure(name, y, predicted)) for name in METRICS[task]},
+        "classes": _by_class(model, y, predicted.argmax(1)) if model.classes else [],
+    }
+
+
+def _by_class(model: Model, y: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    return [
+        {"class": row["class"], "n": row["support"], "recall": row["recall"], "precision": row["precision"]}
+        for row in by_class(y, labels, model.classes)
+    ]

@@ -1,0 +1,312 @@
+"""The final model: a folder with `model.safetensors` (weights) and `model.json` (all else), and no pickle.
+
+The preprocessing travels inside: a model takes raw samples, as they were in the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from automl.data.atomic import write_together
+from automl.data.conversion import Columns, Numbers, Pixels, conversion_of
+from automl.data.csv_files import table_of
+from automl.data.decode import decode_images
+from automl.data.features import input_columns
+from automl.data.given import is_frame
+from automl.errors import AutomlError, BadInput, DataError, RunError
+from automl.hooks.declarations import Architecture
+from automl.hooks.host import load_plugins
+from automl.hooks.recorded import find_recorded, refusal
+from automl.models.description import FORMAT, check_description
+from automl.models.model_files import DESCRIPTION, WEIGHTS, model_folder
+from automl.models.modules import Ensemble, Standardised
+from automl.models.shapes import layout_of
+from automl.models.weights import (
+    ANSWERS,
+    check_layout,
+    check_preprocessing,
+    check_values,
+    count_members,
+    empty_inputs,
+    features_in,
+    most_layers,
+)
+from automl.open_file import read_file
+from automl.training.input_layer import build_network as build_network_for
+from automl.training.lazy import materialise
+from automl.training.on_meta import at_most, is_about_meta
+
+LARGEST_DESCRIPTION = 64 << 20  # bytes; a name of a class or column takes tens of them
+BATCH = 512
+
+
+@dataclass
+class Model:
+    """A trained model. `module` is the `nn.Module` (preprocessing included), `about` what `model.json` says."""
+
+    module: Standardised | Ensemble
+    about: Mapping[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        """The class names in the order of `predict_proba`'s columns; empty for a regression."""
+        return list(self.about["classes"])
+
+    @cached_property
+    def conversion(self) -> Pixels | Numbers | Columns:
+        """What leads from raw data to the samples that the network takes, as it was in the search."""
+        return conversion_of(self.about["conversion"])
+
+    def predict(self, x: Any) -> NDArray[Any]:
+        """Class names [n], or predicted numbers [n] ([n, outputs] for several), for raw data as the search was given.
+
+        x: an array, tensor or nested list [n, ...], or [...] for one sample; a pandas DataFrame where the search had
+        named columns, which are found by their names. For a model of images also the path of a file, an image of PIL,
+        or a list of these: they are brought to the network's size as in the search. What is not as it was there is
+        refused with `DataError`; what can be read all the same, as a category that is new, is a `UserWarning`.
+        """
+        return self.answers(self.samples(x))
+
+    def predict_proba(self, x: Any) -> NDArray[Any]:
+        """Class probabilities [n, classes] for raw data, as `predict`. Raises `BadInput` for a regression model."""
+        return self.probabilities(self.samples(x))
+
+    def samples(self, x: Any) -> NDArray[Any]:
+        """Raw data as the samples [n, ...] that the network takes, see `predict`."""
+        images = _as_images(x) if isinstance(self.conversion, Pixels) else []
+        if images:
+            channels, height, width = self.about["input_shape"]
+            return decode_images(images, channels, (height, width))
+        if is_frame(x):
+            if not isinstance(self.conversion, Columns):
+                what = "the column of paths" if isinstance(self.conversion, Pixels) else "frame"
+                raise DataError(
+                    f"the model was trained on an array without names of columns; give one: {what}.to_numpy()"
+                )
+            samples, notes = self.conversion.matrix(table_of(x))
+        elif isinstance(self.conversion, Columns):
+            names = [column.name for column in self.conversion.columns if column.kind != "left out"]
+            raise DataError(
+                f"the model finds its columns by name: give a DataFrame with {', '.join(map(repr, names[:20]))}"
+                + (", ..." if len(names) > 20 else "")
+            )
+        else:
+            samples, notes = self.conversion.samples("the samples", _as_array(x), tuple(self.about["input_shape"]))
+        for note in notes:
+            warnings.warn(note, stacklevel=3)
+        return samples
+
+    def answers(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
+        """What `predict` says of samples that are converted; an error calls them by their `names`."""
+        output = self.finite_outputs(samples, names)
+        if self.classes:
+            labels: NDArray[Any] = np.array(self.classes)[output.argmax(1)]
+            return labels
+        return output[:, 0] if output.shape[1] == 1 else output
+
+    def probabilities(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
+        """What `predict_proba` says of samples that are converted."""
+        if not self.classes:
+            raise BadInput("this is a regression model: it has no class probabilities; use predict()")
+        probabilities: NDArray[Any] = torch.from_numpy(self.finite_outputs(samples, names)).softmax(1).numpy()
+        return probabilities
+
+    def finite_outputs(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
+        """As `outputs`. Raises `DataError` for a sample, called by its name, of which the network makes no number."""
+        outputs = self.outputs(samples)
+        if len(bad := np.flatnonzero(~np.isfinite(outputs).all(axis=1))):
+            which = names[bad[0]] if names else f"sample {bad[0]}"
+            others = f" (and of {len(bad) - 1} more)" if len(bad) > 1 else ""
+            raise DataError(
+                f"{which}{others}: the network's output is no finite number, so there is no prediction; are its values "
+                "far beyond those of the training?"
+            )
+        return outputs
+
+    @torch.inference_mode()
+    def outputs(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """What the network itself says of samples that are converted, [n, outputs]: logits, or predicted numbers."""
+        device = self.module.y_mean.device
+        self.module.eval()
+        # One layout whatever the caller's array had: sums in another order differ in the last bits.
+        parts = (np.array(samples[start : start + BATCH], order="C") for start in range(0, len(samples), BATCH))
+        return np.concatenate([self.module(torch.from_numpy(part).to(device)).cpu().numpy() for part in parts])
+
+
+def _as_images(x: Any) -> list[Any]:
+    """The paths and images of PIL that `x` holds, or is one of; none where it is anything else."""
+    from PIL.Image import Image
+
+    found = [x] if isinstance(x, str | Path | Image) else x
+    if isinstance(found, np.ndarray) and found.dtype.kind in "UO":
+        found = found.ravel().tolist()
+    listed = isinstance(found, list | tuple) and all(isinstance(each, str | Path | Image) for each in found)
+    return list(found) if listed else []
+
+
+def _as_array(x: Any) -> NDArray[Any]:
+    """Numbers in numpy's own byte order, whatever held them. Raises `DataError`."""
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+    try:
+        array = np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"the model takes samples as an array of numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"the model takes samples as an array of numbers, not {array.dtype} {array.shape}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def save_model(model: Model, folder: Path) -> Path:
+    """Writes the model into `folder`, whole or not at all; returns the folder.
+
+    The description carries the SHA-256 of the weights, so that a model that was replaced by half is noticed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # contiguous() in the default layout: channels-last is a matter of training.
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in model.module.state_dict().items()}
+    weights = safetensors.torch.save(tensors)
+    description = {**model.about, "format": FORMAT, "sha256": hashlib.sha256(weights).hexdigest()}
+    text = json.dumps(description, indent=2, ensure_ascii=False)
+    # On a full disk the model that was there before stays whole.
+    write_together(
+        {
+            folder / WEIGHTS: lambda file: file.write(weights),
+            folder / DESCRIPTION: lambda file: file.write(text.encode()),
+        }
+    )
+    return folder
+
+
+def read_about(folder: Path) -> Mapping[str, Any]:
+    """What `model.json` says. Raises `RunError` when there is no model, or its files do not belong together."""
+    return _read(folder)[0]
+
+
+def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model:
+    """The model in a folder that a search left (`RUN/model`, or the run's folder itself), on the CPU.
+
+    `plugins` are files with the architecture's plugin, where it is not installed. That which the search was given is
+    found by itself, as long as it is as it was and nobody else can have written it (`automl.hooks.recorded`).
+
+    Raises:
+        RunError: there is no model, or its files are damaged or do not belong together.
+        PluginError, BadInput: the architecture's plugin is missing.
+    """
+    folder = model_folder(path)
+    about, weights = _read(folder)
+    try:
+        prefixes = count_members(weights, about.get("members", 0))
+        for prefix in prefixes:
+            check_preprocessing(weights, prefix, about)
+        architecture = _architecture(about, plugins, folder)
+        module = _build(about, weights, architecture, prefixes)
+        check_layout(weights, module.state_dict())
+        module.load_state_dict(weights)
+        check_values(module)
+    except AutomlError:
+        raise
+    except Exception as error:  # of a config that is none of the architecture's, its plugin raises almost anything
+        raise RunError(f"{folder}: the weights do not fit the architecture ({error})") from error
+    return Model(module.eval(), about)
+
+
+def _build(
+    about: Mapping[str, Any], weights: Mapping[str, Tensor], architecture: Architecture, prefixes: Sequence[str]
+) -> Standardised | Ensemble:
+    """The module that `about` describes, with random weights; `weights` give the shapes of the preprocessing.
+
+    A description may name any size: raises `ValueError` where the weights are not the network's, before a byte of it is
+    allocated.
+    """
+
+    def build() -> Standardised | Ensemble:
+        members, log = [], about.get("target_transform") == "log"
+        for prefix in prefixes:
+            y_mean, y_std = (torch.zeros_like(weights[prefix + name]) for name in ANSWERS)
+            members.append(
+                Standardised(_network(about, architecture), empty_inputs(about, weights, prefix), y_mean, y_std, log)
+            )
+        return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
+
+    most, too_many = most_layers(weights), ValueError("the network has many more layers than there are weights")
+    try:
+        with at_most(most, too_many):
+            expected = layout_of(build)
+    except Exception as error:
+        if isinstance(error, AutomlError) or not is_about_meta(error):
+            raise
+    else:
+        check_layout(weights, expected)
+    with at_most(most, too_many):
+        return build()  # not every plugin can build without memory
+
+
+def build_network(about: Mapping[str, Any], *, plugins: Sequence[str | Path] = ()) -> nn.Module:
+    """The network that `about` of a model describes, with random weights and without preprocessing.
+
+    `about` needs `architecture`, `architecture_config`, `input_shape` and `num_outputs`; `plugins` are as in
+    `load_model`. Raises `PluginError` or `BadInput` when the architecture's plugin is missing or might be anybody's,
+    and what `build` raises.
+    """
+    return _network(about, _architecture(about, plugins))
+
+
+def _architecture(about: Mapping[str, Any], plugins: Sequence[str | Path], folder: Path | None = None) -> Architecture:
+    """What builds the network; the plugin files that `about` names are imported only where nobody else has it."""
+    name = about["architecture"]
+    host = load_plugins(files=plugins)
+    if name in host.architectures:
+        return host.architectures[name]
+    found, refused = find_recorded(about.get("plugins") or [], plugins, folder)
+    if found:
+        host = load_plugins(files=plugins, recorded=found)
+    if refused and name not in host.architectures:
+        raise RunError(f"the architecture '{name}' is not installed; {refusal(folder or 'the model', refused)}")
+    return host.architecture(name)
+
+
+def _network(about: Mapping[str, Any], architecture: Architecture) -> nn.Module:
+    shape = tuple(about["input_shape"])
+    columns = input_columns(features_in(about))
+    network: nn.Module = build_network_for(
+        architecture, about["architecture_config"], shape, about["num_outputs"], columns
+    )
+    materialise(network, (len(columns),) if columns else shape)
+    return network
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The description and the weights, checked against each other."""
+    try:
+        about = json.loads(read_file(folder / DESCRIPTION, owned=True, limit=LARGEST_DESCRIPTION))
+        weights = read_file(folder / WEIGHTS, owned=True)
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no model is here ({Path(error.filename).name} is missing)") from None
+    except (OSError, ValueError, RecursionError) as error:
+        path = getattr(error, "filename", None) or folder / DESCRIPTION
+        raise RunError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    try:
+        check_description(about)
+    except ValueError as error:
+        raise RunError(f"{folder / DESCRIPTION}: {error}") from None
+    if hashlib.sha256(weights).hexdigest() != about.get("sha256"):
+        raise RunError(f"{folder / WEIGHTS}: the weights are not those that {DESCRIPTION} describes (SHA-256 differs)")
+    try:
+        return about, safetensors.torch.load(weights)
+    except safetensors.SafetensorError as error:
+        raise RunError(f"{folder / WEIGHTS}: damaged ({error})") from error

@@ -1,0 +1,107 @@
+"""Predictions as a csv, written batch by batch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from automl.data.atomic import write_atomic
+from automl.data.conversion import Pixels
+from automl.data.csv_files import TABLES
+from automl.errors import BadInput, MachineFailed
+from automl.foreign_text import cell
+from automl.models.model import Model
+from automl.models.samples import Batch, read_batches
+
+
+def predict_lines(
+    model: Model,
+    data: str | Path,
+    *,
+    images: str | Path | None = None,
+    skip_bad: bool = False,
+    follow_links: bool = False,
+    skipped: dict[str, str] | None = None,
+    notes: list[str] | None = None,
+) -> Iterator[str]:
+    """The csv's lines: a header, then one a sample, each with its newline.
+
+    Unusable files are added to `skipped`, sentences on what was read to `notes`.
+
+    Columns: `file` or `row` (from 0); `label` and `p_CLASS` for every class, or `prediction` (`prediction_0`, ...
+    for several outputs). Probabilities have the nine digits that tell every float32, predictions fifteen.
+    A name that a spreadsheet would take for a formula has an apostrophe in front, see `foreign_text.cell`.
+    Raises `DataError`, see `read_batches`.
+    """
+    batches = read_batches(data, model.about, images=images, skip_bad=skip_bad, follow_links=follow_links)
+    rows = (".npz",) if isinstance(model.conversion, Pixels) else (".npz", *TABLES)
+    kind = "row" if Path(data).suffix.lower() in rows and not Path(data).is_dir() else "file"
+    for number, batch in enumerate(batches):
+        if number == 0:
+            yield _line([kind, *_header(model)])
+        if skipped is not None:
+            skipped.update(batch.skipped)
+        if notes is not None:
+            notes.extend(batch.notes)
+        if batch.names:
+            yield from _rows(model, batch)
+
+
+def write_predictions(
+    model: Model,
+    data: str | Path,
+    out: Path,
+    *,
+    images: str | Path | None = None,
+    skip_bad: bool = False,
+    follow_links: bool = False,
+    notes: list[str] | None = None,
+) -> dict[str, str]:
+    """Writes `predict_lines` to `out`, whole or not at all; returns the files that were skipped, with the reason.
+
+    Raises `BadInput` when `out` cannot be written or is DATA itself, `DataError`, and `MachineFailed` on a full disk.
+    """
+    check_out(out)
+    if out.exists() and Path(data).exists() and out.samefile(data):
+        raise BadInput(f"-o {out}: this is DATA itself; name another file")
+    skipped: dict[str, str] = {}
+    lines = predict_lines(
+        model, data, images=images, skip_bad=skip_bad, follow_links=follow_links, skipped=skipped, notes=notes
+    )
+    try:
+        write_atomic(out, lambda file: file.writelines(line.encode("utf-8") for line in lines))
+    except OSError as error:
+        raise MachineFailed(f"{out}: cannot be written: {error.strerror or error}") from error
+    return skipped
+
+
+def check_out(out: Path) -> None:
+    """Raises `BadInput` when there is no folder for the file `out`, or `out` is a folder."""
+    if not out.parent.is_dir():
+        raise BadInput(f"-o {out}: there is no folder {out.parent}; make it first")
+    if out.is_dir():
+        raise BadInput(f"-o {out}: this is a folder; name a file")
+
+
+def _header(model: Model) -> list[str]:
+    if model.classes:
+        return ["label", *(cell(f"p_{name}") for name in model.classes)]
+    outputs = model.about["num_outputs"]
+    return ["prediction"] if outputs == 1 else [f"prediction_{number}" for number in range(outputs)]
+
+
+def _rows(model: Model, batch: Batch) -> Iterator[str]:
+    if model.classes:
+        for name, row in zip(batch.names, model.probabilities(batch.x, batch.names), strict=True):
+            yield _line([cell(name), cell(model.classes[int(row.argmax())]), *(f"{value:.9g}" for value in row)])
+        return
+    for name, row in zip(batch.names, model.answers(batch.x, batch.names).reshape(len(batch.names), -1), strict=True):
+        yield _line([cell(name), *(f"{value:.15g}" for value in row)])
+
+
+def _line(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()

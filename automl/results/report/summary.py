@@ -1,0 +1,87 @@
+"""The first screen of the report: which network, how good, at what price; and what to know about these numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from automl.results.leaderboard import ENOUGH, basis
+from automl.results.report.context import Material
+from automl.results.report.formatting import duration, number, plain
+from automl.results.report.page import Html, render
+
+Tile = tuple[str, str, str]
+"""A name, its value, and a line below it."""
+
+
+def answer(material: Material) -> Html:
+    """The answer first."""
+    winner = material.winner
+    best = f"{winner['architecture']} (trial {winner['number']})" if winner else "no network yet"
+    return render(
+        "answer",
+        name=material.record.data.name,
+        best=best,
+        warnings=_warnings(material),
+        tiles=_tiles(material),
+        gap=(_test_details(material).get("gap") or {}).get("words"),
+        config={name: plain(value) for name, value in winner["config"].items()} if winner else None,
+        model=material.summary["model"],
+    )
+
+
+def _tiles(material: Material) -> list[Tile]:
+    summary, winner, totals = material.summary, material.winner, material.summary["totals"]
+    spent, without = totals["fold_epochs"], totals["fold_epochs_without_race"]
+    tiles: list[Tile] = []
+    if winner is not None:
+        score, std, how = basis(winner)
+        value = number(score) + (f" ± {std:.2g}" if std is not None else "")
+        said = "cross-validated" if winner["folds"] > 1 else "one fold"
+        tiles += [(f"{summary['objective']}, {said}", value, how)]
+        tiles += [(f"{name}, {said}", number(value), "") for name, value in winner["metrics"].items()]
+    guessing = summary["guessing"]
+    if (guessed := guessing["cross_validated"].get(summary["objective"])) is not None:
+        tiles.append((f"{summary['objective']} of guessing", number(guessed), f"by {guessing['by']}, same folds"))
+    if baseline := summary["baseline"]:
+        folds = len(baseline["scores"])
+        same = "same folds" if folds == material.settings.folds else f"{folds} of the folds"
+        tiles.append(
+            (f"{baseline['metric']} of {baseline['by']}", number(baseline["mean"]), f"with its defaults, {same}")
+        )
+    intervals = _test_details(material).get("intervals") or {}
+    for name, value in summary["test"].items():
+        ends = intervals.get(name)
+        below = f"95 % interval {number(ends[0])} to {number(ends[1])}" if ends else "data no trial saw"
+        tiles.append((f"{name}, test set", number(value), below))
+    told = totals["complete"] >= ENOUGH and 0 < spent < without
+    ratio = f"{without / spent:.1f}x less than the {without:,} without the race" if told else ""
+    return [
+        *tiles,
+        ("fold-epochs", f"{spent:,}", ratio),
+        ("time", duration(totals["seconds"]), f"{totals['trials']} trials"),
+    ]
+
+
+def _warnings(material: Material) -> list[str]:
+    winner, final, settings = material.winner, material.final, material.settings
+    found = []
+    for said in filter(None, (material.summary["guessing"], material.summary["baseline"])):
+        if words := said["words"]:
+            found.append(words)
+    if material.summary["best"] is None:
+        found.append("No trial is complete: no score here is over all folds and epochs.")
+    if final and final.stand_in and winner is not None:
+        found.append(
+            f"The model has the config of trial {winner['number']}, which was stopped after {winner['epochs']} of "
+            f"{settings.epochs} epochs on {winner['folds']} of {settings.folds} folds."
+        )
+    if words := final and final.words:
+        found.append(words)
+    if material.summary["model"] is None:
+        found.append("No final model was fitted.")
+    return found
+
+
+def _test_details(material: Material) -> Mapping[str, Any]:
+    return material.final.test_details if material.final else {}

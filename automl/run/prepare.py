@@ -1,0 +1,291 @@
+"""Everything that a search stands on, checked before anything is started or written."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from automl.data.dataset import Dataset
+from automl.data.images import Reading
+from automl.data.resident import Resident, refuse_too_large
+from automl.data.sizes import affordable_pixels
+from automl.data.sources import load
+from automl.data.splits import Splits, make_splits
+from automl.errors import SettingsError, SpaceError, did_you_mean
+from automl.hooks.host import PluginHost, load_plugins
+from automl.hooks.loading import Found
+from automl.racing.curves import Curves
+from automl.racing.ladder import Ladder, make_ladder, parse_ladder
+from automl.racing.objective import Objective
+from automl.run.applicable import keep_applicable
+from automl.run.table_sizes import for_table, suit_batches
+from automl.run.tried_domains import check_domains
+from automl.run.weights import keep_fitting, weights_override, without_lacking
+from automl.settings import Settings, is_written_out
+from automl.spaces.batches import fit_batches, fit_epochs, largest_batch
+from automl.spaces.library import find_space, list_spaces
+from automl.spaces.merge import merge
+from automl.spaces.space import Space
+from automl.spaces.yaml_file import parse, read
+from automl.training.device import choose_device, choose_devices, choose_precision
+from automl.training.recipe import Recipe
+from automl.training.run import TrialRun
+from automl.training.seeds import derive_seed
+
+log = logging.getLogger("automl.plugins")
+
+# From which on `images-gpu` is worth its large batches: with fewer images an epoch would have few steps.
+MANY_IMAGES, LEAST_SIDE = 4_000, 16
+
+PHOTO = 65  # pixels of the shorter side, from which on images are photos and not thumbnails
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The checked ingredients of a search. Its workers share out the `devices`; `device` is the first, for all else.
+
+    `default_space` names the built-in space that the data chose; None where the user did.
+    """
+
+    settings: Settings
+    host: PluginHost
+    dataset: Dataset
+    splits: Splits
+    space: Space
+    ladder: Ladder
+    device: torch.device
+    precision: torch.dtype
+    devices: tuple[torch.device, ...]
+    default_space: str | None = None
+
+    @property
+    def fused(self) -> bool:
+        """Whether the folds of a trial advance together, on a GPU as one CUDA graph."""
+        executor = self.settings.executor
+        return executor == "fused" or (executor == "auto" and self.device.type == "cuda")
+
+    @property
+    def objective(self) -> Objective:
+        """What is optimised."""
+        return Objective.of(self.dataset.task, self.settings.metric)
+
+    def resident(self, features: Path | None = None) -> Resident:
+        """The data on the device of this search. `features`: the folder for those of frozen parts of networks."""
+        return Resident(self.dataset, self.device, features)
+
+    def no_curves(self) -> Curves:
+        """The curves of a trial that was not trained yet."""
+        return Curves(self.settings.folds, self.settings.epochs, self.objective)
+
+    def trial_run(
+        self,
+        config: Mapping[str, Any],
+        number: int,
+        resident: Resident,
+        *,
+        fused: bool,
+        tick: Callable[[], None] = lambda: None,
+    ) -> TrialRun:
+        """The training of trial `number` with `config` on the folds. Raises as `TrialRun` does."""
+        settings, splits = self.settings, self.splits
+        return TrialRun(
+            Recipe.from_config(config, self.host, settings.epochs),
+            resident,
+            [(splits.train(fold), splits.validation(fold)) for fold in range(splits.folds)],
+            seed=derive_seed(settings.seed, "trial", number),
+            precision=self.precision,
+            max_params=settings.max_params,
+            objective=self.objective,
+            fused=fused,
+            tick=tick,
+        )
+
+
+def load_host(settings: Settings, recorded: Sequence[Found] = ()) -> PluginHost:
+    """The plugins that the settings name, the installed and the `recorded` ones.
+
+    A broken one is only logged, for others may do; but a file that was asked for by its name must load. Raises
+    `PluginError` or `BadInput` for that one.
+    """
+    host = load_plugins(files=settings.plugins, folders=settings.plugins_dirs, recorded=recorded)
+    asked = {Path(file).expanduser().resolve() for file in settings.plugins}
+    for broken in host.broken:
+        if Path(broken.source).resolve() in asked:
+            raise broken.error()
+        log.warning("%s", broken)
+    return host
+
+
+def devices_of(settings: Settings) -> tuple[torch.device, ...]:
+    """What the settings ask to train on. Raises `SettingsError`."""
+    return choose_devices(settings.devices) if settings.devices else (choose_device(settings.device),)
+
+
+def reading_of(settings: Settings, device: torch.device) -> Reading:
+    """How image files are read for a search on `device`: no larger than it has the time for."""
+    affordable = affordable_pixels(device.type, settings.timeout)
+    return Reading(settings.image_size, settings.skip_bad, settings.follow_links, affordable)
+
+
+def load_dataset(settings: Settings, host: PluginHost, device: torch.device) -> Dataset:
+    """The data that the settings name, for a search on `device`. Raises `DataError`."""
+    return load(
+        settings.data,
+        target=settings.target,
+        groups=settings.groups,
+        images=settings.images,
+        categorical=settings.categorical,
+        time=settings.time,
+        task=settings.task,
+        reading=reading_of(settings, device),
+        plugin_datasets={name: source.make for name, source in host.datasets.items()},
+    )
+
+
+def default_space(dataset: Dataset, device: torch.device) -> str:
+    """The built-in space for these data on this device."""
+    if dataset.kind == "table":
+        return "tabular"
+    if min(dataset.input_shape[1:]) >= PHOTO:
+        return "photos"
+    many = len(dataset) >= MANY_IMAGES and min(dataset.input_shape[1:]) >= LEAST_SIDE
+    return "images-gpu" if device.type == "cuda" and many else "images"
+
+
+def merge_space(settings: Settings, host: PluginHost, default: str = "images") -> Space:
+    """The search space of the settings; without one, the built-in space `default`.
+
+    With `weights`, which only `transfer` takes, that is the built-in space `transfer`. Raises `SpaceError`.
+    """
+    name = settings.space or ("transfer" if settings.weights else default)
+    document = parse(name, "space") if is_written_out(name) else read(find_space(name))
+    overrides = (*settings.overrides, *weights_override(settings))
+    try:
+        space = merge(
+            document,
+            host.catalogue(),
+            architectures=settings.architectures,
+            added=settings.added,
+            overrides=overrides,
+        )
+        check_domains(space, host, document, overrides)
+        return space
+    except SpaceError as error:
+        if settings.weights and error.place.startswith("--set transfer.weights="):
+            raise SpaceError(f"--weights {settings.weights}", error.problem) from None
+        if host.broken and error.problem.startswith("unknown"):
+            theirs = "".join(f"\n  {broken}" for broken in host.broken)
+            raise SpaceError(error.place, f"{error.problem}\nit may belong to a broken plugin:{theirs}") from None
+        raise
+
+
+def check_listeners(settings: Settings, host: PluginHost) -> None:
+    """Raises `SettingsError` for a listener that no plugin has, or whose package is not installed."""
+    for name in settings.log_to:
+        if name not in host.log_targets:
+            known = f"only to {', '.join(sorted(host.log_targets))}{did_you_mean(name, host.log_targets)}"
+            raise SettingsError(f"--log-to {name}: no plugin logs there, {known}")
+        package = host.log_targets[name]
+        if package and importlib.util.find_spec(package) is None:
+            raise SettingsError(f"--log-to {name} needs the package {package}: pip install {package}")
+
+
+def _ladder(settings: Settings) -> Ladder:
+    if settings.ladder:
+        return parse_ladder(settings.ladder, settings.epochs, settings.folds)
+    return make_ladder(settings.epochs, settings.folds)
+
+
+def _decided(settings: Settings, dataset: Dataset) -> Settings:
+    """The settings with what the data decided, so that it is the same when the run is resumed, also elsewhere."""
+    understood = dataset.understood
+    decided: dict[str, Any] = {}
+    if understood.image_size is not None:
+        decided["image_size"] = understood.image_size
+    if understood.images:
+        decided["images"] = understood.images
+    if dataset.folds is not None:
+        decided["folds"] = int(dataset.folds.max()) + 1
+    return settings.model_copy(update=decided)
+
+
+def _fitted_to_few(
+    settings: Settings, space: Space, dataset: Dataset, splits: Splits
+) -> tuple[Settings, Space, Dataset]:
+    """Batches that leave an epoch some steps, and epochs that leave a training some, where the user has set neither.
+
+    What became of it is a note of the data set.
+    """
+    samples = min(len(splits.train(fold)) for fold in range(splits.folds))
+    said = []
+    if not settings.space or any(settings.space == name for name, _, _ in list_spaces()):
+        fitted = fit_batches(space, samples)
+        if fitted != space and not any(each.startswith("train.batch_size") for each in settings.overrides):
+            space = fitted
+            largest = largest_batch(space.training["batch_size"])
+            said.append(f"batches of {largest} samples at most, so that an epoch has {samples // largest} steps")
+    if "epochs" not in settings.model_fields_set and not settings.ladder:
+        epochs = fit_epochs(space, samples, settings.epochs)
+        if epochs != settings.epochs:
+            settings = settings.model_copy(update={"epochs": epochs})
+            said.append(f"{epochs} epochs")
+    note = f"The training samples are few ({samples:,} in a fold): {'; '.join(said)}."
+    if not said or note in dataset.notes:
+        return settings, space, dataset
+    return settings, space, replace(dataset, notes=(*dataset.notes, note))
+
+
+def prepare(
+    settings: Settings,
+    dataset: Dataset | None = None,
+    space: Space | None = None,
+    splits: Splits | None = None,
+    recorded: Sequence[Found] = (),
+) -> Prepared:
+    """Loads and checks all of it. `dataset` is given when the data are not named by the settings (arrays), `space` when
+    it was merged before, on another machine, `splits` when the run has them already, `recorded` are its plugins.
+
+    Raises `BadInput` in one of its kinds; nothing has been started or written then.
+    """
+    host = load_host(settings, recorded)
+    check_listeners(settings, host)
+    settings = settings.with_absolute_paths({"digits", *host.datasets, *(name for name, _, _ in list_spaces())})
+    devices = devices_of(settings)
+    device = devices[0]
+    _ladder(settings)
+    if space is None and (settings.space or settings.weights):
+        merge_space(settings, host)  # a wrong space is told before the data are read, which may take long
+    dataset = dataset or load_dataset(settings, host, device)
+    settings = for_table(_decided(settings, dataset), dataset)
+    for each in devices:
+        refuse_too_large(dataset, each)
+    Objective.of(dataset.task, settings.metric)
+    default = None if space or settings.space or settings.weights else default_space(dataset, device)
+    space = space or merge_space(settings, host, default or "images")
+    space = keep_fitting(without_lacking(space, host, dataset), host, dataset)
+    space = suit_batches(space, settings, dataset)
+    space = keep_applicable(space, dataset)
+    splits = splits or make_splits(
+        dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed
+    )
+    if dataset.kind == "image":
+        settings, space, dataset = _fitted_to_few(settings, space, dataset, splits)
+    ladder = _ladder(settings)  # again, for folds and epochs may be those of the data
+    return Prepared(
+        settings=settings,
+        host=host,
+        dataset=dataset,
+        splits=splits,
+        space=space,
+        ladder=ladder,
+        device=device,
+        precision=choose_precision(settings.precision, device),
+        devices=devices,
+        default_space=default,
+    )

@@ -1,0 +1,1 @@
+"""What a worker does next, the loop in which it does it, and what became of each trial."""

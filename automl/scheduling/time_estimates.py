@@ -1,0 +1,138 @@
+"""How long the rest of a search will take: what a deadline must leave room for."""
+
+from __future__ import annotations
+
+import math
+
+from optuna.trial import FrozenTrial
+
+from automl.racing.curves import Curves
+from automl.racing.race import Race
+from automl.study.trial_record import seconds_per_fold_epoch
+
+MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no faster than the first
+ALONE = 1.6  # times as long an epoch of one fused fold takes as one of two or three, by fold: 1.2 to 1.7 on an H200
+# Shares of the timeout at most, so that something is explored also where a full training does not fit at all.
+CARRYING_SHARE = 0.3  # for carrying waiting trials to the top
+FIRST_SHARE = 0.5  # for carrying the first that the race has chosen
+FINAL_SHARE = 0.3  # for the final fit
+RESCORING_SHARE = 0.2  # for scoring the finalists again; where that does not suffice for two of them, nothing is kept
+
+
+class TimeEstimates:
+    """Seconds per fold-epoch of each trial, learnt from what it took so far.
+
+    `repeats` and `final` are the settings: how often the finalists are cross-validated, and what the final model is.
+    `fused`: folds advance together, and cannot be shared out.
+    """
+
+    def __init__(self, race: Race, repeats: int = 1, final: str = "refit", fused: bool = False):
+        self.race = race
+        self.fused = fused
+        self.repeats = repeats
+        self.final = final
+        self.rates: dict[int, float] = {}
+
+    def learn(self, trial: int, seconds: float, curves: Curves) -> None:
+        """Enters what a trial has taken so far."""
+        if curves.fold_epochs:
+            self.rates[trial] = seconds / curves.fold_epochs
+
+    def recall(self, trials: list[FrozenTrial]) -> None:
+        """Enters the trials of earlier sessions."""
+        for trial in trials:
+            if rate := seconds_per_fold_epoch(trial):
+                self.rates[trial.number] = rate
+
+    def finish(self, timeout: float | None) -> float:
+        """Seconds for all that follows the race."""
+        return self.final_fit(timeout) + self.rescoring(timeout)
+
+    def final_fit(self, timeout: float | None) -> float:
+        """Seconds to fit the slowest of those that may win, those included that are on their way to the top."""
+        coming = [trial for trial in self._arriving() if not self.race.standings[trial].complete]
+        likely = self._candidates(climbing=True)[: self.race.finalists]
+        seconds = max(map(self.fit, [*likely, *coming]), default=0.0)
+        return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
+
+    def fit(self, trial: int) -> float:
+        """Seconds to fit this trial on the whole training part, K / (K - 1) of a fold's, or as an ensemble on each
+        fold again; 0 where nothing is known of it.
+        """
+        top = self.race.ladder[self.race.top]
+        if self.final == "ensemble":
+            return self.rates.get(trial, 0.0) * top.epochs * top.folds * MARGIN
+        return self.refit_epoch(trial) * top.epochs
+
+    def refit_epoch(self, trial: int) -> float:
+        """Seconds for an epoch of this trial on the whole training part; 0 where nothing is known of it."""
+        folds = self.race.ladder[self.race.top].folds
+        alone = ALONE if self.fused else 1.0
+        return alone * self.rates.get(trial, 0.0) * folds / max(1, folds - 1) * MARGIN
+
+    def rescoring(self, timeout: float | None) -> float:
+        """Seconds to score the finalists again; 0 where it does not pay to wait for it."""
+        top = self.race.ladder[self.race.top]
+        fold_epochs = (self.repeats - 1) * top.epochs * top.folds
+        seconds = [
+            self.rates.get(trial, 0.0) * fold_epochs * MARGIN for trial in self._candidates()[: self.race.finalists]
+        ]
+        if timeout is None:
+            return sum(seconds)
+        share = RESCORING_SHARE * timeout
+        return min(sum(seconds), share) if sum(seconds[:2]) <= share else 0.0
+
+    def carrying(self, timeout: float | None, left: float = math.inf, workers: int = 1) -> float:
+        """Seconds to carry the best waiting trials to the top, until there are enough finalists.
+
+        Only those count that get there in the seconds `left`; `workers` share them out. One that the race has chosen
+        shall get there even when it takes half of the timeout, the others within a smaller share.
+        """
+        missing = max(0, self.race.finalists - len(self._arriving()))
+        seconds = [MARGIN * self.to_the_top(trial) for trial in self.in_time(left)[:missing]]
+        seconds = seconds[: math.ceil(missing / workers)]
+        if timeout is None or not seconds:
+            return sum(seconds)
+        first = 0.0 if self._arriving() - self.race.straight else min(seconds[0], FIRST_SHARE * timeout)
+        return max(first, min(sum(seconds), CARRYING_SHARE * timeout))
+
+    def in_time(self, left: float) -> list[int]:
+        """The waiting trials that get to the top in the seconds `left`, the best first.
+
+        All of them where not a single one has got there, is about to, or can: the best then goes as far as it gets.
+        """
+        waiting = [trial for trial in self._candidates() if self.race.standings[trial].waiting]
+        fitting = [trial for trial in waiting if self.to_the_top(trial) <= left]
+        return fitting if fitting or self._arriving() else waiting
+
+    def to_the_top(self, trial: int) -> float:
+        """Seconds to train a waiting trial to the top, without any margin; 0 where nothing is known of it."""
+        top, reached = self.race.ladder[self.race.top], self.race.ladder[max(0, self.race.standings[trial].rung)]
+        return self.rates.get(trial, 0.0) * (top.epochs * top.folds - reached.epochs * reached.folds)
+
+    def straight_to_the_top(self, trial: int, workers: int) -> float:
+        """As `to_the_top`, where the `workers` share out the trial's folds."""
+        folds = self.race.ladder[self.race.top].folds
+        most = folds if self.fused else math.ceil(folds / workers)  # of them, for one worker
+        return self.to_the_top(trial) * most / folds
+
+    def _arriving(self) -> set[int]:
+        """Trials that are complete, or on their way to the top rung."""
+        last, straight = self.race.top - 1, self.race.straight
+        return {
+            trial
+            for trial, s in self.race.standings.items()
+            if s.complete or (s.climbing and (s.rung == last or trial in straight))
+        }
+
+    def _candidates(self, climbing: bool = False) -> list[int]:
+        """Trials that may win, the best first: those higher up, then those with the better score.
+
+        `climbing`: those too that are on their way, and may be broken off there.
+        """
+        ranked = [
+            (not s.complete, -s.rung, s.scores[s.rung], trial)
+            for trial, s in self.race.standings.items()
+            if s.scores and (s.waiting or s.complete or (climbing and s.climbing))
+        ]
+        return [trial for *_, trial in sorted(ranked)]

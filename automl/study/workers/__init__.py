@@ -1,1 +1,0 @@
-"""The processes that search one study together: started, watched, replaced, and agreed on who does what."""

@@ -1,0 +1,167 @@
+"""How long the rest of a search will take."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.ladder import parse_ladder
+from automl.racing.race import Race
+from automl.scheduling.time_estimates import (
+    CARRYING_SHARE,
+    FINAL_SHARE,
+    FIRST_SHARE,
+    MARGIN,
+    RESCORING_SHARE,
+    TimeEstimates,
+)
+
+LADDER = parse_ladder("1x1,2x1,3x1,5x2,9x5", 9, 5)
+
+
+def curves_of(fold_epochs: int) -> Curves:
+    curves = Curves(1, 9)
+    curves.add(FoldEpoch(0, epoch, 1.0, 0.0, 1.0, 0.0) for epoch in range(1, fold_epochs + 1))
+    return curves
+
+
+@pytest.fixture
+def race() -> Race:
+    """Trial 0 waits at rung 1, trials 1 and 2 at rung 0; their scores 2, 1, 3."""
+    race = Race(LADDER, finalists=2)
+    for trial, score in enumerate((2.0, 1.0, 3.0)):
+        race.start(trial)
+        race.record(trial, 0, score)
+    race.record(0, 1, 2.0)
+    return race
+
+
+@pytest.fixture
+def estimates(race: Race) -> TimeEstimates:
+    """Seconds per fold-epoch: trial 0 10, trial 1 1, trial 2 100."""
+    estimates = TimeEstimates(race)
+    for trial, seconds in enumerate((20.0, 1.0, 100.0)):
+        estimates.learn(trial, seconds, curves_of(2 if trial == 0 else 1))
+    return estimates
+
+
+def test_nothing_is_known_before_the_first_trial():
+    estimates = TimeEstimates(Race(LADDER))
+    assert estimates.final_fit(None) == estimates.carrying(None) == 0.0
+    estimates.learn(0, 5.0, Curves(1, 9))
+    assert estimates.rates == {}
+
+
+def test_the_final_fit_has_all_epochs_on_all_folds_data_of_the_dearest_finalist(estimates):
+    # The two best candidates are 0 (higher up) and 1; trial 2 will not win.
+    assert estimates.final_fit(None) == pytest.approx(10 * 9 * (5 / 4) * MARGIN)
+
+
+def test_the_final_fit_may_be_that_of_a_trial_on_its_way_to_the_top(estimates, race):
+    race.straight.add(2)
+    race.standings[2].waiting, race.standings[2].climbing = False, True
+    assert estimates.final_fit(None) == estimates.fit(2) == pytest.approx(100 * 9 * (5 / 4) * MARGIN)
+
+
+def test_carrying_takes_the_fold_epochs_that_the_best_still_miss(estimates):
+    assert estimates.carrying(None) == pytest.approx((10 * (45 - 2) + 1 * (45 - 1)) * MARGIN)
+
+
+def test_carrying_takes_a_bounded_share_of_the_timeout(estimates):
+    assert estimates.carrying(100) == FIRST_SHARE * 100  # the first finalist may take more than the others
+    estimates.race.standings[2].complete = True
+    assert estimates.carrying(100) == CARRYING_SHARE * 100
+    assert estimates.carrying(1e9) == estimates.carrying(None)
+
+
+def test_workers_carry_side_by_side(estimates):
+    both = estimates.carrying(None)
+    assert estimates.carrying(None, workers=2) == pytest.approx(10 * (45 - 2) * MARGIN)
+    assert estimates.carrying(None, workers=2) < both
+    assert estimates.carrying(None, workers=5) == estimates.carrying(None, workers=2)
+
+
+def test_who_does_not_get_to_the_top_in_time_is_not_waited_for(estimates):
+    assert estimates.in_time(left=500) == [0, 1]
+    assert estimates.in_time(left=400) == [1]
+    assert estimates.carrying(None, left=400) == pytest.approx(1 * (45 - 1) * MARGIN)
+
+
+def test_where_nobody_gets_there_in_time_the_best_goes_as_far_as_it_gets(estimates, race):
+    assert estimates.in_time(left=1) == [0, 1, 2]
+    race.leave(2, complete=True)
+    assert estimates.in_time(left=1) == []
+    assert estimates.carrying(100, left=1) == 0.0
+
+
+def test_beside_a_baseline_one_that_the_race_has_chosen_shall_get_there(estimates, race):
+    race.straight.add(2)
+    race.leave(2, complete=True)
+    assert estimates.carrying(100) == FIRST_SHARE * 100
+
+
+def test_the_final_fit_takes_a_bounded_share_of_the_timeout(estimates):
+    assert estimates.final_fit(100) == FINAL_SHARE * 100
+
+
+def test_a_finalist_less_is_carried_for_each_complete_trial(estimates, race):
+    race.leave(0, complete=True)
+    assert estimates.carrying(None) == pytest.approx(1 * (45 - 1) * MARGIN)
+    race.leave(1, complete=True)
+    assert estimates.carrying(None) == 0.0
+
+
+def test_trials_of_earlier_sessions_count(race):
+    study = optuna.create_study()
+    for seconds, fold_epochs in ((20.0, 2), (0.0, 0), (7.0, 1)):
+        trial = study.ask()
+        trial.set_user_attr("seconds", seconds)
+        trial.set_user_attr("fold_epochs", fold_epochs)
+    study.ask()
+    estimates = TimeEstimates(race)
+    estimates.recall(study.trials)
+    assert estimates.rates == {0: 10.0, 2: 7.0}
+
+
+class TestRescoring:
+    def test_the_finalists_are_trained_once_more_for_each_repeat(self, estimates):
+        assert estimates.rescoring(None) == 0.0  # `repeats` 1 is the search's own
+        estimates.repeats = 3
+        assert estimates.rescoring(None) == pytest.approx((10 + 1) * 2 * 45 * MARGIN)
+        assert estimates.finish(None) == pytest.approx(estimates.final_fit(None) + estimates.rescoring(None))
+
+    def test_nothing_is_kept_for_it_where_the_share_of_the_timeout_would_not_do_for_two(self, estimates):
+        estimates.repeats = 2
+        needed = (10 + 1) * 45 * MARGIN
+        assert estimates.rescoring(needed / RESCORING_SHARE * 1.01) == pytest.approx(needed)
+        assert estimates.rescoring(needed / RESCORING_SHARE * 0.99) == 0.0
+
+    def test_a_third_finalist_gets_what_is_left_of_the_share(self, estimates, race):
+        estimates.repeats, race.finalists = 2, 3
+        two = (10 + 1) * 45 * MARGIN
+        timeout = two / RESCORING_SHARE * 1.5
+        assert estimates.rescoring(timeout) == pytest.approx(RESCORING_SHARE * timeout)
+
+
+def test_an_ensemble_may_need_every_fold_again(estimates):
+    estimates.final = "ensemble"
+    assert estimates.final_fit(None) == pytest.approx(10 * 9 * 5 * MARGIN)
+
+
+def test_the_final_fit_may_be_that_of_the_only_trial_wherever_it_is_broken_off():
+    race = Race(LADDER)
+    race.start(0)
+    race.record(0, 0, 1.0)
+    race.standings[0].waiting, race.standings[0].climbing = False, True  # to the second rung of five
+    estimates = TimeEstimates(race)
+    estimates.learn(0, 10.0, curves_of(1))
+    assert estimates.final_fit(None) == pytest.approx(10 * 9 * (5 / 4) * MARGIN)
+    assert estimates.rescoring(None) == 0
+
+
+def test_a_fold_of_its_own_takes_longer_than_its_share_of_a_fused_step(race):
+    fused, serial = TimeEstimates(race, fused=True), TimeEstimates(race)
+    for estimates in (fused, serial):
+        estimates.learn(0, 20.0, curves_of(2))
+    assert fused.refit_epoch(0) == pytest.approx(1.6 * serial.refit_epoch(0))
