@@ -9,8 +9,9 @@ level of its own. The scores, the intervals and the comparison are the product's
 within the interval that the test has without groups.
 
 The second table: how often the product drops a finalist after a fresh repeat (`far_behind` in
-`automl/conclude/selection.py`): one that is as good as the others, or better by half a standard deviation of a fold score. The scores of a finalist's folds
-are correlated, by 1/K as Nadeau and Bengio assume of folds that share training samples, or not at all.
+`automl/conclude/selection.py`): one that is as good as the others, or better by half a standard deviation of a fold
+score. The scores of a finalist's folds are correlated, by 1/K as Nadeau and Bengio assume of folds that share training
+samples, or not at all.
 
 Prints two tables in Markdown.
 """
