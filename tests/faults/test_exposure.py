@@ -157,3 +157,22 @@ def test_secret_leak_a_whole_search_leaves_the_password_nowhere(automl, bars, tm
     assert {"run.yaml", "report.html", "model.json"} <= {path.name for path in files}
     assert_hidden(*(path.read_bytes() for path in files))
     assert "password=***" in (run / "run.yaml").read_text()
+
+
+TOKENS = ("HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "DATABASE_URL", "MY_TOKEN")
+
+
+@pytest.mark.slow
+def test_secret_leak_tokens_in_the_environment_stand_nowhere_in_a_run(automl, bars, tmp_path, monkeypatch):
+    tokens = {name: f"tok3n-{name.lower()}-0f9a" for name in TOKENS}
+    for name, token in tokens.items():
+        monkeypatch.setenv(name, token)
+    answer = automl("search", bars, "--out", tmp_path / "run", "--workers", 2, *SMALL)
+    assert answer.code == 0, answer.err
+    again = automl("report", tmp_path / "run", "--out", tmp_path / "report.html")
+    assert again.code == 0, again.err
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    written = {str(path): path.read_bytes() for path in files}
+    written |= {"what was printed": (answer.out + answer.err + again.out + again.err).encode()}
+    assert not [(name, place) for place, text in written.items() for name in TOKENS if tokens[name].encode() in text]

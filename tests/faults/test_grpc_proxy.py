@@ -51,6 +51,21 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 
 
 @pytest.mark.slow
+def test_second_client_of_the_proxy_looks_beside_a_search_and_nothing_is_lost(automl, start, proxy, tmp_path):
+    run = tmp_path / "run"
+    search = start("search", "digits", "--out", run, "--trials", 6, "--storage", proxy.url, *SMALL)
+    wait_for(lambda: len(list(run.glob("checkpoints/*"))) >= 1, search)
+    seen = []
+    while search.poll() is None:
+        seen.append(automl("leaderboard", run, "--json"))
+    _, err = search.communicate()
+    assert search.returncode == 0, err
+    assert seen
+    assert {answer.code for answer in seen} == {0}, seen[-1].err
+    assert sorted(trial["number"] for trial in board(automl, run)["trials"]) == list(range(6))
+
+
+@pytest.mark.slow
 def test_kill_worker_behind_a_grpc_proxy_its_trial_is_taken_over(automl, start, proxy, tmp_path):
     run = tmp_path / "run"
     search = start("search", "digits", "--out", run, "--trials", 6, "--storage", proxy.url, *SMALL)

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import optuna
 import pytest
 from postgresql import PASSWORD, Server
 from watching import board, processes_of, wait_for, workers_of
@@ -95,6 +96,27 @@ def test_kill_worker_on_postgresql_its_trial_is_taken_over(automl, database, sta
     assert search.returncode == 0, err
     assert "signal 9" in err
     check(automl, run, 12)
+
+
+@pytest.mark.slow
+def test_second_client_of_the_database_looks_and_notes_beside_a_search_and_nothing_is_lost(
+    automl, database, start, tmp_path
+):
+    run = tmp_path / "run"
+    search = start("search", "digits", "--out", run, "--trials", "8", *MLP)
+    wait_for(lambda: curves(run) >= 1)
+    seen = []
+    while search.poll() is None:
+        seen.append(automl("leaderboard", run, "--json"))
+        study = optuna.load_study(study_name=run.name, storage=database.url)  # a colleague's notebook
+        study.set_user_attr(f"note {len(seen)}", "looked")
+        assert len(study.trials) <= 8
+    _, err = search.communicate()
+    assert search.returncode == 0, err
+    assert seen
+    assert {answer.code for answer in seen} == {0}, seen[-1].err
+    check(automl, run, 8)
+    assert study.user_attrs.keys() >= {f"note {number + 1}" for number in range(len(seen) - 1)}
 
 
 def restart(database: Server, search: subprocess.Popen[str], run: Path, seconds: float) -> str:
