@@ -5,6 +5,7 @@ Commands are imported when the program starts, so they import torch, optuna and 
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 from collections.abc import Callable
 
@@ -72,6 +73,8 @@ def main() -> None:
     from automl.errors import AutomlError
 
     hide_passwords()
+    if sys.stderr is sys.__stderr__:
+        faulthandler.enable()  # a plugin that crashes in native code is named with its line
     with standard_streams():
         try:
             make_app(with_settings=not {"search", "resume"}.isdisjoint(sys.argv))()

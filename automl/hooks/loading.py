@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from automl.errors import AutomlError, BadInput, PluginError, did_you_mean
-from automl.hooks.process_state import restored_defaults
+from automl.hooks.process_state import exits_raise, restored_defaults
 from automl.open_file import read_file
 
 log = logging.getLogger("automl.plugins")
@@ -71,7 +71,7 @@ def blame(error: BaseException, plugin: str, source: str) -> Broken:
     own = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     problem = str(error) if isinstance(error, AutomlError) else own
     if isinstance(error, SystemExit):
-        problem = f"it calls sys.exit({error.code!r}); a plugin must not end the program"
+        problem = f"it ends the program with exit code {error.code!r}, which a plugin must not"
     elif isinstance(error, ImportError):
         problem += _import_remedy(error, Path(source))
     here = Path(__file__).parent
@@ -123,7 +123,7 @@ def guarded(plugin: str, source: str, broken: list[Broken]) -> Iterator[None]:
         log.warning("plugin '%s' (%s) sets %s for everybody; it was put back", plugin, Path(source).name, what)
 
     try:
-        with contextlib.redirect_stdout(sys.stderr), restored_defaults(changed):
+        with contextlib.redirect_stdout(sys.stderr), restored_defaults(changed), exits_raise():
             yield
     except KeyboardInterrupt:
         raise

@@ -6,11 +6,12 @@ A search gives them back to its caller as they were, and a plugin changes them f
 from __future__ import annotations
 
 import functools
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,6 +31,23 @@ def restored_defaults(changed: Callable[[str], None] = lambda what: None) -> Ite
         for name in [name for name, value in before.items() if now.get(name, value) != value]:
             _set_torch_default(name, before[name])
             changed(f"torch's {name} (to {now[name]})")
+
+
+@contextmanager
+def exits_raise() -> Iterator[None]:
+    """Makes `os._exit` raise SystemExit in this process: it would end it with whatever code, and without a word."""
+    ends, process = os._exit, os.getpid()
+
+    def leave(status: int) -> NoReturn:
+        if os.getpid() != process:
+            ends(status)
+        raise SystemExit(status)
+
+    os._exit = leave
+    try:
+        yield
+    finally:
+        os._exit = ends
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import threading
@@ -35,6 +36,7 @@ def run_worker(order: Order, folder: str, log: str, environment: Mapping[str, st
         with open_to_append(log) as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
+        faulthandler.enable()  # a crash in native code leaves its place in the log
         os.environ.clear()
         os.environ.update(environment)
         os.setsid()  # a Ctrl-C of the terminal is for the search alone

@@ -172,7 +172,8 @@ HOOK = "from automl import hookimpl\n@hookimpl\n"
     ("text", "message"),
     [
         ("x = 1\nimport no_such_thing\n", "(bad.py:2): ModuleNotFoundError: No module named 'no_such_thing'"),
-        ("import sys\n\nsys.exit(3)\n", "(bad.py:3): it calls sys.exit(3); a plugin must not end the program"),
+        ("import sys\n\nsys.exit(3)\n", "(bad.py:3): it ends the program with exit code 3, which a plugin must not"),
+        ("import os\n\nos._exit(0)\n", "(bad.py:3): it ends the program with exit code 0, which a plugin must not"),
         ("x = 1\n\ndef f(:\n", "(bad.py:3): SyntaxError: invalid syntax"),
         ("def f():\n    1 / 0\n\nf()\n", "(bad.py:2): ZeroDivisionError: division by zero"),
         ("from automl import Int\nInt(5, 1)\n", "(bad.py:2): int: low 5 is above high 1"),
@@ -243,7 +244,9 @@ def test_an_entry_point_without_its_module_is_broken(installed):
 
 def test_an_installed_plugin_that_raises_is_blamed_by_file_and_line(installed):
     installed("sour", "sour_plugin", "\n\nraise SystemExit\n")
-    assert only_message(load_plugins()).startswith("plugin 'sour' (sour_plugin.py:3): it calls sys.exit(None)")
+    assert only_message(load_plugins()).startswith(
+        "plugin 'sour' (sour_plugin.py:3): it ends the program with exit code None"
+    )
 
 
 def test_ctrl_c_while_a_plugin_loads_is_not_swallowed(plugin):
