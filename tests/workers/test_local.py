@@ -131,11 +131,13 @@ def test_a_worker_dies_with_the_server_and_the_next_one_has_a_new_server(start) 
 # A script without `if __name__ == "__main__"`, as people write them: a worker does not run it again.
 SCRIPT = f"""
 import json, os, signal, sys
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2])]!r}
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
 from pathlib import Path
-from test_local import CPU, RunFolder, Process, context_for, fork_server, sleeper
+from test_local import CPU, RunFolder, Process, context_for, fork_server, sleeper, wait_for
 here = RunFolder(Path.cwd())
 workers = [Process(context_for(CPU), here, sleeper(number), 0, dict(os.environ)) for number in range(2)]
+logging = Path(f"/proc/{{workers[1].process.pid}}/fd/2")
+wait_for(lambda: logging.resolve() == Path(workers[1].log))  # before that it may not be told yet of the server's death
 os.kill(workers[1].process.pid, signal.SIGSTOP)  # it hangs, whatever its threads would do
 print(json.dumps([fork_server(), *(worker.process.pid for worker in workers)]), flush=True)
 os.kill(os.getpid(), 9)
@@ -143,7 +145,7 @@ os.kill(os.getpid(), 9)
 
 
 def test_neither_workers_nor_the_server_outlive_a_killed_search_not_even_one_that_hangs(tmp_path) -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
     processes = json.loads(done.stdout)
     assert len(processes) == 3, done.stderr
