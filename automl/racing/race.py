@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from itertools import islice, takewhile
 
 from automl.racing.board import Board
@@ -24,19 +25,25 @@ def any_trial(trial: int) -> bool:
     return True
 
 
-@dataclass
-class Standing:
-    """Where one trial stands: its score at each rung reached (lower is better), and whether it still races.
+class State(Enum):
+    """What a trial of the race does. Only `Race` moves it."""
 
-    `waiting`: it has reached its last rung and may climb. `climbing`: it is on its way, in whichever worker.
+    WAITING = auto()  # it has reached its last rung and may climb
+    CLIMBING = auto()  # it is on its way, in whichever worker
+    COMPLETE = auto()
+    LEFT = auto()  # it races no more: pruned or failed
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one trial stands: its score at each rung reached (lower is better), and what it does.
+
     `family`: its architecture; see `Race`.
     """
 
     scores: dict[int, float] = field(default_factory=dict)
     family: str = ""
-    waiting: bool = False
-    climbing: bool = False
-    complete: bool = False
+    state: State = State.LEFT
 
     @property
     def rung(self) -> int:
@@ -44,9 +51,19 @@ class Standing:
         return max(self.scores, default=-1)
 
     @property
-    def has_left(self) -> bool:
-        """Whether it races no more, and is not complete."""
-        return not (self.waiting or self.climbing or self.complete)
+    def waiting(self) -> bool:
+        """Whether it may climb."""
+        return self.state is State.WAITING
+
+    @property
+    def climbing(self) -> bool:
+        """Whether it is on its way."""
+        return self.state is State.CLIMBING
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is complete."""
+        return self.state is State.COMPLETE
 
 
 class Race:
@@ -78,7 +95,7 @@ class Race:
 
     def start(self, trial: int) -> int:
         """Enters a new trial; returns the rung to climb to first."""
-        self.enter(trial, Standing(climbing=True))
+        self.enter(trial, Standing(state=State.CLIMBING))
         return 0
 
     def assign(self, trial: int, family: str) -> None:
@@ -96,9 +113,10 @@ class Race:
 
     def set_climbing(self, trial: int, climbing: bool) -> None:
         """Whether another worker has the trial on its way; then it does not wait."""
-        standing = self.standings[trial]
-        standing.climbing = climbing
-        standing.waiting = standing.waiting and not climbing
+        if climbing:
+            self._move(trial, State.CLIMBING)
+        elif self.standings[trial].climbing:
+            self._move(trial, State.LEFT)
 
     def fast_track(self, trials: Iterable[int]) -> None:
         """Lets the trials climb to the top at once, without having to earn it."""
@@ -153,17 +171,13 @@ class Race:
         return [trial for *_, trial in sorted(waiting)]
 
     def _send(self, trial: int) -> tuple[int, int]:
-        self.standings[trial].waiting = False
-        self.standings[trial].climbing = True
+        self._move(trial, State.CLIMBING)
         return trial, self.top if trial in self.straight else self.standings[trial].rung + 1
 
     def record(self, trial: int, rung: int, score: float) -> None:
         """The trial has reached the rung with this score; it waits there, or is complete at the top."""
-        standing = self.standings[trial]
         self._score(trial, rung, score)
-        standing.climbing = False
-        standing.waiting = rung < self.top
-        standing.complete = rung == self.top
+        self._move(trial, State.COMPLETE if rung == self.top else State.WAITING)
 
     def pass_by(self, trial: int, rung: int, score: float) -> None:
         """The trial has passed the rung with this score, on its way to a higher one."""
@@ -171,11 +185,13 @@ class Race:
 
     def leave(self, trial: int, *, complete: bool = False, rung: int | None = None, score: float | None = None) -> None:
         """The trial races no more: pruned, failed, or complete before the top. A score still counts at its rung."""
-        standing = self.standings.setdefault(trial, Standing())
+        self.standings.setdefault(trial, Standing())
         if rung is not None and score is not None:
             self._score(trial, rung, score)
-        standing.waiting = standing.climbing = False
-        standing.complete = complete
+        self._move(trial, State.COMPLETE if complete else State.LEFT)
+
+    def _move(self, trial: int, state: State) -> None:
+        self.standings[trial] = replace(self.standings[trial], state=state)
 
     def would_promote(self, trial: int, rung: int, score: float) -> bool:
         """Whether a trial that is stopped on its way to `rung` with this score is good enough to be completed.
@@ -208,7 +224,7 @@ class Race:
         board = self._boards[rung]
         if rung < self._full_length:
             return islice(board.ranked(), int(len(board) / self.eta))
-        racing = [trial for trial in board.ranked() if not self.standings[trial].has_left]
+        racing = [trial for trial in board.ranked() if self.standings[trial].state is not State.LEFT]
         best = min((self.standings[trial].scores[rung] for trial in racing), default=0.0)
         return takewhile(lambda trial: self.standings[trial].scores[rung] <= best + NEAR * abs(best), racing)
 

@@ -20,7 +20,7 @@ from automl.racing.curves import VALIDATION_LOSS, Curves
 from automl.racing.ladder import Rung
 from automl.racing.objective import Objective
 from automl.racing.overfitting import Verdict
-from automl.racing.race import Race, Standing
+from automl.racing.race import Race, Standing, State
 from automl.study.reasons import BROKEN, Reason
 from automl.study.storage.cache import STANDING, StudyCache
 from automl.study.storage.journal import JournalStudies
@@ -335,11 +335,13 @@ def standing_mark(trial: FrozenTrial) -> tuple[TrialState, str]:
 
 def _standing(state: TrialState, attributes: Mapping[str, Any]) -> Standing:
     known = json.loads(attributes.get(STANDING, "{}"))
+    moved = State.COMPLETE if state == TrialState.COMPLETE else State.LEFT
+    if state == TrialState.RUNNING and known.get("waiting", False):
+        moved = State.WAITING
     return Standing(
         scores={int(rung): score for rung, score in known.get("scores", {}).items()},
         family=known.get("family", ""),
-        waiting=state == TrialState.RUNNING and known.get("waiting", False),
-        complete=state == TrialState.COMPLETE,
+        state=moved,
     )
 
 

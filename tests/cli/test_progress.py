@@ -9,7 +9,7 @@ from automl.cli.tally import Tally
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.ladder import Rung, make_ladder
 from automl.racing.objective import Objective
-from automl.racing.race import Standing
+from automl.racing.race import Standing, State
 from automl.scheduling.callbacks import (
     EpochEnded,
     FinalFitStarted,
@@ -47,7 +47,7 @@ def ended(number, state=TrialState.COMPLETE, value=None, **facts):
 
 
 def rested(number, losses, rung=0, config=CONFIG):
-    curves, standing = curves_of(losses), Standing({rung: losses[-1]}, waiting=True)
+    curves, standing = curves_of(losses), Standing({rung: losses[-1]}, state=State.WAITING)
     attributes = rest_attributes(curves, Rung(len(losses), 1), {}, standing)
     return TrialRested(TrialRecord.decode(number, TrialState.RUNNING, Objective(), config, attributes))
 

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from automl.racing.curves import Curves
 from automl.racing.ladder import Rung
 from automl.racing.objective import Objective
-from automl.racing.race import Standing
+from automl.racing.race import Standing, State
 from automl.results.leaderboard import summarise
 from automl.run.curve_files import load_curves
 from automl.run.folder import RunFolder
@@ -150,7 +150,7 @@ class TestRows:
         assert (row["state"], row["reason"]) == ("RUNNING", "waiting")
         assert (row["score"], row["epochs"], row["folds"]) == (0.9, 1, 1)  # on its way to the first rung
         curves = Curves.of(np.full((5, 9, 4), 0.4), accuracy)
-        standing = Standing({0: -0.4, 1: -0.4}, waiting=True)
+        standing = Standing({0: -0.4, 1: -0.4}, state=State.WAITING)
         write_attributes(trial, rest_attributes(curves, Rung(3, 2), {}, standing))  # a fold may be ahead of its rung
         (row,) = summary_of(study, record, tmp_path)["trials"]
         assert (row["score"], row["epochs"], row["folds"], row["metrics"]) == (0.4, 3, 2, {"log_loss": 0.4})

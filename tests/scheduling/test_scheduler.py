@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from automl.racing.ladder import parse_ladder
-from automl.racing.race import Race, Standing
+from automl.racing.race import Race, Standing, State
 from automl.scheduling.deadline import Budget
 from automl.scheduling.leases import Leases, NoLeases
 from automl.scheduling.scheduler import Job, Scheduler
@@ -26,7 +26,7 @@ def study(tmp_path) -> optuna.Study:
     """The three configs that a space begins with wait at the first rung."""
     study = optuna.create_study(storage=open_storage(None, tmp_path / "journal.log"), study_name="s")
     for family, score in FIRST:
-        waits = Standing(scores={0: score}, waiting=True, family=family)
+        waits = Standing(scores={0: score}, state=State.WAITING, family=family)
         write_attributes(study.ask(), standing_attribute(waits))
     return study
 

@@ -60,7 +60,7 @@ def test_the_final_fit_has_all_epochs_on_all_folds_data_of_the_dearest_finalist(
 
 def test_the_final_fit_may_be_that_of_a_trial_on_its_way_to_the_top(estimates, race):
     race.straight.add(2)
-    race.standings[2].waiting, race.standings[2].climbing = False, True
+    race.set_climbing(2, True)
     assert estimates.final_fit(None) == estimates.fit(2) == pytest.approx(100 * 9 * (5 / 4) * MARGIN)
 
 
@@ -70,7 +70,7 @@ def test_carrying_takes_the_fold_epochs_that_the_best_still_miss(estimates):
 
 def test_carrying_takes_a_bounded_share_of_the_timeout(estimates):
     assert estimates.carrying(100) == FIRST_SHARE * 100  # the first finalist may take more than the others
-    estimates.race.standings[2].complete = True
+    estimates.race.leave(2, complete=True)
     assert estimates.carrying(100) == CARRYING_SHARE * 100
     assert estimates.carrying(1e9) == estimates.carrying(None)
 
@@ -153,7 +153,7 @@ def test_the_final_fit_may_be_that_of_the_only_trial_wherever_it_is_broken_off()
     race = Race(LADDER)
     race.start(0)
     race.record(0, 0, 1.0)
-    race.standings[0].waiting, race.standings[0].climbing = False, True  # to the second rung of five
+    race.set_climbing(0, True)  # to the second rung of five
     estimates = TimeEstimates(race)
     estimates.learn(0, 10.0, curves_of(1))
     assert estimates.final_fit(None) == pytest.approx(10 * 9 * (5 / 4) * MARGIN)
