@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import csv
+import gzip
 import io
 import json
+import lzma
 import re
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +32,7 @@ _DECIMAL_POINT = re.compile(r"\s*[-+]?(?:[0-9]+\.[0-9]{1,2}|[0-9]+\.[0-9]{4,}|0\
 @dataclass(frozen=True)
 class Table:
     """`cells` are texts by column, of a csv all of them; `declared` the columns of a DataFrame whose dtype says what
-    they are; `lines` the line of the file on which each row ends.
+    they are; `lines` the line of the file on which each row ends; `notes` what is to be said of how it was read.
     """
 
     path: Path
@@ -34,6 +40,7 @@ class Table:
     lines: Sequence[int]
     declared: dict[str, Declared] = field(default_factory=dict)
     order: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -49,7 +56,7 @@ class Table:
 
     def place(self, column: str, row: int) -> str:
         """Where a cell stands, for messages; rows count from 1 without the header."""
-        line = "" if self.path.suffix.lower() in ("", ".parquet") else f" (line {self.lines[row]})"
+        line = "" if self.path.suffix.lower() in ("", ".parquet", ".feather") else f" (line {self.lines[row]})"
         return f"{self.path}: column '{column}', row {row + 1}{line}"
 
     @cached_property
@@ -60,45 +67,60 @@ class Table:
         return comma and not any(_DECIMAL_POINT.fullmatch(text) for text in texts)
 
 
-TABLES = (".csv", ".parquet")
-
-
-def read_table(path: Path) -> Table:
-    """The table in a .csv or a .parquet file. Raises `DataError`."""
-    if path.suffix.lower() != ".parquet":
-        return read_csv(path)
-    import pandas
-
-    try:
-        with open_file(path) as file:
-            frame = pandas.read_parquet(file)
-    except ImportError:
-        raise DataError(f"{path}: to read it takes the package pyarrow: pip install 'automl[parquet]'") from None
-    # A damaged file makes the reader raise almost anything.
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise DataError(f"{path}: cannot be read as parquet: {reason}") from error
-    return replace(table_of(frame), path=path)
+_OPENERS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 
 
 def read_csv(path: Path) -> Table:
-    """Reads a csv with a header: UTF-8, separated by commas, semicolons or tabs, whichever the header has most of.
+    """Reads a csv with a header: separated by commas, semicolons or tabs, whichever the header has most of.
 
-    Raises `DataError`: unreadable, empty, no rows, an empty or duplicate name in the header, a ragged row.
+    It is UTF-8, or UTF-16 where it begins as that does, or else taken for Windows-1252, which is said; it may be packed
+    with gzip, bzip2 or xz. Raises `DataError`: unreadable, empty, no rows, an empty or duplicate name in the header, a
+    ragged row.
     """
     try:
-        with io.TextIOWrapper(open_file(path), encoding="utf-8-sig", newline="") as file:
+        return _read_as(path, "utf-16" if _begins_as(path, UTF_16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        wrong = f"{error.reason}, byte 0x{error.object[error.start]:02x}"
+    try:
+        table = _read_as(path, "cp1252")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text ({wrong}); save it as UTF-8") from None
+    said = f"{path.name} is not UTF-8 ({wrong}): read as Windows-1252; where letters look wrong, save it as UTF-8"
+    return replace(table, notes=(said,))
+
+
+def _read_as(path: Path, encoding: str) -> Table:
+    try:
+        with _unpacked(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as file:
             head = file.readline()
             separator = max(",;\t", key=head.count)
             file.seek(0)
-            table = _read_rows(path, csv.reader(file, delimiter=separator, strict=True))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 text ({error.reason}, byte 0x{error.object[error.start]:02x}); save it as UTF-8"
-        ) from error
-    return _with_kinds(table)
+            return _with_kinds(_read_rows(path, csv.reader(file, delimiter=separator, strict=True)))
+    except UnicodeDecodeError:
+        raise
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _begins_as(path: Path, marks: tuple[bytes, ...]) -> bool:
+    try:
+        with _unpacked(path) as raw:
+            return bool(raw.read(2).startswith(marks))
+    except (OSError, EOFError, lzma.LZMAError, zlib.error):
+        return False  # which is told when it is read
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[Any]:
+    """The bytes of a file, unpacked where its name says that it is packed."""
+    with open_file(path) as file:
+        packed = _OPENERS.get(path.suffix.lower())
+        if packed is None:
+            yield file
+        else:
+            with packed(file) as content:
+                yield content
 
 
 def write_csv(table: Table, path: Path) -> Path:
@@ -219,4 +241,4 @@ def _with_kinds(table: Table) -> Table:
         values = texts if kind == "category" else Column(name=name, kind=kind, missing=True).values(texts)[0]
         declared[name] = Declared(kind, values)
     cells = {name: texts for name, texts in table.cells.items() if name not in declared}
-    return Table(table.path, cells, table.lines, declared, tuple(table.names))
+    return replace(table, cells=cells, declared=declared, order=tuple(table.names))

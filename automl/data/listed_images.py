@@ -37,7 +37,7 @@ def load_image_list(
     """
     reading = reading or Reading()
     table = found.table
-    notes: list[str] = []
+    notes = list(found.table.notes)
     group = groups or found.role(GROUP)
     if group is not None and group not in table.names:
         raise DataError(f"{table.path}: there is no groups column '{group}'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from automl.data.table_names import is_table
 from automl.errors import DataError, did_you_mean
 
 
@@ -28,6 +29,6 @@ def _beside(path: Path) -> list[str]:
     """What stands where `path` would and could be meant."""
     try:
         found = [entry for entry in path.parent.iterdir() if not entry.name.startswith(".")]
-        return [str(p.parent / p.name) for p in found if p.is_dir() or p.suffix.lower() in (".npz", ".csv")]
+        return [str(p.parent / p.name) for p in found if p.is_dir() or p.suffix.lower() == ".npz" or is_table(p)]
     except (OSError, ValueError):
         return []

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from automl.data.arrays import from_arrays, load_npz
-from automl.data.csv_files import TABLES, read_table
 from automl.data.dataset import Dataset, Task
 from automl.data.folders import find_images, list_folder
 from automl.data.given import take
@@ -19,11 +18,13 @@ from automl.data.listed_images import load_image_list
 from automl.data.missing import missing_data
 from automl.data.sides import side_in
 from automl.data.table_data import from_table, images_folder
+from automl.data.table_files import read_table
+from automl.data.table_names import is_table, table_name
 from automl.errors import BadInput, DataError
 
 _KINDS = (
-    "digits, a folder of images, an .npz, a .csv or .parquet (a table, or a list of images), torchvision:NAME, or the "
-    "name of a plugin's data set"
+    "digits, a folder of images, an .npz, a table or a list of images (.csv, .tsv, packed or not, .xlsx, .parquet, "
+    ".feather), torchvision:NAME, or the name of a plugin's data set"
 )
 
 
@@ -95,10 +96,10 @@ def load(
     if path.is_file() and path.suffix.lower() == ".npz":
         _refuse(data, {key: value for key, value in options.items() if key != "groups"})
         return load_npz(path, groups=groups, task=wanted)
-    if path.is_file() and path.suffix.lower() in TABLES:
+    if path.is_file() and is_table(path):
         return from_table(
             read_table(path),
-            name=path.stem,
+            name=table_name(path),
             target=target,
             groups=groups,
             images=images,
@@ -119,7 +120,7 @@ def find_list_in(
 
     Of several tables the only one for training is taken (`train.csv`). Raises `DataError` where there are more.
     """
-    tables = [folder / name for name in list_folder(folder) if name.lower().endswith(TABLES)]
+    tables = [folder / name for name in list_folder(folder) if is_table(name)]
     # A submission is an example of what to hand in, with labels that are none.
     tables = [path for path in tables if "submission" not in path.stem.casefold()]
     if not tables or (images is None and _is_sorted(folder, follow_links)):

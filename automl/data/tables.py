@@ -80,7 +80,7 @@ def table_dataset(
         out = ", ".join(f"{column.name} ({column.reason})" for column in columns[:20])
         raise DataError(f"{path}: there is no column to predict '{target}' from; left out: {out}")
     x, _ = conversion.matrix(table)
-    notes = [note for column in columns for note in remarks(column, table[column.name])]
+    notes = [*table.notes, *(note for column in columns for note in remarks(column, table[column.name]))]
     notes += merged(x, [feature.name for feature in conversion.features])
     notes += remarks(answer, table[target]) if answer.kind == "number" else []
     return complete(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from automl.data.atomic import write_atomic
 from automl.data.conversion import Pixels
-from automl.data.csv_files import TABLES
+from automl.data.table_names import is_table
 from automl.errors import BadInput, MachineFailed
 from automl.foreign_text import cell
 from automl.models.model import Model
@@ -36,8 +36,8 @@ def predict_lines(
     Raises `DataError`, see `read_batches`.
     """
     batches = read_batches(data, model.about, images=images, skip_bad=skip_bad, follow_links=follow_links)
-    rows = (".npz",) if isinstance(model.conversion, Pixels) else (".npz", *TABLES)
-    kind = "row" if Path(data).suffix.lower() in rows and not Path(data).is_dir() else "file"
+    rows = Path(data).suffix.lower() == ".npz" or (is_table(data) and not isinstance(model.conversion, Pixels))
+    kind = "row" if rows and not Path(data).is_dir() else "file"
     for number, batch in enumerate(batches):
         if number == 0:
             yield _line([kind, *_header(model)])

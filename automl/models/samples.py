@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from automl.data.arrays import read_npz
 from automl.data.columns import Column
 from automl.data.conversion import Columns, Pixels, conversion_of
-from automl.data.csv_files import TABLES, read_table
 from automl.data.decode import bad_files, decode_all, printable
 from automl.data.folders import find_file, find_files, find_images
 from automl.data.image_lists import find_image_list
 from automl.data.keys import normal_key
+from automl.data.table_files import read_table
+from automl.data.table_names import TABLES, is_table
 from automl.data.tables import answers_of
 from automl.errors import DataError, did_you_mean
 
 SIZE = 256
-_BESIDE = (".csv", ".parquet", ".tsv", ".txt", ".json", ".md", ".xlsx", ".html", ".yaml", ".yml")
+_BESIDE = (*TABLES, ".txt", ".json", ".md", ".html", ".yaml", ".yml")
 
 Array = NDArray[Any]
 
@@ -62,10 +63,10 @@ def read_batches(
     kind = path.suffix.lower()
     if not path.exists():
         raise DataError(f"{data!s}: there is no such file or folder")
-    table = not path.is_dir() and kind in TABLES
+    table = not path.is_dir() and is_table(path)
     for option, value in (("--target", target), ("--images", images)):
         if value is not None and not table:
-            raise DataError(f"{data}: {option} is for a table only (.csv or .parquet)")
+            raise DataError(f"{data}: {option} is for a table only")
     if table and isinstance(conversion_of(about["conversion"]), Pixels):
         yield from _listed(path, about, labelled, target, images, skip_bad, follow_links)
     elif table:
@@ -202,7 +203,7 @@ def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: str | N
             answers = [_class_name(text, about["classes"]) for text in table.texts(target)]
             _refuse_unknown(path, answers, about)
     x, notes = conversion.matrix(table, apart=target)
-    yield from _split(x, answers, notes)
+    yield from _split(x, answers, [*table.notes, *notes])
 
 
 def _split(x: Array, answers: list[str] | Array | None, notes: Sequence[str]) -> Iterator[Batch]:

@@ -144,7 +144,7 @@ def test_the_group_column_is_no_feature(tmp_path: Path) -> None:
         ("ill\nx\ny\n", "no column beside the target"),
         ("a,ill\n1,x\n2,x\n", "at least two classes, found 1, 'x'"),
         ("a,ill\n1,2.5\n2,2.5\n", "is 2.5 in every sample"),
-        (b"a,ill\n1,caf\xe9\n", "not UTF-8"),
+        (b"a,ill\n1,caf\xe9\x81\n", "not UTF-8"),
     ],
 )
 def test_a_bad_csv_is_refused_with_the_culprit(tmp_path: Path, text: str | bytes, message: str) -> None:
