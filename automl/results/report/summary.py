@@ -7,7 +7,7 @@ from typing import Any
 
 from automl.results.leaderboard import ENOUGH, basis
 from automl.results.report.context import Material
-from automl.results.report.formatting import duration, number, plain
+from automl.results.report.formatting import count, duration, number, plain
 from automl.results.report.page import Html, render
 
 Tile = tuple[str, str, str]
@@ -23,11 +23,33 @@ def answer(material: Material) -> Html:
         name=material.record.data.name,
         best=best,
         warnings=_warnings(material),
+        headline=_headline(material),
         tiles=_tiles(material),
         gap=(_test_details(material).get("gap") or {}).get("words"),
         config={name: plain(value) for name, value in winner["config"].items()} if winner else None,
         model=material.summary["model"],
     )
+
+
+def _headline(material: Material) -> Tile | None:
+    """The one number that a reader takes away: the test score with its interval, beside guessing.
+
+    Of a classification by log loss it is the accuracy, for a log loss says little to a person. None without a test.
+    """
+    summary = material.summary
+    name = _headline_metric(material)
+    if name not in summary["test"]:
+        return None
+    ends = (_test_details(material).get("intervals") or {}).get(name)
+    said = [f"95 % interval {number(ends[0])} to {number(ends[1])}"] if ends else []
+    if (guessed := summary["guessing"].get("test", {}).get(name)) is not None:
+        said.append(f"guessing by {summary['guessing']['by']}: {number(guessed)}")
+    return f"{name} on the test set, which no trial saw", number(summary["test"][name]), "; ".join(said)
+
+
+def _headline_metric(material: Material) -> str:
+    objective: str = material.summary["objective"]
+    return "accuracy" if objective == "log_loss" else objective
 
 
 def _tiles(material: Material) -> list[Tile]:
@@ -51,6 +73,8 @@ def _tiles(material: Material) -> list[Tile]:
         )
     intervals = _test_details(material).get("intervals") or {}
     for name, value in summary["test"].items():
+        if name == _headline_metric(material):
+            continue
         ends = intervals.get(name)
         below = f"95 % interval {number(ends[0])} to {number(ends[1])}" if ends else "data no trial saw"
         tiles.append((f"{name}, test set", number(value), below))
@@ -59,7 +83,7 @@ def _tiles(material: Material) -> list[Tile]:
     return [
         *tiles,
         ("fold-epochs", f"{spent:,}", ratio),
-        ("time", duration(totals["seconds"]), f"{totals['trials']} trials"),
+        ("time", duration(totals["seconds"]), count(totals["trials"], "trial")),
     ]
 
 
