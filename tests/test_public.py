@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from sklearn.datasets import make_blobs
 
 import automl
 
+ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "torchvision", "sklearn", "optuna", "pandas", "matplotlib")
 
 
@@ -59,3 +63,15 @@ def test_the_lazy_names_are_the_public_names():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'automl' has no attribute 'serach'"):
         automl.serach  # noqa: B018
+
+
+@pytest.mark.parametrize("name", automl.__all__)
+def test_no_module_takes_the_name_of_a_public_function(name):
+    assert importlib.util.find_spec(f"automl.{name}") is None
+
+
+def test_every_package_is_installed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = {".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "automl").rglob("__init__.py")}
+    listed = {name for name in project["tool"]["setuptools"]["packages"] if name.startswith("automl.")} | {"automl"}
+    assert listed - {"automl.hooks.template"} == packages
