@@ -8,14 +8,14 @@ from typing import Any
 
 from automl.data.atomic import write_atomic
 from automl.errors import MachineFailed
-from automl.results.report.context import Material
+from automl.results.report.context import Context
 from automl.results.report.data import data
 from automl.results.report.formatting import duration
 from automl.results.report.learning import learning_curves
 from automl.results.report.page import render
 from automl.results.report.parameters import importances, scores_by_parameter
 from automl.results.report.reproduce import commands, search_command, settings, versions
-from automl.results.report.summary import answer
+from automl.results.report.summary import first_screen
 from automl.results.report.test_set import test_set
 from automl.results.report.trials import failures, leaderboard, race
 from automl.run.folder import RunFolder
@@ -36,7 +36,7 @@ SECTIONS = {
     "Settings": settings,
     "Versions": versions,
 }
-"""What follows the answer: a function and its template each; None where there is nothing to say."""
+"""What follows the first screen: a function and its template each; None where there is nothing to say."""
 
 
 def write_report(summary: Mapping[str, Any], record: RunRecord, folder: RunFolder, out: Path | None = None) -> Path:
@@ -45,9 +45,11 @@ def write_report(summary: Mapping[str, Any], record: RunRecord, folder: RunFolde
     `summary` is what `automl leaderboard --json` prints, `record` the run's `run.yaml`, `out` the file, by default
     `report.html` in the run's folder. Raises `MachineFailed` when it cannot be written.
     """
-    material = Material(summary, record, folder)
-    sections = {title: write(material) for title, write in SECTIONS.items()}
-    text = render("page", title=f"{record.data.name}: automl report", answer=answer(material), sections=sections)
+    context = Context(summary, record, folder)
+    sections = {title: write(context) for title, write in SECTIONS.items()}
+    text = render(
+        "page", title=f"{record.data.name}: automl report", first_screen=first_screen(context), sections=sections
+    )
     try:
         write_atomic(out or folder.report, lambda file: file.write(text.encode()))
     except OSError as error:

@@ -23,7 +23,7 @@ STOPPED = ("overfitting", "early-stopped")
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class Context:
     """`summary` is what `automl leaderboard --json` prints, `record` the run's `run.yaml`."""
 
     summary: Mapping[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from automl.models.mistakes import load_mistakes
-from automl.results.report.context import Material
+from automl.results.report.context import Context
 from automl.results.report.formatting import percent
 from automl.results.report.page import Html, render
 
@@ -16,9 +16,9 @@ LISTED = 10
 CLASSES = 20  # names shown
 
 
-def data(material: Material) -> Html:
+def data(context: Context) -> Html:
     """What the data were taken for, the data in figures, the notes on them, and the suspect labels."""
-    about = material.record.data
+    about = context.record.data
     classes = about.classes
     names = ", ".join(str(name)[:60] for name in classes[:CLASSES]) + (", ..." if len(classes) > CLASSES else "")
     facts = {
@@ -37,20 +37,20 @@ def data(material: Material) -> Html:
         understood=about.understood,
         facts={name: fact for name, fact in facts.items() if fact},
         notes=notes,
-        **_suspects(material),
+        **_suspects(context),
     )
 
 
-def _suspects(material: Material) -> dict[str, Any]:
+def _suspects(context: Context) -> dict[str, Any]:
     """Labels of the test set that the final model contradicts with confidence: the surest, and how many of how many."""
-    tested, classes = material.tested, material.record.data.classes
+    tested, classes = context.tested, context.record.data.classes
     if tested is None or tested.task == "regression" or len(classes) != tested.predicted.shape[1]:
         return {"suspects": None}
     labels = tested.predicted.argmax(axis=1)
     sure = tested.predicted.max(axis=1)
     suspects = np.flatnonzero((labels != tested.truth) & (sure >= SURE))
     suspects = suspects[np.argsort(-sure[suspects], kind="stable")]
-    mistakes = load_mistakes(material.folder)
+    mistakes = load_mistakes(context.folder)
     names = dict(zip(mistakes.index.tolist(), mistakes.names, strict=True)) if mistakes is not None else {}
     rows = [
         (

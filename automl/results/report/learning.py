@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from automl.results.report.context import Material, Row, stopped_at
+from automl.results.report.context import Context, Row, stopped_at
 from automl.results.report.page import Html, render
 from automl.results.report.pictures import draw_curves, loss_limits
 
@@ -12,36 +12,36 @@ FINALISTS = 6  # at most
 OVERFITTED = 3
 
 
-def learning_curves(material: Material) -> Html | None:
+def learning_curves(context: Context) -> Html | None:
     """The curves of the finalists and of three overfitted trials, all on one loss axis."""
-    complete = [row for row in material.rows if row["state"] == "COMPLETE" and row["number"] in material.curves]
-    finalists = complete[: min(material.settings.finalists, FINALISTS)]
-    if (winner := material.winner) in complete and winner not in finalists:
+    complete = [row for row in context.rows if row["state"] == "COMPLETE" and row["number"] in context.curves]
+    finalists = complete[: min(context.settings.finalists, FINALISTS)]
+    if (winner := context.winner) in complete and winner not in finalists:
         finalists = [*finalists[:-1], winner]
-    leading = [row for row in material.rows if row["number"] in material.curves][:OVERFITTED]
+    leading = [row for row in context.rows if row["number"] in context.curves][:OVERFITTED]
     overfitted = [
         row
-        for row in material.rows
-        if row["state"] == "PRUNED" and row["reason"] == "overfitting" and row["number"] in material.curves
+        for row in context.rows
+        if row["state"] == "PRUNED" and row["reason"] == "overfitting" and row["number"] in context.curves
     ][:OVERFITTED]
     first = finalists or leading
     if not first:
         return None
-    limits = loss_limits([material.curves[row["number"]] for row in [*first, *overfitted]])
+    limits = loss_limits([context.curves[row["number"]] for row in [*first, *overfitted]])
     return render(
         "learning",
         title="The finalists" if finalists else "The trials that came furthest",
-        first=_pictures(material, first, limits),
-        overfitted=_pictures(material, overfitted, limits),
+        first=_pictures(context, first, limits),
+        overfitted=_pictures(context, overfitted, limits),
     )
 
 
-def _pictures(material: Material, rows: Sequence[Row], limits: tuple[float, float] | None) -> list[tuple[Html, str]]:
+def _pictures(context: Context, rows: Sequence[Row], limits: tuple[float, float] | None) -> list[tuple[Html, str]]:
     """The picture of each trial, and what there is to say to it."""
     figures = []
     for row in rows:
-        curves = material.curves[row["number"]]
-        title = f"trial {row['number']}, {row['architecture']}{', the winner' if row is material.winner else ''}"
+        curves = context.curves[row["number"]]
+        title = f"trial {row['number']}, {row['architecture']}{', the winner' if row is context.winner else ''}"
         picture = draw_curves(curves, title, limits, stopped_at(curves, row))
         detail = str(row.get("detail") or "")[:300]
         figures.append((picture, detail[:1].upper() + detail[1:]))

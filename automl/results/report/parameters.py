@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from automl.results.report.context import Material, Row
+from automl.results.report.context import Context, Row
 from automl.results.report.formatting import count, percent
 from automl.results.report.importance import FEWEST, SHUFFLES, measure_importances
 from automl.results.report.page import Html, render
@@ -20,10 +20,10 @@ OF_ARCHITECTURES = ("depth", "kernel_size", "dropout")
 OF_TRAINING = ("lr", "weight_decay", "optimizer", "schedule")
 
 
-def importances(material: Material) -> Html | None:
+def importances(context: Context) -> Html | None:
     """Which parameters matter, as far as this can be said."""
-    ranked = sorted(material.scored, key=lambda it: (-len(it[1]), material.objective.cost(it[1][-1])))
-    found = measure_importances([row["config"] for row, _ in ranked], _space(material))
+    ranked = sorted(context.scored, key=lambda it: (-len(it[1]), context.objective.cost(it[1][-1])))
+    found = measure_importances([row["config"] for row, _ in ranked], _space(context))
     if found is None:
         return render("importances", found=None, trials=len(ranked), fewest=FEWEST) if ranked else None
     shown = list(found.shares.items())[:SHOWN]
@@ -38,44 +38,44 @@ def importances(material: Material) -> Html | None:
     )
 
 
-def scores_by_parameter(material: Material) -> Html | None:
+def scores_by_parameter(context: Context) -> Html | None:
     """Small pictures of the score by architecture and by each of the parameters that were searched."""
-    compared = comparable(material.scored)
+    compared = comparable(context.scored)
     if compared is None:
-        return Html("<p>Left out: too few trials have a score.</p>") if material.rows else None
+        return Html("<p>Left out: too few trials have a score.</p>") if context.rows else None
     rung, points = compared
     reached = {row["number"] for row, _ in points}
     # Those that were outpaced on a cheaper rung would be worse on this one: they stand at the bad end, without a score.
     outpaced = [
-        (row, None) for row, _ in material.scored if row["number"] not in reached and row["reason"] == "outpaced"
+        (row, None) for row, _ in context.scored if row["number"] not in reached and row["reason"] == "outpaced"
     ]
-    families = _families(material.scored)
-    space = _space(material)
+    families = _families(context.scored)
+    space = _space(context)
     pictures = []
     for title, names in wanted(space).items():
         domains = [domain for domain in map(space.parameters().get, names.values()) if isinstance(domain, Parameter)]
         dots = [
-            Dot(row["config"][name], score, row["architecture"], row is material.winner)
+            Dot(row["config"][name], score, row["architecture"], row is context.winner)
             for row, score in [*points, *outpaced]
             if (name := names.get(row["architecture"], names.get(""))) in row["config"]
         ]
         if len({dot.value for dot in dots}) > 1 and any(dot.score is not None for dot in dots):
             continuous = any(isinstance(domain, Float) for domain in domains)
             log = any(isinstance(domain, Float | Int) and domain.log for domain in domains)
-            picture = draw_scores(dots, title, material.objective, families, continuous=continuous, log=log)
+            picture = draw_scores(dots, title, context.objective, families, continuous=continuous, log=log)
             pictures.append((picture, ""))
     if not pictures:
         return None
-    epochs, folds = material.rungs[rung]
+    epochs, folds = context.rungs[rung]
     return render(
         "scores",
-        objective=material.objective,
+        objective=context.objective,
         epochs=epochs,
         folds=folds,
         trials=len(points),
-        total=len(material.scored),
+        total=len(context.scored),
         outpaced=len(outpaced),
-        winner=material.winner is not None,
+        winner=context.winner is not None,
         key=_key(families),
         pictures=pictures,
     )
@@ -123,8 +123,8 @@ def _families(scored: Sequence[tuple[Row, list[float]]]) -> list[str]:
     return list(dict.fromkeys(str(row["architecture"]) for row, _ in scored if row["architecture"]))
 
 
-def _space(material: Material) -> Space:
-    return material.record.read_space(str(material.folder.record_path))
+def _space(context: Context) -> Space:
+    return context.record.read_space(str(context.folder.record_path))
 
 
 def _varies(domain: Any) -> bool:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shlex
 
-from automl.results.report.context import Material
+from automl.results.report.context import Context
 from automl.results.report.formatting import given, plain
 from automl.results.report.page import Html, render
 from automl.settings import Settings, option_name
 
 
-def commands(material: Material) -> Html:
+def commands(context: Context) -> Html:
     """What to type to go on, to begin anew, and to train the winner again."""
-    run = str(material.summary["run"])
-    lines = [f"automl resume {shlex.quote(run)}", search_command(material.settings)]
-    if material.winner is not None:
-        lines.append(f"automl replay {shlex.quote(run)} {material.winner['number']}")
-    return render("commands", lines=lines, winner=material.winner is not None)
+    run = str(context.summary["run"])
+    lines = [f"automl resume {shlex.quote(run)}", search_command(context.settings)]
+    if context.winner is not None:
+        lines.append(f"automl replay {shlex.quote(run)} {context.winner['number']}")
+    return render("commands", lines=lines, winner=context.winner is not None)
 
 
 def search_command(settings: Settings) -> str:
@@ -33,14 +33,14 @@ def search_command(settings: Settings) -> str:
     return shlex.join(words)
 
 
-def settings(material: Material) -> Html:
+def settings(context: Context) -> Html:
     """The settings, as the command line calls them."""
-    named = {option_name(name): plain(value) for name, value in material.settings if given(value)}
+    named = {option_name(name): plain(value) for name, value in context.settings if given(value)}
     return render("facts", facts=named)
 
 
-def versions(material: Material) -> Html:
+def versions(context: Context) -> Html:
     """Versions of what it ran with, the device, and the search space's fingerprint."""
-    record = material.record
+    record = context.record
     facts = {**record.versions, "device": record.device, "precision": record.precision}
     return render("facts", facts={**facts, "search space": record.space_fingerprint[:16]})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl.results.leaderboard import ENOUGH, basis
-from automl.results.report.context import Material
+from automl.results.report.context import Context
 from automl.results.report.formatting import count, duration, number, plain
 from automl.results.report.page import Html, render
 
@@ -14,46 +14,46 @@ Tile = tuple[str, str, str]
 """A name, its value, and a line below it."""
 
 
-def answer(material: Material) -> Html:
-    """The answer first."""
-    winner = material.winner
+def first_screen(context: Context) -> Html:
+    """The answer: one number, and what to know about it."""
+    winner = context.winner
     best = f"{winner['architecture']} (trial {winner['number']})" if winner else "no network yet"
     return render(
-        "answer",
-        name=material.record.data.name,
+        "summary",
+        name=context.record.data.name,
         best=best,
-        warnings=_warnings(material),
-        headline=_headline(material),
-        tiles=_tiles(material),
-        gap=(_test_details(material).get("gap") or {}).get("words"),
+        warnings=_warnings(context),
+        headline=_headline(context),
+        tiles=_tiles(context),
+        gap=(_test_details(context).get("gap") or {}).get("words"),
         config={name: plain(value) for name, value in winner["config"].items()} if winner else None,
-        model=material.summary["model"],
+        model=context.summary["model"],
     )
 
 
-def _headline(material: Material) -> Tile | None:
+def _headline(context: Context) -> Tile | None:
     """The one number that a reader takes away: the test score with its interval, beside guessing.
 
     Of a classification by log loss it is the accuracy, for a log loss says little to a person. None without a test.
     """
-    summary = material.summary
-    name = _headline_metric(material)
+    summary = context.summary
+    name = _headline_metric(context)
     if name not in summary["test"]:
         return None
-    ends = (_test_details(material).get("intervals") or {}).get(name)
+    ends = (_test_details(context).get("intervals") or {}).get(name)
     said = [f"95 % interval {number(ends[0])} to {number(ends[1])}"] if ends else []
     if (guessed := summary["guessing"].get("test", {}).get(name)) is not None:
         said.append(f"guessing by {summary['guessing']['by']}: {number(guessed)}")
     return f"{name} on the test set, which no trial saw", number(summary["test"][name]), "; ".join(said)
 
 
-def _headline_metric(material: Material) -> str:
-    objective: str = material.summary["objective"]
+def _headline_metric(context: Context) -> str:
+    objective: str = context.summary["objective"]
     return "accuracy" if objective == "log_loss" else objective
 
 
-def _tiles(material: Material) -> list[Tile]:
-    summary, winner, totals = material.summary, material.winner, material.summary["totals"]
+def _tiles(context: Context) -> list[Tile]:
+    summary, winner, totals = context.summary, context.winner, context.summary["totals"]
     spent, without = totals["fold_epochs"], totals["fold_epochs_without_race"]
     tiles: list[Tile] = []
     if winner is not None:
@@ -67,13 +67,13 @@ def _tiles(material: Material) -> list[Tile]:
         tiles.append((f"{summary['objective']} of guessing", number(guessed), f"by {guessing['by']}, same folds"))
     if baseline := summary["baseline"]:
         folds = len(baseline["scores"])
-        same = "same folds" if folds == material.settings.folds else f"{folds} of the folds"
+        same = "same folds" if folds == context.settings.folds else f"{folds} of the folds"
         tiles.append(
             (f"{baseline['metric']} of {baseline['by']}", number(baseline["mean"]), f"with its defaults, {same}")
         )
-    intervals = _test_details(material).get("intervals") or {}
+    intervals = _test_details(context).get("intervals") or {}
     for name, value in summary["test"].items():
-        if name == _headline_metric(material):
+        if name == _headline_metric(context):
             continue
         ends = intervals.get(name)
         below = f"95 % interval {number(ends[0])} to {number(ends[1])}" if ends else "data no trial saw"
@@ -87,13 +87,13 @@ def _tiles(material: Material) -> list[Tile]:
     ]
 
 
-def _warnings(material: Material) -> list[str]:
-    winner, final, settings = material.winner, material.final, material.settings
+def _warnings(context: Context) -> list[str]:
+    winner, final, settings = context.winner, context.final, context.settings
     found = []
-    for said in filter(None, (material.summary["guessing"], material.summary["baseline"])):
+    for said in filter(None, (context.summary["guessing"], context.summary["baseline"])):
         if words := said["words"]:
             found.append(words)
-    if material.summary["best"] is None:
+    if context.summary["best"] is None:
         found.append("No trial is complete: no score here is over all folds and epochs.")
     if final and final.stand_in and winner is not None:
         found.append(
@@ -102,10 +102,10 @@ def _warnings(material: Material) -> list[str]:
         )
     if words := final and final.words:
         found.append(words)
-    if material.summary["model"] is None:
+    if context.summary["model"] is None:
         found.append("No final model was fitted.")
     return found
 
 
-def _test_details(material: Material) -> Mapping[str, Any]:
-    return material.final.test_details if material.final else {}
+def _test_details(context: Context) -> Mapping[str, Any]:
+    return context.final.test_details if context.final else {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from automl.models.mistakes import Mistakes, load_mistakes
 from automl.models.test_predictions import Predictions, by_class
-from automl.results.report.context import Material
+from automl.results.report.context import Context
 from automl.results.report.formatting import percent
 from automl.results.report.page import Html, render
 from automl.results.report.scatter import draw_truth
@@ -24,15 +24,15 @@ ERRORS = 10
 OUTPUTS = 4  # of a regression that are drawn
 
 
-def test_set(material: Material) -> Html | None:
+def test_set(context: Context) -> Html | None:
     """Confusion matrix, classes and example mistakes, or predictions against the truth; nothing for an older run."""
-    tested = material.tested
+    tested = context.tested
     if tested is None:
         return None
-    mistakes = load_mistakes(material.folder)
+    mistakes = load_mistakes(context.folder)
     if tested.task == "regression":
         return _regression(tested, mistakes)
-    classes = list(material.record.data.classes)
+    classes = list(context.record.data.classes)
     if len(classes) != tested.predicted.shape[1]:
         return None
     labels = tested.predicted.argmax(axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from automl.results.report.context import Material
+from automl.results.report.context import Context
 from automl.results.report.formatting import duration, number, spread
 from automl.results.report.page import Html, render
 from automl.results.report.pictures import Line, draw_race
@@ -15,9 +15,9 @@ TOP = 20  # trials in the table
 RACERS = 300  # trials in the picture of the race, the best ones
 
 
-def leaderboard(material: Material) -> Html:
+def leaderboard(context: Context) -> Html:
     """The best trials, and how many ended how."""
-    totals, record, rows = material.summary["totals"], material.record, material.rows
+    totals, record, rows = context.summary["totals"], context.record, context.rows
     states = {"complete": totals["complete"], "waiting": totals.get("waiting", 0), "failed": totals["failed"]}
     states |= {f"pruned, {reason}": count for reason, count in totals["pruned"].items()}
     counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
@@ -42,26 +42,26 @@ def leaderboard(material: Material) -> Html:
     )
 
 
-def race(material: Material) -> Html | None:
+def race(context: Context) -> Html | None:
     """The race as a picture: who climbed which rung."""
     lines: list[Line] = []
-    for row, scores in material.scored[:RACERS]:
-        kind = "winner" if row is material.winner else "complete" if row["state"] == "COMPLETE" else row["reason"]
+    for row, scores in context.scored[:RACERS]:
+        kind = "winner" if row is context.winner else "complete" if row["state"] == "COMPLETE" else row["reason"]
         lines.append((kind, scores))
     if not lines:
         return None
     return render(
         "race",
-        picture=draw_race(lines, list(material.record.ladder), material.objective),
-        folds=material.settings.folds,
-        lower=material.objective.direction == "minimize",
+        picture=draw_race(lines, list(context.record.ladder), context.objective),
+        folds=context.settings.folds,
+        lower=context.objective.direction == "minimize",
         shown=len(lines),
-        total=len(material.scored),
+        total=len(context.scored),
     )
 
 
-def failures(material: Material) -> Html | None:
+def failures(context: Context) -> Html | None:
     """Each cause once, with how many trials it cost."""
-    failed = [row for row in material.rows if row["state"] == "FAIL" or row["reason"] in BROKEN]
+    failed = [row for row in context.rows if row["state"] == "FAIL" or row["reason"] in BROKEN]
     causes = Counter(row.get("detail") or row["reason"] for row in failed).most_common(10)
     return render("failures", causes=[(count, cause[:1000]) for cause, count in causes]) if causes else None

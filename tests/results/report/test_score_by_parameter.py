@@ -1,7 +1,7 @@
 import numpy as np
 from made_runs import SPACE, Page, config_of, curves_to, full_run, make_run, written
 
-from automl.results.report.context import Material
+from automl.results.report.context import Context
 from automl.results.report.importance import measure_importances
 from automl.results.report.parameters import comparable, importances, scores_by_parameter, wanted
 from automl.spaces.space import Space
@@ -48,7 +48,7 @@ def test_without_a_cause_few_parameters_are_beyond_chance():
 def test_fewer_than_twenty_trials_have_no_importances_and_the_report_says_so(tmp_path):
     assert measure_importances(ranked_by_lr(19), DECIDED) is None
     run = make_run(tmp_path, [("COMPLETE", "", "mlp", curves_to(6, 3, 1.0, seed)) for seed in range(6)])
-    assert "6 trials with a score are too few" in importances(Material(*run))
+    assert "6 trials with a score are too few" in importances(Context(*run))
 
 
 def test_a_config_that_is_not_of_the_space_is_left_out_of_the_importances():
@@ -58,7 +58,7 @@ def test_a_config_that_is_not_of_the_space_is_left_out_of_the_importances():
 
 
 def test_the_evaluator_and_the_number_of_trials_are_named(tmp_path):
-    html = importances(Material(*full_run(tmp_path)))
+    html = importances(Context(*full_run(tmp_path)))
     assert "PedAnovaImportanceEvaluator" in html
     assert "best 5 of 24 trials" in html
     assert [name for name in Space.from_json(SPACE).parameters() if f"<div>{name}</div>" in html] == [
@@ -92,8 +92,8 @@ def test_only_parameters_that_were_searched_are_shown():
 def test_the_scores_by_parameter_say_where_they_were_measured(tmp_path):
     trials = [("COMPLETE", "", "mlp", curves_to(6, 3, 1.0, seed)) for seed in range(6)]
     trials += [("PRUNED", "outpaced", "resnet", curves_to(2, 1, 0.3, seed)) for seed in range(4)]
-    material = Material(*make_run(tmp_path, trials))
-    html = scores_by_parameter(material)
+    context = Context(*make_run(tmp_path, trials))
+    html = scores_by_parameter(context)
     assert "after 6 epochs on 3 folds" in html
     assert "6 of 10 trials" in html
     assert "a trial that was outpaced on a cheaper rung (4)" in html

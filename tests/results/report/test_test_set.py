@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix
 from automl.data.arrays import from_arrays
 from automl.models.mistakes import save_mistakes
 from automl.models.test_predictions import Predictions, save_tested
-from automl.results.report.context import Material
+from automl.results.report.context import Context
 from automl.results.report.data import data
 from automl.results.report.test_set import confused_pairs, test_set
 
@@ -25,7 +25,7 @@ def run_with(path, classes, **more):
 
 def test_the_confusion_matrix_is_that_of_scikit_learn(tmp_path):
     run, tested = run_with(tmp_path, 3)
-    html = one_line(test_set(Material(*run)))
+    html = one_line(test_set(Context(*run)))
     body = re.search(r'class="matrix">.*?<tbody>(.*?)</tbody>', html)[1]
     rows = [[int(n or 0) for n in re.findall(r"<td[^>]*>(\d*)</td>", row)] for row in body.split("</tr>")[:-1]]
     assert rows == confusion_matrix(tested.truth, tested.predicted.argmax(1)).tolist()
@@ -34,7 +34,7 @@ def test_the_confusion_matrix_is_that_of_scikit_learn(tmp_path):
 
 def test_more_than_twenty_classes_show_the_most_confused_pairs_and_the_worst_classes(tmp_path):
     run, _ = run_with(tmp_path, 25, samples=100)
-    html = one_line(test_set(Material(*run)))
+    html = one_line(test_set(Context(*run)))
     assert "matrix" not in html.replace("for a matrix", "")
     assert "25 classes are too many" in html
     assert "The 20 of 25 classes with the lowest F1." in html
@@ -49,7 +49,7 @@ def test_pairs_are_counted_without_the_right_ones():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_example_mistakes_stand_in_the_page_as_pictures(channels, tmp_path):
     run, _ = run_with(tmp_path, 3, shape=(channels, 6, 5))
-    page = Page(test_set(Material(*run)))
+    page = Page(test_set(Context(*run)))
     pictures = [link for link in page.links if link.startswith("data:image/png;base64,")]
     assert len(pictures) == 8
     with Image.open(io.BytesIO(base64.b64decode(pictures[0].partition(",")[2]))) as picture:
@@ -65,19 +65,19 @@ def test_examples_of_an_earlier_model_are_left_out(tmp_path):
     right[:] = 0.0
     right[np.arange(len(right)), tested.truth] = 1.0
     save_tested(run[2], Predictions(tested.index, tested.truth, right))
-    html = one_line(test_set(Material(*run)))
+    html = one_line(test_set(Context(*run)))
     assert "wrong on 0 of 40" in html
     assert "Example mistakes" not in html
 
 
 def test_a_run_without_kept_predictions_has_a_report_too(tmp_path):
-    assert test_set(Material(*full_run(tmp_path / "none"))) is None
+    assert test_set(Context(*full_run(tmp_path / "none"))) is None
     run, _ = run_with(tmp_path / "damaged", 3)
     (run[2].artifacts / "mistakes.npz").write_bytes(b"")
-    assert "Example mistakes" not in test_set(Material(*run))
+    assert "Example mistakes" not in test_set(Context(*run))
     run[2].tested.write_bytes(b"PK damaged")
-    assert test_set(Material(*run)) is None
-    assert "Suspect labels" not in data(Material(*run))
+    assert test_set(Context(*run)) is None
+    assert "Suspect labels" not in data(Context(*run))
 
 
 def test_a_regression_shows_predictions_against_the_truth_and_its_largest_errors(tmp_path):
@@ -91,7 +91,7 @@ def test_a_regression_shows_predictions_against_the_truth_and_its_largest_errors
     tested = Predictions(np.arange(40, 60), y[40:], predicted)
     save_tested(folder, tested)
     save_mistakes(folder, tested, from_arrays(x, y[:, 0], name="made"), "made.npz")
-    html = one_line(test_set(Material(summary, record, folder)))
+    html = one_line(test_set(Context(summary, record, folder)))
     assert html.count("<svg") == 1
     largest = re.search("Largest errors.*?<tbody>(.*)</tbody>", html)[1]
     assert largest.startswith("<tr><td>sample 47</td>")
@@ -101,17 +101,17 @@ def test_a_regression_shows_predictions_against_the_truth_and_its_largest_errors
 
 def test_labels_that_the_model_contradicts_with_confidence_are_suspect(tmp_path):
     run, _ = run_with(tmp_path, 3)
-    html = one_line(data(Material(*run)))
+    html = one_line(data(Context(*run)))
     assert "contradicts 4 labels of 40 test samples with a probability of 90 % or more" in html
     assert html.count("<td>95 %</td>") == 4
     assert "predictions for the other samples are not kept" in html
 
 
 def test_the_data_section_says_whether_there_are_duplicates(tmp_path):
-    assert "No two images have the same pixels." in data(Material(*full_run(tmp_path / "a")))
+    assert "No two images have the same pixels." in data(Context(*full_run(tmp_path / "a")))
     x = np.random.default_rng(0).integers(0, 255, (20, 4, 4)).astype(np.uint8)
     x[7] = x[3]
     notes = from_arrays(x, np.arange(20) % 2, name="made").notes
-    html = one_line(data(Material(*full_run(tmp_path / "b", notes=notes))))
+    html = one_line(data(Context(*full_run(tmp_path / "b", notes=notes))))
     assert "1 of 20 images are copies of another one" in html
     assert "No two images" not in html
