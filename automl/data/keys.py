@@ -19,6 +19,8 @@ def normal_key(text: str) -> str:
     ('p1', True)
     """
     stripped = text.strip()
+    if stripped.isascii():  # as nearly all cells of a table are
+        return stripped
     while stripped != (stripped := stripped.strip(_UNSEEN).strip()):
         pass
     return unicodedata.normalize("NFC", stripped)

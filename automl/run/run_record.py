@@ -178,7 +178,7 @@ def _check_events(text: str) -> None:
             raise yaml.YAMLError(f"line {line}: more than {DEEPEST} lists and mappings in one another")
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """Writes values in full that stand in a record twice."""
 
     def ignore_aliases(self, data: Any) -> bool:
