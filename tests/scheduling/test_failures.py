@@ -40,6 +40,10 @@ def test_once_any_trial_has_been_trained_nothing_ends_the_search(race, left):
     race.record(0, 0, 1.0)
     if left:  # also where it was pruned since
         race.leave(0)
-    failures = Failures()
+    failures, raised = Failures(), []
     for _ in range(20):
-        failures.add("a", race)
+        try:
+            failures.add("a", race)
+        except NoTrialSucceeded as error:
+            raised.append(error)
+    assert raised == []
