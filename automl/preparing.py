@@ -14,10 +14,10 @@ from automl.data.splits import load_splits
 from automl.errors import RunError
 from automl.results.run import Run
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared, devices_of, prepare, reading_of
+from automl.run.prepare import Prepared, devices_of, prepare, reading_options
 from automl.run.record import check_unchanged, recorded_plugins, settings_of
 from automl.run.run_record import RunRecord
-from automl.settings import Settings, make_settings
+from automl.settings import make_settings
 
 
 def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
@@ -30,16 +30,7 @@ def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Pre
 
 
 def _take(data: Any, settings: Settings) -> Given:
-    return take(
-        data,
-        target=settings.target,
-        groups=settings.groups,
-        images=settings.images,
-        categorical=settings.categorical,
-        time=settings.time,
-        task=settings.task,
-        reading=reading_of(settings, devices_of(settings)[0]),
-    )
+    return take(data, **reading_options(settings, devices_of(settings)[0]))
 
 
 def keep(given: Given, folder: RunFolder) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from automl.data.atomic import write_atomic
 from automl.data.columns import Cells, Column, Declared
+from automl.data.table_names import PACKED
 from automl.errors import DataError
 from automl.open_file import open_file, read_file
 
@@ -67,8 +68,8 @@ class Table:
         return comma and not any(_DECIMAL_POINT.fullmatch(text) for text in texts)
 
 
-_OPENERS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+_OPENERS: dict[str, Callable[[Any], Any]] = dict(zip(PACKED, (gzip.open, bz2.open, lzma.open), strict=True))
+_DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
 def read_csv(path: Path) -> Table:
@@ -79,7 +80,7 @@ def read_csv(path: Path) -> Table:
     ragged row.
     """
     try:
-        return _read_as(path, "utf-16" if _begins_as(path, UTF_16) else "utf-8-sig")
+        return _read_as(path, "utf-16" if _is_utf_16(path) else "utf-8-sig")
     except UnicodeDecodeError as error:
         wrong = f"{error.reason}, byte 0x{error.object[error.start]:02x}"
     try:
@@ -99,15 +100,16 @@ def _read_as(path: Path, encoding: str) -> Table:
             return _with_kinds(_read_rows(path, csv.reader(file, delimiter=separator, strict=True)))
     except UnicodeDecodeError:
         raise
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except _DAMAGED as error:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _begins_as(path: Path, marks: tuple[bytes, ...]) -> bool:
+def _is_utf_16(path: Path) -> bool:
+    """Whether it begins with the mark of one of the two byte orders."""
     try:
         with _unpacked(path) as raw:
-            return bool(raw.read(2).startswith(marks))
-    except (OSError, EOFError, lzma.LZMAError, zlib.error):
+            return raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    except _DAMAGED:
         return False  # which is told when it is read
 
 

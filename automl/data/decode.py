@@ -1,4 +1,4 @@
-"""Scheduler image files into uint8 pixels: one channel (greyscale) or three (RGB), never clipped silently.
+"""Turns image files into uint8 pixels: one channel (greyscale) or three (RGB), never clipped silently.
 
 | file | becomes |
 |---|---|

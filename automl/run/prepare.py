@@ -133,17 +133,24 @@ def reading_of(settings: Settings, device: torch.device) -> Reading:
     return Reading(settings.image_size, settings.skip_bad, settings.follow_links, affordable)
 
 
+def reading_options(settings: Settings, device: torch.device) -> dict[str, Any]:
+    """What the settings say of how data are read, as keywords of `load` and of `take`."""
+    return {
+        "target": settings.target,
+        "groups": settings.groups,
+        "images": settings.images,
+        "categorical": settings.categorical,
+        "time": settings.time,
+        "task": settings.task,
+        "reading": reading_of(settings, device),
+    }
+
+
 def load_dataset(settings: Settings, host: PluginHost, device: torch.device) -> Dataset:
     """The data that the settings name, for a search on `device`. Raises `DataError`."""
     return load(
         settings.data,
-        target=settings.target,
-        groups=settings.groups,
-        images=settings.images,
-        categorical=settings.categorical,
-        time=settings.time,
-        task=settings.task,
-        reading=reading_of(settings, device),
+        **reading_options(settings, device),
         plugin_datasets={name: source.make for name, source in host.datasets.items()},
     )
 

@@ -11,7 +11,9 @@ from automl.racing.race import Race
 from automl.study.trial_record import seconds_per_fold_epoch
 
 MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no faster than the first
-ALONE = 1.6  # times as long an epoch of one fused fold takes as one of two or three, by fold: 1.2 to 1.7 on an H200
+# Times as long an epoch of one fused fold takes as one of two or three, by fold: 1.2 to 1.8, interpolated between one
+# fold and five, which take 2.3 to 3.4 times as long on an H200.
+ALONE = 1.6
 # Shares of the timeout at most, so that something is explored also where a full training does not fit at all.
 CARRYING_SHARE = 0.3  # for carrying waiting trials to the top
 FIRST_SHARE = 0.5  # for carrying the first that the race has chosen

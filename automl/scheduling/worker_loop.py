@@ -1,4 +1,4 @@
-"""The search: ask, climb, tell. A trial's whole life stands in `WorkerLoop._attempt`."""
+"""The loop of a worker: ask, climb, tell. A trial's whole life stands in `WorkerLoop._attempt`."""
 
 from __future__ import annotations
 

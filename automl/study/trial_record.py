@@ -335,13 +335,13 @@ def standing_mark(trial: FrozenTrial) -> tuple[TrialState, str]:
 
 def _standing(state: TrialState, attributes: Mapping[str, Any]) -> Standing:
     known = json.loads(attributes.get(STANDING, "{}"))
-    moved = State.COMPLETE if state == TrialState.COMPLETE else State.LEFT
+    now = State.COMPLETE if state == TrialState.COMPLETE else State.LEFT
     if state == TrialState.RUNNING and known.get("waiting", False):
-        moved = State.WAITING
+        now = State.WAITING
     return Standing(
         scores={int(rung): score for rung, score in known.get("scores", {}).items()},
         family=known.get("family", ""),
-        state=moved,
+        state=now,
     )
 
 

@@ -121,7 +121,7 @@ def load_study(storage: BaseStorage, name: str, sampler: optuna.samplers.BaseSam
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Scheduler what a full disk or a lost storage raises into `MachineFailed`."""
+    """Turns what a full disk or a lost storage raises into `MachineFailed`."""
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
