@@ -17,7 +17,7 @@ from automl.run.folder import RunFolder
 from automl.run.prepare import Prepared, devices_of, prepare, reading_options
 from automl.run.record import check_unchanged, recorded_plugins, settings_of
 from automl.run.run_record import RunRecord
-from automl.settings import make_settings
+from automl.settings import Settings, make_settings
 
 
 def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
