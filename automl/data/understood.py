@@ -79,7 +79,7 @@ def summarise(dataset: Dataset, test_samples: int) -> dict[str, Any]:
 def sentences(dataset: Dataset, test_samples: int) -> tuple[str, ...]:
     """What the data were taken for, in a few lines.
 
-    The first one is like `245 photos, 114 sizes, resized to 224 x 224; classes ants 123, bees 122; 153 test photos from
+    The first one is like `245 photos, 97 sizes, resized to 224 x 224; classes ants 124, bees 121; 153 test photos from
     val/`; a table's columns and target have lines of their own.
     """
     understood = dataset.understood

@@ -19,7 +19,7 @@ def leaderboard(context: Context) -> Html:
     """The best trials, and how many ended how."""
     totals, record, rows = context.summary["totals"], context.record, context.rows
     states = {"complete": totals["complete"], "waiting": totals.get("waiting", 0), "failed": totals["failed"]}
-    states |= {f"pruned, {reason}": count for reason, count in totals["pruned"].items()}
+    states |= {f"pruned ({reason})": count for reason, count in totals["pruned"].items()}
     counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     headers = ("trial", "architecture", "state", record.objective_name, record.metric, "epochs x folds", "fold-epochs",
                "parameters", "time")  # fmt: skip
