@@ -33,7 +33,8 @@ def test_the_answer_comes_first(full):
         f"{path}/model",
     ):
         assert expected in head
-    assert "26 trials: 2 complete, 1 failed, 1 pruned (overfitting), 21 pruned (outpaced), 1 pruned (infeasible)." in rest
+    counts = "2 complete, 1 failed, 1 pruned (overfitting), 21 pruned (outpaced), 1 pruned (infeasible)"
+    assert f"26 trials: {counts}." in rest
     assert "1 plugin 'x' (x.py:3): ValueError: boom" in rest
 
 
