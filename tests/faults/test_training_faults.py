@@ -72,7 +72,7 @@ def test_late_divergence_prunes_those_configs_and_the_search_ends_with_a_model(s
     assert (board["totals"]["failed"], board["totals"]["pruned"]) == (0, {"diverged": len(wild)})
     assert board["trials"][-len(wild) :] == wild  # whatever their score was before that
     assert board["model"] is not None
-    assert f"{len(wild)} pruned, diverged" in (tmp_path / "run" / "report.html").read_text()
+    assert f"{len(wild)} pruned (diverged)" in (tmp_path / "run" / "report.html").read_text()
     study = load_study(open_storage(None, tmp_path / "run" / "journal.log"), "run", RandomSampler())
     shunned = {t.number for t in study.trials if any(value > 0 for value in t.constraints.values())}
     assert shunned == set(numbers)
