@@ -11,6 +11,7 @@ import json
 import lzma
 import re
 import zlib
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,8 +22,9 @@ from typing import Any, TextIO
 import numpy as np
 
 from automl.data.atomic import write_atomic
-from automl.data.columns import Cells, Column, Declared
+from automl.data.columns import Column, Declared, texts_of
 from automl.data.table_names import PACKED
+from automl.data.texts import Texts
 from automl.errors import DataError
 from automl.open_file import open_file, read_file
 
@@ -32,12 +34,12 @@ _DECIMAL_POINT = re.compile(r"\s*[-+]?(?:[0-9]+\.[0-9]{1,2}|[0-9]+\.[0-9]{4,}|0\
 
 @dataclass(frozen=True)
 class Table:
-    """`cells` are texts by column, of a csv all of them; `declared` the columns of a DataFrame whose dtype says what
+    """`cells` are the columns of texts, of a csv all; `declared` the columns of a DataFrame whose dtype says what
     they are; `lines` the line of the file on which each row ends; `notes` what is to be said of how it was read.
     """
 
     path: Path
-    cells: dict[str, list[str]]
+    cells: dict[str, Texts]
     lines: Sequence[int]
     declared: dict[str, Declared] = field(default_factory=dict)
     order: tuple[str, ...] = ()
@@ -48,12 +50,12 @@ class Table:
         """The names of its columns, in their order."""
         return self.order or tuple(self.cells)
 
-    def __getitem__(self, name: str) -> Cells:
+    def __getitem__(self, name: str) -> Texts | Declared:
         return self.declared[name] if name in self.declared else self.cells[name]
 
-    def texts(self, name: str) -> list[str]:
+    def texts(self, name: str) -> Texts:
         """The cells of a column as texts."""
-        return self.declared[name].texts() if name in self.declared else self.cells[name]
+        return texts_of(self[name])
 
     def place(self, column: str, row: int) -> str:
         """Where a cell stands, for messages; rows count from 1 without the header."""
@@ -63,10 +65,14 @@ class Table:
     @cached_property
     def decimal_comma(self) -> bool:
         """Whether its numbers have a decimal comma: some can only be read so, and none only the other way."""
-        texts = [text for cells in self.cells.values() for text in dict.fromkeys(cells)]
-        comma = any(_DECIMAL_COMMA.fullmatch(text) for text in texts)
-        return comma and not any(_DECIMAL_POINT.fullmatch(text) for text in texts)
+        columns = [cells for cells in self.cells.values() if cells.plain is None]
+        with_comma = (text for cells in columns for text in cells.distinct if "," in text)
+        if not any(_DECIMAL_COMMA.fullmatch(text) for text in with_comma):
+            return False
+        return not any(_DECIMAL_POINT.fullmatch(text) for cells in self.cells.values() for text in cells.distinct)
 
+
+_AT_ONCE = 4096  # rows
 
 SEPARATORS = ",;\t|"
 
@@ -169,7 +175,7 @@ def table_of(frame: Any) -> Table:
         seen.add(name)
     if not len(frame):
         raise DataError("DataFrame: there are no rows")
-    cells: dict[str, list[str]] = {}
+    cells: dict[str, Texts] = {}
     declared: dict[str, Declared] = {}
     for place, name in enumerate(names):
         found = _declared(name, frame.iloc[:, place])
@@ -180,7 +186,7 @@ def table_of(frame: Any) -> Table:
     return Table(Path("DataFrame"), cells, range(2, len(frame) + 2), declared, tuple(names))
 
 
-def _declared(name: str, series: Any) -> Declared | list[str]:
+def _declared(name: str, series: Any) -> Declared | Texts:
     from pandas.api import types
 
     from automl.data.dates import seconds
@@ -204,7 +210,7 @@ def _declared(name: str, series: Any) -> Declared | list[str]:
     if types.is_numeric_dtype(dtype):
         return Declared("number", series.to_numpy(np.float64, na_value=np.nan))
     missing = series.isna().tolist()
-    return ["" if empty else _text(value) for value, empty in zip(series.tolist(), missing, strict=True)]
+    return Texts("" if empty else _text(value) for value, empty in zip(series.tolist(), missing, strict=True))
 
 
 def _text(value: Any) -> str:
@@ -225,20 +231,32 @@ def _read_rows(path: Path, rows: Any) -> Table:
                 raise DataError(f"{path}: the header has column '{name}' twice; rename one")
             seen.add(name)
         columns: list[list[str]] = [[] for _ in header]
-        lines: list[int] = []
-        for row in rows:
-            if not row:  # an empty line
-                continue
-            if len(row) != len(header):
-                raise DataError(f"{path}: line {rows.line_num} has {len(row)} values, but the header {len(header)}")
-            lines.append(rows.line_num)
-            for column, value in zip(columns, row, strict=True):
-                column.append(value)
+        lines = array("q")
+        for part in _parts(path, rows, len(header), lines):
+            for column, values in zip(columns, zip(*part, strict=True), strict=True):
+                column.extend(values)
     except csv.Error as error:
         raise DataError(f"{path}: line {rows.line_num}: {error}") from error
     if not lines:
         raise DataError(f"{path}: there is a header but no rows")
-    return Table(path, dict(zip(header, columns, strict=True)), lines)
+    return Table(path, dict(zip(header, map(Texts, columns), strict=True)), lines)
+
+
+def _parts(path: Path, rows: Any, width: int, lines: array[int]) -> Iterator[list[list[str]]]:
+    """The rows, some at a time; their lines are added to `lines`."""
+    part: list[list[str]] = []
+    for row in rows:
+        if not row:  # an empty line
+            continue
+        if len(row) != width:
+            raise DataError(f"{path}: line {rows.line_num} has {len(row)} values, but the header {width}")
+        lines.append(rows.line_num)
+        part.append(row)
+        if len(part) == _AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _kinds_of(path: Path) -> Path:
@@ -258,7 +276,7 @@ def _with_kinds(table: Table) -> Table:
     declared = {}
     for name, kind in kinds.items():
         texts = table.cells[name]
-        values = texts if kind == "category" else Column(name=name, kind=kind, missing=True).values(texts)[0]
+        values = list(texts) if kind == "category" else Column(name=name, kind=kind, missing=True).values(texts)[0]
         declared[name] = Declared(kind, values)
     cells = {name: texts for name, texts in table.cells.items() if name not in declared}
     return replace(table, cells=cells, declared=declared, order=table.names)

@@ -18,6 +18,7 @@ from automl.data.keys import normal_key
 from automl.data.numbers import is_empty
 from automl.data.own_splits import FOLD, GROUP, SPLIT, column_of
 from automl.data.sides import side_in
+from automl.data.texts import Texts
 from automl.errors import DataError, did_you_mean
 
 _ANSWERS = ("label", "labels", "class", "classes", "target", "category", "answer", "y")
@@ -37,7 +38,7 @@ class ImageList:
     paths: list[str]
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Texts:
         """What the table calls each image."""
         return self.table.texts(self.column)
 
@@ -106,7 +107,7 @@ def _likeliest(table: Table, names: Sequence[str]) -> str:
     def rank(name: str) -> tuple[bool, bool, int]:
         texts = table.texts(name)
         known = name.casefold() in (*_ANSWERS, *SPLIT, *FOLD, *GROUP)
-        return all(is_image(text) for text in _some(texts)), not known, len(set(texts))
+        return all(is_image(text) for text in _some(texts)), not known, len(texts.distinct)
 
     best = max(rank(name) for name in names)
     alike = [name for name in names if rank(name) == best]
@@ -128,9 +129,11 @@ def _may_name_images(name: str, texts: Sequence[str], learnt: AbstractSet[str], 
     return left <= 1 or left == len(answers) - (name in answers)
 
 
-def _some(texts: Sequence[str]) -> list[str]:
-    distinct = [text for text in dict.fromkeys(texts) if not is_empty(text)]
-    return distinct[:: -(-len(distinct) // _LOOKED_AT) or 1]
+def _some(texts: Texts) -> list[str]:
+    if texts.plain is not None:
+        return texts[:_LOOKED_AT]
+    distinct = texts.distinct[:: -(-len(texts.distinct) // _LOOKED_AT)]
+    return [text for text in distinct if not is_empty(text)]
 
 
 def _places(table: Path) -> Iterator[Path]:

@@ -120,8 +120,8 @@ def _is_grouped(text: str) -> bool:
 
 
 def _number(text: str, form: NumberFormat) -> float:
-    if form.decimal == "." or text.strip().isdigit():
-        value = plain_number(text)
+    if form.decimal == "." or "." not in text:
+        value = plain_number(text.replace(",", ".") if form.decimal == "," else text)
         if not math.isnan(value) and form.unit in ("", *_CURRENCY):
             return value
     reading = _read(text, form.decimal)

@@ -7,7 +7,6 @@ is known.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.columns import FEW, Column, Declared, Unreadable, remarks, understand
+from automl.data.column_kinds import FEW, remarks, understand
+from automl.data.columns import Column, Declared, Unreadable
 from automl.data.conversion import Columns, merged
 from automl.data.csv_files import Table, read_csv
 from automl.data.dataset import Dataset, Task, complete
 from automl.data.file_names import refuse_file_names
 from automl.data.keys import number_keys
-from automl.data.numbers import is_empty
 from automl.data.own_splits import own_splits, split_columns
+from automl.data.texts import Texts
 from automl.data.understood import ColumnUse, Understood, answers_read
 from automl.errors import DataError, did_you_mean
 
@@ -148,7 +148,8 @@ def _understood(table: Table, name: str, categorical: bool) -> Column:
 
 def refuse_missing(table: Table, name: str, among_numbers: bool = False) -> None:
     """Raises `DataError` with the row of the first cell of a column that is empty."""
-    rows = [row for row, text in enumerate(table.texts(name)) if is_empty(text, among_numbers)]
+    texts = table.texts(name)
+    rows = texts.rows_of(texts.empty(among_numbers)).tolist()
     if rows:
         others = f" (and in {len(rows) - 1} other rows)" if len(rows) > 1 else ""
         raise DataError(f"{table.place(name, rows[0])}: the value is missing{others}; fill it, or drop the row")
@@ -195,8 +196,7 @@ def _number_column(table: Table, name: str, task: Task | None) -> Column | None:
         if cells.kind == "number" or task == "regression":
             return Column(name=name, kind="number" if cells.kind in ("number", "category") else cells.kind)
         return None
-    texts = Counter(cells)
-    if task != "regression" and any(re.fullmatch(r"\s*0[0-9]+\s*", text) for text in texts):
+    if task != "regression" and any(re.fullmatch(r"\s*0[0-9]+\s*", text) for text in cells.distinct):
         return None  # 001 is no number
     try:
         column = understand(name, cells, table.decimal_comma)
@@ -205,13 +205,13 @@ def _number_column(table: Table, name: str, task: Task | None) -> Column | None:
             return None
         raise DataError(f"{table.place(name, error.row)}: {error.problem}") from None
     if column.kind == "number":
-        if column.missing and len(texts) <= FEW and task != "regression":
+        if column.missing and len(cells.distinct) <= FEW and task != "regression":
             return None  # a handful of classes, one of which is no number
         return column.model_copy(update={"missing": False, "binary": False})
     return Column(name=name, kind="number") if task == "regression" else _constant_number(name, cells)
 
 
-def _constant_number(name: str, cells: Sequence[str]) -> Column | None:
+def _constant_number(name: str, cells: Texts) -> Column | None:
     """Of a target that never varies: a number, if it is one, so that the message can say so."""
     column = Column(name=name, kind="number")
-    return column if len(set(cells)) == 1 and not np.isnan(column._parse(cells[:1])).any() else None
+    return column if len(cells.distinct) == 1 and not np.isnan(column.parse(cells)).any() else None

@@ -20,6 +20,7 @@ from automl.training.metrics import measure
 NAME = "gradient boosting"
 SECONDS, SHARE = 10.0, 0.02  # after which no further fold is begun: so many seconds, or such a share of the timeout
 MOST_CELLS = 4_000_000  # of a fold's training part that it is fitted to: about 10 s on one slow core
+MOST_COLUMNS = 5_000  # a histogram of 255 bins of each, for every node of a tree: some seconds, however few the rows
 MOST_CLASSES = 30  # it grows a tree for each class in each of its iterations
 MOST_CODES = 255  # of a category, as it takes them; one with more is read as numbers
 
@@ -53,10 +54,13 @@ def boost(
     clock: Callable[[], float] = time.monotonic,
 ) -> Boosting | None:
     """Scores gradient boosting on as many folds as `SECONDS` or `SHARE` of the `timeout` (seconds) suffice for, at
-    least one. None for images, and for what it would take too long for: more than `MOST_CLASSES` classes.
+    least one. None for images, and for what it would take too long for: more than `MOST_CLASSES` classes or
+    `MOST_COLUMNS` columns.
     """
     fit = _FIT.get(dataset.task)
-    if dataset.kind != "table" or fit is None or len(dataset.classes) > MOST_CLASSES:
+    if dataset.kind != "table" or fit is None:
+        return None
+    if len(dataset.classes) > MOST_CLASSES or dataset.x.shape[1] > MOST_COLUMNS:
         return None
     import sklearn.ensemble  # noqa: F401, its import alone takes seconds while the workers start
 
