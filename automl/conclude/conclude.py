@@ -40,6 +40,7 @@ def conclude(
     Raises `NoTrialSucceeded`, `Interrupted` and `MachineFailed`; the rest of a deadline is shared out.
     """
     timeout, estimates = budget.timeout, work.estimates
+    budget = replace(budget, deadline=budget.deadline.minus(estimates.inspection(timeout)))
     finalists = find_finalists(work.study, work.folder, prepared.objective, prepared.settings.finalists)
     deadline = budget.deadline.minus(estimates.final_fit(timeout))
     rescoring = Rescoring(prepared, work.study, work.resident, deadline, estimates.rates, callback)

@@ -116,6 +116,27 @@ def restore_folds(
     None where there is no checkpoint that can be read, or nothing in it was trained. `cut_short`: they stand in for a
     fit that the deadline cut.
     """
+    run = _longest_folds(prepared, finalist, resident, folder)
+    return None if run is None else _model(prepared, finalist, run, cut_short, "ensemble")
+
+
+def fold_networks(
+    prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder
+) -> tuple[dict[int, Standardised], int]:
+    """The networks of the trial's folds by the fold's number, with their preprocessing, and after how many epochs they
+    are as its checkpoint has them. Where `restore_folds` finds none, there are none.
+    """
+    run = _longest_folds(prepared, finalist, resident, folder)
+    if run is None:
+        return {}, 0
+    made = [_standardised(network, norm).eval() for network, norm in run.networks()]
+    numbers, epochs = [fold.number for fold in run.folds], run.folds[0].epochs
+    run.release()
+    return dict(zip(numbers, made, strict=True)), epochs
+
+
+def _longest_folds(prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder) -> TrialRun | None:
+    """The trial as its checkpoint has it, with the folds that were trained longest; None where there is none."""
     path = folder.checkpoint(finalist.number)
     if not path.exists():
         return None
@@ -127,7 +148,7 @@ def restore_folds(
         return None
     epochs = max((fold.epochs for fold in run.folds), default=0)
     run.folds = [fold for fold in run.folds if fold.epochs == epochs]
-    return _model(prepared, finalist, run, cut_short, "ensemble") if epochs else None
+    return run if epochs else None
 
 
 def _restored(run: TrialRun, finalist: Finalist, folder: RunFolder) -> bool:
