@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from automl.models.inspection import Calibration, Dependence, Residuals
 from automl.results.report.formatting import shortened
 from automl.results.report.scatter import STYLES
-from automl.results.report.svg import COLOURS, legend, new_figure, plain_ticks, title_of, to_svg
+from automl.results.report.svg import COLOURS, SMALL, new_figure, plain_ticks, title_of, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,26 +42,27 @@ def _quiet(draw: Callable[Arguments, Markup]) -> Callable[Arguments, Markup]:
 
 @_quiet
 def draw_dependence(found: Dependence) -> Markup:
-    """Mean predictions by the value of a column: a line an output, the mean over the folds, with their range."""
-    figure, axes = new_figure()
+    """Mean predictions by the value of a column: a line an output, the mean over the folds, with their range.
+
+    Where there are several outputs, their colours are those of `STYLES`.
+    """
+    figure, axes = new_figure(SMALL)
     values = np.array(found.values)
     places = np.arange(len(values)) if found.names else _axis_of(axes, found, values)
     alone = len(found.outputs) == 1
-    for output, curves, (colour, marker, _) in zip(found.outputs, found.means, STYLES, strict=False):
+    for curves, (colour, marker, _) in zip(found.means, STYLES, strict=False):
         folds, colour = np.array(curves), COLOURS["validation" if alone else colour]
         mean, low, high = folds.mean(axis=0), folds.min(axis=0), folds.max(axis=0)
-        label = None if alone else output
         if found.names:
             axes.vlines(places, low, high, color=colour, linewidth=5, alpha=0.25)
-            axes.plot(places, mean, marker, color=colour, markersize=5.5, label=label)
+            axes.plot(places, mean, marker, color=colour, markersize=5.5)
         else:
             axes.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
-            axes.plot(places, mean, color=colour, linewidth=1.8, marker=".", markersize=5, label=label)
+            axes.plot(places, mean, color=colour, linewidth=1.6, marker="." if alone else marker, markersize=4)
     if found.names:
         _name_places(axes, [shortened(name, LETTERS) for name in found.names])
-    axes.set_ylabel(shortened(found.outputs[0], 40) if alone else "probability", parse_math=False)
-    title_of(axes, shortened(found.name, 50))
-    legend(axes)
+    axes.set_ylabel(shortened(found.outputs[0], 30) if alone else "probability", parse_math=False)
+    title_of(axes, shortened(found.name, 40))
     return to_svg(figure, f"Partial dependence of {', '.join(found.outputs)} on {found.name}")
 
 
@@ -70,18 +71,20 @@ def _axis_of(axes: Axes, found: Dependence, values: Values) -> NDArray[Any]:
     if found.kind == "date" and SECONDS[0] < values.min() and values.max() < SECONDS[1]:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]
+        locator = AutoDateLocator(maxticks=5)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         return values.astype("datetime64[s]")
     if values.min() > 0 and values.max() > WIDE * values.min():
         axes.set_xscale("log")
-        plain_ticks(axes.xaxis, float(values.min()), float(values.max()), (1.0, 2.0, 5.0), 6)
+        plain_ticks(axes.xaxis, float(values.min()), float(values.max()), (1.0, 2.0, 5.0), 5)
+    else:
+        axes.locator_params(axis="x", nbins=5)
     return values
 
 
 def _name_places(axes: Axes, names: list[str]) -> None:
-    narrow = len(names) * max(map(len, names)) > 55
+    narrow = len(names) * max(map(len, names)) > 36
     axes.set_xticks(range(len(names)), names, parse_math=False, rotation=30 if narrow else 0)
     if narrow:
         for label in axes.get_xticklabels():
@@ -100,8 +103,8 @@ def draw_residuals(found: Residuals) -> Markup:
     parts = [part for part in np.array_split(np.argsort(predicted, kind="stable"), STEPS) if len(part)]
     places = [float(np.median(predicted[part])) for part in parts]
     low, middle, high = np.array([np.quantile(residuals[part], [0.1, 0.5, 0.9]) for part in parts]).T
-    axes.fill_between(places, low, high, color=COLOURS["train"], alpha=0.18, linewidth=0)
-    axes.plot(places, middle, color=COLOURS["train"], linewidth=1.8)
+    axes.fill_between(places, low, high, color=COLOURS["train"], alpha=0.3, linewidth=0, zorder=3)
+    axes.plot(places, middle, color=COLOURS["train"], linewidth=2.2, zorder=4)
     axes.set_xlabel("prediction")
     axes.set_ylabel("prediction - truth")
     title_of(axes, f"Residuals of {shortened(found.target, 40)}")

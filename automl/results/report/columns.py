@@ -10,11 +10,12 @@ import numpy as np
 from automl.data.columns import Kind
 from automl.data.drift import CHANCE, Drift
 from automl.data.table_columns import ColumnSummary
-from automl.models.inspection import Importance
+from automl.models.inspection import Dependence, Importance
 from automl.results.report.column_pictures import SECONDS, draw_dependence
 from automl.results.report.context import Context
 from automl.results.report.formatting import number, percent
 from automl.results.report.page import Html, render
+from automl.results.report.scatter import STYLES
 
 FOLDED = 12  # columns, above which their table is folded away
 MOVED = 20  # columns that differ, shown unfolded
@@ -48,9 +49,17 @@ def column_importances(context: Context) -> Html | None:
         columns=known.columns,
         screened=known.screened,
         bars=bars_of(known.importances),
+        key=_key(known.dependences),
         classification=context.record.data.task == "classification",
         pictures=[(draw_dependence(each), "") for each in known.dependences],
     )
+
+
+def _key(dependences: Sequence[Dependence]) -> list[tuple[str, str, str]]:
+    """Name, colour and letter of the outputs, where there are several."""
+    outputs = dependences[0].outputs if dependences else ()
+    styles = zip(outputs, STYLES, strict=False)
+    return [(name, colour, letter) for name, (colour, _, letter) in styles] if len(outputs) > 1 else []
 
 
 def bars_of(importances: Sequence[Importance]) -> list[Row]:
