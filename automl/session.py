@@ -156,11 +156,11 @@ class _Session:
         Raises as `automl.conclude.conclude.conclude` does.
         """
         self._collect()
-        final = conclude(self.prepared, work, self.budget, self.callback, self.record.final)
+        final, networks = conclude(self.prepared, work, self.budget, self.callback, self.record.final)
         self.record = self.record.but(final=final)
         with storage_errors():
             self.folder.write_record(self.record)  # the test set was touched: whatever happens now, that is known
-        inspect_table(self.prepared, work, self.budget, final.trial)
+        inspect_table(self.prepared, work, self.budget, final.trial, networks)
 
     def close(self, report: bool) -> Run:
         """Writes down what the run has come to, however the session ended."""

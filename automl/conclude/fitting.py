@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from automl.conclude.selection import Finalist
@@ -120,19 +121,33 @@ def restore_folds(
     return None if run is None else _model(prepared, finalist, run, cut_short, "ensemble")
 
 
-def fold_networks(
+class FoldModel(NamedTuple):
+    """The network of one fold with its preprocessing, and the numbers of the samples that it is validated on."""
+
+    number: int
+    module: Standardised
+    rows: NDArray[np.int64]
+
+
+def fold_models(run: TrialRun, numbers: Sequence[int]) -> list[FoldModel]:
+    """The networks of a trial's folds as they are, which are called by these numbers."""
+    made = [_standardised(network, norm).eval() for network, norm in run.networks()]
+    rows = [run.samples[fold.number][1] for fold in run.folds]
+    return [FoldModel(*parts) for parts in zip(numbers, made, rows, strict=True)]
+
+
+def restore_fold_models(
     prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder
-) -> tuple[dict[int, Standardised], int]:
-    """The networks of the trial's folds by the fold's number, with their preprocessing, and after how many epochs they
-    are as its checkpoint has them. Where `restore_folds` finds none, there are none.
+) -> tuple[list[FoldModel], int]:
+    """The networks of the trial's folds as its checkpoint has them, and after how many epochs that is; none where
+    `restore_folds` finds none.
     """
     run = _longest_folds(prepared, finalist, resident, folder)
     if run is None:
-        return {}, 0
-    made = [_standardised(network, norm).eval() for network, norm in run.networks()]
-    numbers, epochs = [fold.number for fold in run.folds], run.folds[0].epochs
+        return [], 0
+    found, epochs = fold_models(run, [fold.number for fold in run.folds]), run.folds[0].epochs
     run.release()
-    return dict(zip(numbers, made, strict=True)), epochs
+    return found, epochs
 
 
 def _longest_folds(prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder) -> TrialRun | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from automl.conclude.dependence import POINTS, depend
-from automl.conclude.fitting import fold_networks
+from automl.conclude.fitting import FoldModel, restore_fold_models
 from automl.conclude.out_of_fold import FoldNetwork, draw_all, seconds_per_row, with_rows
 from automl.conclude.permutation import as_importances, permute_all, screen
 from automl.conclude.reliability import find_calibration, find_residuals
@@ -45,11 +45,14 @@ FIRST_LOOK, ONE_REPEAT, DEPENDENCE = 0.2, 0.35, 0.35
 """Shares of the time left: for the choice of columns, for one permutation of each, for partial dependence."""
 
 
-def inspect_table(prepared: Prepared, work: WorkerLoop, budget: Budget, trial: int) -> None:
+def inspect_table(
+    prepared: Prepared, work: WorkerLoop, budget: Budget, trial: int, fresh: Sequence[FoldModel] = ()
+) -> None:
     """Writes down the inspection of a table for the model of this trial, unless an earlier session has done so.
 
-    It takes `INSPECTION` seconds, and not longer than the budget. What goes wrong with the networks is said there, and
-    stops nothing. Raises `Interrupted` and `MachineFailed`.
+    `fresh` are networks of its config on fresh folds, as `Rescoring` has trained them. It takes `INSPECTION` seconds,
+    and not longer than the budget. What goes wrong with the networks is said there, and stops nothing. Raises
+    `Interrupted` and `MachineFailed`.
     """
     dataset, splits = prepared.dataset, prepared.splits
     known = load_inspection(work.folder)
@@ -65,7 +68,7 @@ def inspect_table(prepared: Prepared, work: WorkerLoop, budget: Budget, trial: i
         "drift": measure_drift(dataset, columns[:MOST_COLUMNS], splits.training_part, splits.test),
     }
     try:
-        facts |= inspect_networks(prepared, work, trial, columns, deadline)
+        facts |= inspect_networks(prepared, work, trial, fresh, columns, deadline)
     except OutOfTime:
         facts["left_out"] = "the deadline left no time for it"
     except (Stop, MachineFailed):
@@ -78,17 +81,21 @@ def inspect_table(prepared: Prepared, work: WorkerLoop, budget: Budget, trial: i
 
 
 def inspect_networks(
-    prepared: Prepared, work: WorkerLoop, trial: int, columns: Sequence[TableColumn], deadline: Deadline
+    prepared: Prepared,
+    work: WorkerLoop,
+    trial: int,
+    fresh: Sequence[FoldModel],
+    columns: Sequence[TableColumn],
+    deadline: Deadline,
 ) -> dict[str, Any]:
     """What the networks of the trial's folds say: fields of `Inspection`. Raises `OutOfTime` where nothing is known."""
     dataset, objective = prepared.dataset, prepared.objective
     deadline.check()
-    finalist = as_finalist(work.study, work.folder, objective, trial)
-    modules, epochs = fold_networks(prepared, finalist, work.resident, work.folder)
-    if not modules:
+    models, epochs = choose_networks(prepared, work, trial, fresh)
+    if not models:
         return {"left_out": f"the networks of the folds of trial {trial} are not on this machine any more"}
     seed = derive_seed(prepared.settings.seed, "inspection")
-    every = with_rows(modules, dataset, prepared.splits.fold)
+    every = with_rows(models, dataset)
     pace = seconds_per_row(every[0])
     looked = draw_all(every[:1], _affordable(FIRST_LOOK * deadline.left, pace, len(columns)), seed)[0]
     chosen, screened = screen(
@@ -116,6 +123,21 @@ def inspect_networks(
         "residuals": None if dataset.classes else find_residuals(networks, dataset, seed),
         "dependences": _dependences(networks, [column for column, _ in ranked[:DEPENDED]], dataset, deadline, pace),
     }
+
+
+def choose_networks(
+    prepared: Prepared, work: WorkerLoop, trial: int, fresh: Sequence[FoldModel]
+) -> tuple[Sequence[FoldModel], int]:
+    """The networks to be looked at, and after how many epochs they are: if possible as many as the score's.
+
+    A checkpoint holds the last epoch. Where the score is that of an earlier one, networks on fresh folds are more like
+    the model: on flchain, 23 epochs had a log loss of 0.47 and were far too sure, the score's 5 one of 0.43.
+    """
+    finalist = as_finalist(work.study, work.folder, prepared.objective, trial)
+    kept, epochs = restore_fold_models(prepared, finalist, work.resident, work.folder)
+    if len(fresh) > 1 and epochs != finalist.epochs:
+        return fresh, finalist.epochs
+    return kept, epochs
 
 
 def _dependences(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from automl.conclude.fitting import FoldModel
 from automl.data.dataset import Dataset
 from automl.models.model import Model
 from automl.models.modules import Standardised
@@ -52,12 +53,11 @@ class FoldNetwork:
         return replace(self, x=self.x[rows], y=self.y[rows])
 
 
-def with_rows(modules: dict[int, Standardised], dataset: Dataset, fold: NDArray[np.int64]) -> list[FoldNetwork]:
-    """The networks with the rows of which `fold` [n] has their number."""
-    rows = {number: np.flatnonzero(fold == number) for number in modules}
+def with_rows(models: Sequence[FoldModel], dataset: Dataset) -> list[FoldNetwork]:
+    """The networks with the rows that they are validated on."""
     return [
-        FoldNetwork(number, module, np.asarray(dataset.x[rows[number]]), np.asarray(dataset.y[rows[number]]))
-        for number, module in modules.items()
+        FoldNetwork(number, module, np.asarray(dataset.x[rows]), np.asarray(dataset.y[rows]))
+        for number, module, rows in models
     ]
 
 

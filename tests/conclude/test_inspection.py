@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 
 import automl
 from automl.conclude import inspection as module
-from automl.conclude.fitting import fold_networks
-from automl.conclude.inspection import inspect_table
+from automl.conclude.fitting import restore_fold_models
+from automl.conclude.inspection import choose_networks, inspect_table
 from automl.conclude.out_of_fold import with_rows
+from automl.conclude.rescoring import Rescoring
 from automl.conclude.selection import as_finalist
 from automl.data.table_columns import table_columns
 from automl.errors import Interrupted
@@ -22,7 +25,7 @@ from automl.run.curve_files import load_curves
 from automl.run.folder import RunFolder
 from automl.run.prepare import prepare
 from automl.run.record import settings_of
-from automl.scheduling.deadline import Budget
+from automl.scheduling.deadline import Budget, Deadline
 from automl.study.storage.opening import load_study, open_storage
 
 OPTIONS = {
@@ -66,8 +69,8 @@ def again(run, tmp_path):
     work = Work()
     work.folder, work.study, work.prepared = folder, study, prepared
 
-    def inspect(budget=None):
-        inspect_table(prepared, work, budget or Budget.of(0), run.record.final.trial)
+    def inspect(budget=None, fresh=()):
+        inspect_table(prepared, work, budget or Budget.of(0), run.record.final.trial, fresh)
         return load_inspection(folder)
 
     inspect.folder, inspect.work, inspect.prepared = folder, work, prepared
@@ -104,13 +107,37 @@ def test_the_column_that_matters_is_found_out_of_fold_and_noise_is_not(run):
 def test_the_networks_are_those_that_the_race_scored_on_their_own_folds(run, again):
     prepared, folder = again.prepared, again.folder
     finalist = as_finalist(again.work.study, folder, prepared.objective, run.record.final.trial)
-    modules, epochs = fold_networks(prepared, finalist, again.work.resident, folder)
+    models, epochs = restore_fold_models(prepared, finalist, again.work.resident, folder)
     curves = load_curves(folder, finalist.number, prepared.objective)
-    networks = with_rows(modules, prepared.dataset, prepared.splits.fold)
+    networks = with_rows(models, prepared.dataset)
     expected = curves.values[:3, epochs - 1, prepared.objective.column]
     found = [network.cost(network.x, prepared.objective) for network in networks]
     assert found == pytest.approx(expected.tolist(), rel=1e-4)
     assert load_inspection(run.folder).score == pytest.approx(float(np.mean(found)), rel=1e-4)
+
+
+def test_networks_on_fresh_folds_are_preferred_where_the_checkpoint_is_not_at_the_scores_epoch(run, again, monkeypatch):
+    finalist = as_finalist(again.work.study, again.folder, again.prepared.objective, run.record.final.trial)
+    fresh, _ = restore_fold_models(again.prepared, finalist, again.work.resident, again.folder)
+    choose = partial(choose_networks, again.prepared, again.work, finalist.number)
+    for epochs, chosen in ((finalist.epochs, False), (finalist.epochs + 1, True)):
+        monkeypatch.setattr(module, "restore_fold_models", lambda *_, epochs=epochs: ([], epochs))
+        assert (choose(fresh)[0] is fresh) == chosen
+    assert choose(fresh)[1] == finalist.epochs
+    assert choose(fresh[:1])[0] == []
+
+
+def test_a_rescoring_leaves_the_networks_that_it_has_scored_on_fresh_folds(run, again):
+    prepared = replace(again.prepared, settings=again.prepared.settings.model_copy(update={"repeats": 2}))
+    finalist = as_finalist(again.work.study, again.folder, prepared.objective, run.record.final.trial)
+    rescoring = Rescoring(prepared, again.work.study, again.work.resident, Deadline(), {}, lambda _: None)
+    (scored,), _ = rescoring.run([finalist])
+    networks = with_rows(rescoring.networks[finalist.number], prepared.dataset)
+    costs = [network.cost(network.x, prepared.objective) for network in networks]
+    assert costs == pytest.approx([score for score, _ in scored.fresh], rel=1e-4)
+    assert sorted(np.concatenate([network.y for network in networks]).ravel()) == pytest.approx(
+        sorted(prepared.dataset.y[prepared.splits.training_part].ravel())
+    )
 
 
 def test_the_same_run_is_inspected_to_the_same_end(run, again):

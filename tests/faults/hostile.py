@@ -35,6 +35,7 @@ FILES = {
     "weights": "model/model.safetensors",
     "tested": "artifacts/test.npz",
     "mistakes": "artifacts/mistakes.npz",
+    "inspection": "artifacts/inspection.json",
     "curves": "artifacts/trial-00000-curves.npz",
     "report": "report.html",
 }

@@ -44,6 +44,7 @@ def column_importances(context: Context) -> Html | None:
         trial=known.trial,
         folds=known.folds,
         epochs=known.epochs,
+        too_long=known.epochs - context.final.epochs if context.final else 0,
         rows=known.rows,
         repeats=known.repeats,
         columns=known.columns,
