@@ -65,7 +65,7 @@ class ColumnSummary(BaseModel):
     name: str = Field(max_length=LONGEST)
     kind: Kind
     missing: float = Field(default=0.0, ge=0, le=1)
-    distinct: int = Field(default=0, ge=0)
+    distinct: int = Field(default=0, ge=0, le=10**12)
     quantiles: tuple[float, ...] = Field(default=(), max_length=5)
     frequent: tuple[tuple[str, float], ...] = Field(default=(), max_length=FREQUENT)
     reason: str = Field(default="", max_length=LONGEST)

@@ -27,6 +27,7 @@ Finite = Annotated[
     float, Field(ge=-1e39, le=1e39)
 ]  # what a table may hold is float32, and what is made of it not larger
 Name = Annotated[str, Field(max_length=LONGEST)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -62,7 +63,7 @@ class Dependence(_Facts):
     kind: Kind
     values: tuple[Finite, ...] = Field(min_length=1, max_length=100)
     names: tuple[Name, ...] = Field(default=(), max_length=100)
-    outputs: tuple[Name, ...] = Field(min_length=1, max_length=10)
+    outputs: tuple[Name, ...] = Field(min_length=1, max_length=5)
     means: tuple[tuple[tuple[Finite, ...], ...], ...]
 
     @model_validator(mode="after")
@@ -94,7 +95,7 @@ class Residuals(_Facts):
 class Bin(_Facts):
     """Predictions of about the same probability: how many, their mean, the share that came true, its 95 % interval."""
 
-    count: int = Field(ge=1)
+    count: int = Field(ge=1, le=10**12)
     predicted: Share
     observed: Share
     low: Share
@@ -124,21 +125,21 @@ class Inspection(_Facts):
         summaries: of the first columns over `summarised` training rows; drift: from them to the test set.
     """
 
-    trial: int
+    trial: Count
     left_out: str = Field(default="", max_length=2000)
     metric: Name = ""
     score: Finite = 0.0
-    folds: int = 0
-    epochs: int = 0
-    rows: int = 0
-    repeats: int = 0
-    columns: int = 0
-    screened: int = 0
+    folds: Count = 0
+    epochs: Count = 0
+    rows: Count = 0
+    repeats: Count = 0
+    columns: Count = 0
+    screened: Count = 0
     importances: tuple[Importance, ...] = Field(default=(), max_length=MOST_INSPECTED)
-    dependences: tuple[Dependence, ...] = Field(default=(), max_length=10)
+    dependences: tuple[Dependence, ...] = Field(default=(), max_length=5)
     residuals: Residuals | None = None
     calibration: Calibration | None = None
-    summarised: int = 0
+    summarised: Count = 0
     summaries: tuple[ColumnSummary, ...] = Field(default=(), max_length=2 * MOST_COLUMNS)
     drift: tuple[Drift, ...] = Field(default=(), max_length=MOST_COLUMNS)
 

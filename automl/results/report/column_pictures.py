@@ -41,7 +41,7 @@ def _quiet(draw: Callable[Arguments, Markup]) -> Callable[Arguments, Markup]:
 
 
 @_quiet
-def draw_dependence(found: Dependence) -> Markup:
+def draw_dependence(found: Dependence, classification: bool = False) -> Markup:
     """Mean predictions by the value of a column: a line an output, the mean over the folds, with their range.
 
     Where there are several outputs, their colours are those of `STYLES`.
@@ -61,7 +61,9 @@ def draw_dependence(found: Dependence) -> Markup:
             axes.plot(places, mean, color=colour, linewidth=1.6, marker="." if alone else marker, markersize=4)
     if found.names:
         _name_places(axes, [shortened(name, LETTERS) for name in found.names])
-    axes.set_ylabel(shortened(found.outputs[0], 30) if alone else "probability", parse_math=False)
+    of = shortened(found.outputs[0], 20)
+    said = f"probability of {of}" if classification else of
+    axes.set_ylabel(said if alone else "probability", parse_math=False)
     title_of(axes, shortened(found.name, 40))
     return to_svg(figure, f"Partial dependence of {', '.join(found.outputs)} on {found.name}")
 

@@ -36,6 +36,7 @@ def column_importances(context: Context) -> Html | None:
         return render("column_importances", left_out=why)
     if known.left_out or not known.importances:
         return render("column_importances", left_out=known.left_out or f"{known.metric} is not defined on these rows")
+    classification = context.record.data.task == "classification"
     return render(
         "column_importances",
         left_out="",
@@ -51,8 +52,8 @@ def column_importances(context: Context) -> Html | None:
         screened=known.screened,
         bars=bars_of(known.importances),
         key=_key(known.dependences),
-        classification=context.record.data.task == "classification",
-        pictures=[(draw_dependence(each), "") for each in known.dependences],
+        classification=classification,
+        pictures=[(draw_dependence(each, classification), "") for each in known.dependences],
     )
 
 
