@@ -21,9 +21,11 @@ from automl.errors import OutOfTime
 from automl.models.inspection import Importance
 from automl.racing.objective import Objective
 from automl.scheduling.deadline import Deadline
+from automl.training.metrics import measure
 
 REPEATS = 5
 LEVEL = 0.95
+STACKED, STACKED_CELLS = 4096, 4_000_000  # rows, and numbers in them, that are predicted at once
 
 Costs = NDArray[np.float64]
 
@@ -62,15 +64,22 @@ def _permute_each(
     deadline: Deadline,
     seed: tuple[int, ...],
 ) -> list[float]:
-    """The cost with each of the columns permuted, all in the same way. Raises `OutOfTime` and `Interrupted`."""
-    order = np.random.default_rng(seed).permutation(len(network.x))
-    costs = []
-    for column in columns:
+    """The cost with each of the columns permuted, all in the same way. Raises `OutOfTime` and `Interrupted`.
+
+    Several columns are predicted at once: a pass over a few rows takes hardly less time than one over many.
+    """
+    count, features = network.x.shape
+    shuffled = network.x[np.random.default_rng(seed).permutation(count)]
+    together = max(1, min(STACKED, STACKED_CELLS // features) // count)
+    costs: list[float] = []
+    for start in range(0, len(columns), together):
         deadline.check()
-        places = list(column.places)
-        permuted = network.x.copy()
-        permuted[:, places] = network.x[order][:, places]
-        costs.append(network.cost(permuted, objective))
+        part = columns[start : start + together]
+        copies = np.tile(network.x, (len(part), 1, 1))
+        for copy, column in zip(copies, part, strict=True):
+            copy[:, list(column.places)] = shuffled[:, list(column.places)]
+        outputs = network.outputs(copies.reshape(-1, features)).reshape(len(part), count, -1)
+        costs += [objective.cost(measure(objective.name, network.y, each)) for each in outputs]
     return costs
 
 

@@ -10,6 +10,7 @@ from known_networks import columns_of, fold_of
 from sklearn.base import BaseEstimator
 from sklearn.inspection import permutation_importance
 
+from automl.conclude import permutation
 from automl.conclude.permutation import as_importances, permute_all, screen
 from automl.data.table_columns import TableColumn
 from automl.errors import Interrupted
@@ -92,11 +93,19 @@ def test_the_parts_of_a_date_are_permuted_together():
 
 def test_a_deadline_leaves_whole_repeats_only():
     ticks = count()
-    deadline = Deadline(end=FOLDS * 3 * 2 + 1, clock=lambda: next(ticks))
+    deadline = Deadline(end=FOLDS * 2 + 1, clock=lambda: next(ticks))
     rises = permute_all(folds_that_learnt(), columns_of("abc"), RMSE, deadline, seed=0)
     assert rises.shape == (2, FOLDS, 3)
     over = permute_all(folds_that_learnt(), columns_of("abc"), RMSE, Deadline(end=0.0, clock=lambda: 1.0), seed=0)
     assert over.shape == (0, FOLDS, 3)
+
+
+def test_columns_are_permuted_alike_however_many_at_once(monkeypatch):
+    together = permute_all(folds_that_learnt(), columns_of("abc"), RMSE, Deadline(), seed=0)
+    monkeypatch.setattr(permutation, "STACKED", 1)
+    np.testing.assert_allclose(
+        permute_all(folds_that_learnt(), columns_of("abc"), RMSE, Deadline(), seed=0), together, atol=1e-6
+    )
 
 
 def test_who_wants_to_stop_need_not_wait():
@@ -130,6 +139,6 @@ def test_of_many_columns_those_are_looked_at_that_matter_in_a_first_look():
     assert [column.name for column in chosen[:2]] == ["x37", "x5"]
     assert (len(chosen), looked_at) == (10, 40)
     ticks = count()
-    chosen, looked_at = screen(network, columns, 10, RMSE, Deadline(end=25, clock=lambda: next(ticks)), 0)
+    chosen, looked_at = screen(network, columns, 10, RMSE, Deadline(end=2, clock=lambda: next(ticks)), 0)
     assert (len(chosen), looked_at) == (10, 20)
     assert screen(network, columns[:9], 10, RMSE, Deadline(), 0) == (columns[:9], 9)
