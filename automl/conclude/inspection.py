@@ -131,7 +131,8 @@ def choose_networks(
     """The networks to be looked at, and after how many epochs they are: if possible as many as the score's.
 
     A checkpoint holds the last epoch. Where the score is that of an earlier one, networks on fresh folds are more like
-    the model: on flchain, 23 epochs had a log loss of 0.47 and were far too sure, the score's 5 one of 0.43.
+    the model: on flchain, those of a checkpoint of 23 epochs had a log loss of 0.473 and a calibration error of 4.9 %,
+    those of a score's 6 epochs 0.422 and 1.1 %.
     """
     finalist = as_finalist(work.study, work.folder, prepared.objective, trial)
     kept, epochs = restore_fold_models(prepared, finalist, work.resident, work.folder)

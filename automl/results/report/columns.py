@@ -79,18 +79,20 @@ def bars_of(importances: Sequence[Importance]) -> list[Row]:
 
     rows: list[Row] = []
     for each in importances:
-        text = number(each.mean) if each.ends is None else with_error(each.mean, (each.ends[1] - each.ends[0]) / 2)
+        half = None if each.ends is None else (each.ends[1] - each.ends[0]) / 2
+        text = number(each.mean) if half is None else with_error(each.mean, half, top / 100)
         left, right = sorted((place(0.0), place(each.mean)))
         start, end = (None, None) if each.ends is None else (place(each.ends[0]), place(each.ends[1]))
         rows.append((each.name, text, left, right - left, start, end, each.beyond_chance))
     return rows
 
 
-def with_error(value: float, error: float) -> str:
-    """A value to the second digit of its error, `131 ± 14`."""
-    if not 1e-6 <= error < 1e6:
+def with_error(value: float, error: float, least: float = 0.0) -> str:
+    """A value to the second digit of its error, or of `least` where that is larger: `131 ± 14`."""
+    told = max(error, least)
+    if not 1e-6 <= told < 1e6:
         return f"{value:.3g} ± {error:.2g}"
-    decimals = max(0, 1 - math.floor(math.log10(error)))
+    decimals = max(0, 1 - math.floor(math.log10(told)))
     return f"{value:,.{decimals}f} ± {error:,.{decimals}f}"
 
 
@@ -132,7 +134,9 @@ def _summary_row(summary: ColumnSummary) -> tuple[str, str, str, str, str]:
 def _figure(value: float, kind: Kind) -> str:
     if kind == "date" and SECONDS[0] < value < SECONDS[1]:
         return str(np.datetime64(int(value), "s").astype("datetime64[D]"))
-    return f"{value:.5g}" if abs(value) < 1e-3 or abs(value) >= 1e9 else f"{value:,.6g}"
+    if 10_000 <= abs(value) < 1e9:  # a year has no comma
+        return f"{value:,.6g}"
+    return f"{value:.5g}"
 
 
 def _drift_row(drift: Drift) -> tuple[str, str, str, str]:

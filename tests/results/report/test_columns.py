@@ -151,6 +151,11 @@ def test_a_value_is_written_to_the_second_digit_of_its_error(value, error, text)
     assert with_error(value, error) == text
 
 
+def test_small_importances_have_no_more_digits_than_tell_them_from_the_largest():
+    rows = bars_of([importance("a", 0.285, 0.064), importance("b", 0.00001, 0.00047)])
+    assert [text for _, text, *_ in rows] == ["0.285 ± 0.064", "0.0000 ± 0.0005"]
+
+
 def test_columns_are_listed_with_what_they_hold(tmp_path):
     rows = re.findall("<tr><td.*?</tr>", one_line(columns(Context(*run_with(tmp_path, inspection())))))
     cells = [re.findall("<td[^>]*>(.*?)</td>", row) for row in rows]
