@@ -10,6 +10,7 @@ import optuna
 import torch
 
 from automl.conclude.conclude import conclude
+from automl.conclude.inspection import inspect_table
 from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.racing.race import Race
 from automl.results.dashboard import annotate_study, annotate_trials
@@ -150,10 +151,16 @@ class _Session:
             self.folder.write_record(self.record)
 
     def conclude(self, work: WorkerLoop) -> None:
-        """Chooses the winner, fits the final model and tests it. Raises as `automl.conclude.conclude.conclude` does."""
+        """Chooses the winner, fits the final model, tests it, and inspects a table.
+
+        Raises as `automl.conclude.conclude.conclude` does.
+        """
         self._collect()
-        final = conclude(self.prepared, work, self.budget, self.callback, self.record.final)
+        final, networks = conclude(self.prepared, work, self.budget, self.callback, self.record.final)
         self.record = self.record.but(final=final)
+        with storage_errors():
+            self.folder.write_record(self.record)  # the test set was touched: whatever happens now, that is known
+        inspect_table(self.prepared, work, self.budget, final.trial, networks)
 
     def close(self, report: bool) -> Run:
         """Writes down what the run has come to, however the session ended."""

@@ -238,6 +238,39 @@ def model_seeds() -> list[bytes]:
     return seeds
 
 
+def read_inspection(content: bytes, folder: Path) -> bool:
+    """What a run keeps of a table's columns."""
+    from automl.models.inspection import load_inspection
+    from automl.run.folder import RunFolder
+
+    run = RunFolder(folder)
+    run.artifacts.mkdir(exist_ok=True)
+    run.inspection.write_bytes(content)
+    return load_inspection(run) is not None
+
+
+def inspection_seeds() -> list[bytes]:
+    """Of a regression and of a classification."""
+    curve = {"name": "a", "kind": "number", "values": [1.0, 2.0], "outputs": ["y"], "means": [[[1.0, 2.0], [3.0, 4.0]]]}
+    whole = {
+        "trial": 0, "metric": "rmse", "score": 0.5, "folds": 2, "epochs": 3, "rows": 60, "repeats": 5, "columns": 2,
+        "importances": [{"name": "a", "mean": 1.0, "ends": [0.5, 1.5], "by_fold": [0.9, 1.1]}],
+        "dependences": [curve, {**curve, "kind": "category", "names": ["b", "c"]}],
+        "summaries": [
+            {"name": "a", "kind": "number", "missing": 0.1, "distinct": 3, "quantiles": [0, 1, 2, 3, 4]},
+            {"name": "b", "kind": "category", "distinct": 2, "frequent": [["b", 0.75], ["c", 0.25]]},
+        ],
+        "drift": [{"name": "a", "measure": "Kolmogorov-Smirnov", "statistic": 0.5, "p": 0.01}],
+    }  # fmt: skip
+    bins = [{"count": 3, "predicted": 0.5, "observed": 1.0, "low": 0.4, "high": 1.0}]
+    made = [
+        {**whole, "residuals": {"target": "y", "truth": [1.0, 2.0], "predicted": [1.5, 2.5]}},
+        {**whole, "calibration": {"of": "yes", "bins": bins, "error": 0.5}},
+        {"trial": 1, "left_out": "the deadline left no time for it"},
+    ]
+    return [json.dumps(each).encode() for each in made]
+
+
 JSON_WORDS = (
     b"null",
     b"true",
@@ -280,6 +313,10 @@ TARGETS: dict[str, Target] = {
         read_model, model_seeds,
         (*JSON_WORDS, SPLIT, b'"members":2,', b'"format":2', b'"dtype":"F64"', b'"shape":[4]', b'"data_offsets":[0,8]',
          b'"architecture":"resnet",', b"\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x80\x04\x95", b"PK\x03\x04"),
+    ),
+    "inspection": Target(
+        read_inspection, inspection_seeds,
+        (*JSON_WORDS, b'"means":[[[1.0]]],', b'"kind":"date",', b'"folds":99999999999999999999,', b"1e300", b"\xff"),
     ),
 }  # fmt: skip
 

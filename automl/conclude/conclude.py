@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
 
 from automl.conclude.final_model import FinalFit, FinalModel
+from automl.conclude.fitting import FoldModel
 from automl.conclude.gap import gap
 from automl.conclude.guessing import judge
 from automl.conclude.rescoring import Rescoring, splits_of
@@ -31,15 +33,23 @@ from automl.training.guessing import guess, guess_scores
 from automl.training.metrics import measure
 
 
+class Concluded(NamedTuple):
+    """What `run.yaml` keeps of the end of a search, and of a table networks of the winner's config on fresh folds."""
+
+    final: FinalRecord
+    networks: Sequence[FoldModel] = ()
+
+
 def conclude(
     prepared: Prepared, work: WorkerLoop, budget: Budget, callback: Callback, earlier: FinalRecord | None
-) -> FinalRecord:
-    """What `run.yaml` keeps of the end of a search. `earlier` is what it has of an earlier session: where the winner is
+) -> Concluded:
+    """The end of a search. `earlier` is what it has of an earlier session: where the winner is
     the same, it stands, and the test set is not touched again.
 
     Raises `NoTrialSucceeded`, `Interrupted` and `MachineFailed`; the rest of a deadline is shared out.
     """
     timeout, estimates = budget.timeout, work.estimates
+    budget = replace(budget, deadline=budget.deadline.minus(estimates.inspection(timeout)))
     finalists = find_finalists(work.study, work.folder, prepared.objective, prepared.settings.finalists)
     deadline = budget.deadline.minus(estimates.final_fit(timeout))
     rescoring = Rescoring(prepared, work.study, work.resident, deadline, estimates.rates, callback)
@@ -48,7 +58,7 @@ def conclude(
     winner = choose(racing, prepared.objective, settings.folds, prefer=settings.prefer, dropped=dropped)
     choice = Choice(words=winner.words, folds=winner.folds, rescoring=left_out)
     if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final, work.folder):
-        return earlier.model_copy(update={"choice": choice})
+        return Concluded(earlier.model_copy(update={"choice": choice}))
     fit = FinalFit(prepared, work.resident, budget, work.folder, prepared.settings.final, estimates)
     callback(FinalFitStarted(winner.finalist.number, fit.schedule(winner.finalist).epochs))
     passing("final")
@@ -57,7 +67,7 @@ def conclude(
     found = _save_and_test(prepared, final, replace(winner, finalist=final.finalist), work.folder)
     touched = earlier.test_details.get("touched", 0) if earlier else 0
     found["test_details"]["touched"] = touched + 1
-    return FinalRecord(**found, choice=choice)
+    return Concluded(FinalRecord(**found, choice=choice), rescoring.networks.get(final.finalist.number, ()))
 
 
 def fit_later(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from automl.conclude.selection import Finalist
@@ -116,6 +117,41 @@ def restore_folds(
     None where there is no checkpoint that can be read, or nothing in it was trained. `cut_short`: they stand in for a
     fit that the deadline cut.
     """
+    run = _longest_folds(prepared, finalist, resident, folder)
+    return None if run is None else _model(prepared, finalist, run, cut_short, "ensemble")
+
+
+class FoldModel(NamedTuple):
+    """The network of one fold with its preprocessing, and the numbers of the samples that it is validated on."""
+
+    number: int
+    module: Standardised
+    rows: NDArray[np.int64]
+
+
+def fold_models(run: TrialRun, numbers: Sequence[int]) -> list[FoldModel]:
+    """The networks of a trial's folds as they are, which are called by these numbers."""
+    made = [_standardised(network, norm).eval() for network, norm in run.networks()]
+    rows = [run.samples[fold.number][1] for fold in run.folds]
+    return [FoldModel(*parts) for parts in zip(numbers, made, rows, strict=True)]
+
+
+def restore_fold_models(
+    prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder
+) -> tuple[list[FoldModel], int]:
+    """The networks of the trial's folds as its checkpoint has them, and after how many epochs that is; none where
+    `restore_folds` finds none.
+    """
+    run = _longest_folds(prepared, finalist, resident, folder)
+    if run is None:
+        return [], 0
+    found, epochs = fold_models(run, [fold.number for fold in run.folds]), run.folds[0].epochs
+    run.release()
+    return found, epochs
+
+
+def _longest_folds(prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder) -> TrialRun | None:
+    """The trial as its checkpoint has it, with the folds that were trained longest; None where there is none."""
     path = folder.checkpoint(finalist.number)
     if not path.exists():
         return None
@@ -127,7 +163,7 @@ def restore_folds(
         return None
     epochs = max((fold.epochs for fold in run.folds), default=0)
     run.folds = [fold for fold in run.folds if fold.epochs == epochs]
-    return _model(prepared, finalist, run, cut_short, "ensemble") if epochs else None
+    return run if epochs else None
 
 
 def _restored(run: TrialRun, finalist: Finalist, folder: RunFolder) -> bool:

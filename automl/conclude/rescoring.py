@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import optuna
 
+from automl.conclude.fitting import FoldModel, fold_models
 from automl.conclude.selection import Finalist, far_behind
 from automl.data.resident import Resident
 from automl.data.splits import Splits, deal_again
@@ -49,6 +50,8 @@ class Rescoring:
         deadline: leaves time for the final fit.
         rates: seconds per fold-epoch by trial.
         callback: is told what happens.
+
+    Of a table, `networks` are those of each finalist on the folds of the first fresh repeat, after the score's epochs.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Rescoring:
         self.rates = rates
         self.callback = callback
         self.failed: dict[int, str] = {}
+        self.networks: dict[int, list[FoldModel]] = {}
 
     def run(self, finalists: Sequence[Finalist]) -> tuple[list[Finalist], str]:
         """Those that may still win, with their scores on fresh folds, and in words what was left out.
@@ -155,6 +159,8 @@ class Rescoring:
         )
         try:
             *_, last = run.advance(finalist.epochs, len(each.folds))
+            if each.repeat == 2 and self.prepared.dataset.kind == "table":
+                self.networks.setdefault(finalist.number, []).extend(fold_models(run, each.folds))
         finally:
             run.release()
         pairs = [(result.validation_loss, result.validation_metric) for result in last]

@@ -33,6 +33,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.artifacts = self.path / "artifacts"
         self.tested = self.artifacts / "test.npz"
+        self.inspection = self.artifacts / "inspection.json"  # of a table's columns and its folds' networks
         self.model = self.path / "model"
         self.report = self.path / "report.html"
 

@@ -35,6 +35,7 @@ FILES = {
     "weights": "model/model.safetensors",
     "tested": "artifacts/test.npz",
     "mistakes": "artifacts/mistakes.npz",
+    "inspection": "artifacts/inspection.json",
     "curves": "artifacts/trial-00000-curves.npz",
     "report": "report.html",
 }
@@ -86,7 +87,7 @@ def faults(outside: Path) -> dict[str, Callable[[Path], object]]:
     """What does harm to a run, by a name for it."""
     return {
         **_not_files(outside), **_records(outside), **_journals(), **_arrays(outside), **_checkpoints(outside),
-        **_models(outside),
+        **_models(outside), **_inspections(),
     }  # fmt: skip
 
 
@@ -338,6 +339,38 @@ def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
     return file.getvalue()
+
+
+def _inspections() -> dict[str, Callable[[Path], object]]:
+    """inspection.json: damaged, endless, and one that fits and says what no search writes."""
+
+    def write(content: str) -> Callable[[Path], object]:
+        return lambda run: (run / FILES["inspection"]).write_text(content)
+
+    name, far = EVIL_TEXT, 1e39
+    curve = {"name": name, "outputs": [name] * 5, "means": [[[-far, far]] * 9] * 5, "values": [-far, far]}
+    evil = {
+        "metric": name, "folds": 0, "epochs": 10**12, "rows": 0, "columns": 0, "screened": 10**12,
+        "importances": [{"name": name, "mean": mean, "ends": [far, -far], "by_fold": []} for mean in (-far, far)] * 15,
+        "dependences": [
+            {**curve, "kind": "number"}, {**curve, "kind": "date"}, {**curve, "kind": "category", "names": [name] * 2},
+        ],
+        "residuals": {"target": name, "truth": [far] * 2000, "predicted": [-far] * 2000},
+        "summaries": [{"name": name, "kind": "date", "quantiles": [-far, far], "frequent": [[name, far]]}] * 400,
+        "drift": [{"name": name, "measure": "total variation", "statistic": 1, "p": 0}] * 200,
+    }  # fmt: skip
+
+    def fitting(run: Path) -> None:
+        trial = yaml.safe_load((run / "run.yaml").read_text())["final"]["trial"]
+        write(json.dumps({"trial": trial, **evil}))(run)
+
+    return {
+        "inspection-evil": fitting,
+        "inspection-brackets": write("[" * 100_000),
+        "inspection-huge": write(json.dumps({"trial": 0, "folds": HUGE, "epochs": -1})),
+        "inspection-digits": write('{"trial": ' + "9" * 1_000_000 + "}"),
+        "inspection-surrogates": write('{"trial": 0, "left_out": "\\ud800"}'),
+    }
 
 
 def _checkpoints(outside: Path) -> dict[str, Callable[[Path], object]]:

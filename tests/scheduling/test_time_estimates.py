@@ -165,3 +165,10 @@ def test_a_fold_of_its_own_takes_longer_than_its_share_of_a_fused_step(race):
     for estimates in (fused, serial):
         estimates.learn(0, 20.0, curves_of(2))
     assert fused.refit_epoch(0) == pytest.approx(1.6 * serial.refit_epoch(0))
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(None, 10.0), (60.0, 1.8), (3600.0, 10.0)])
+def test_a_table_keeps_time_for_a_look_at_its_columns_and_images_do_not(timeout, seconds):
+    table, images = TimeEstimates(Race(LADDER), table=True), TimeEstimates(Race(LADDER))
+    assert table.finish(timeout) == table.inspection(timeout) == pytest.approx(seconds)
+    assert images.finish(timeout) == images.inspection(timeout) == 0.0

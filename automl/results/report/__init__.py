@@ -8,10 +8,12 @@ from typing import Any
 
 from automl.data.atomic import write_atomic
 from automl.errors import MachineFailed
+from automl.results.report.columns import column_importances, columns
 from automl.results.report.context import Context
 from automl.results.report.data import data
 from automl.results.report.formatting import duration
 from automl.results.report.learning import learning_curves
+from automl.results.report.out_of_fold import out_of_fold
 from automl.results.report.page import render
 from automl.results.report.parameters import importances, scores_by_parameter
 from automl.results.report.reproduce import commands, search_command, settings, versions
@@ -29,9 +31,12 @@ SECTIONS = {
     "Learning curves": learning_curves,
     "Parameter importances": importances,
     "Score by parameter": scores_by_parameter,
+    "Column importances": column_importances,
+    "Out-of-fold predictions": out_of_fold,
     "Test set": test_set,
     "What failed": failures,
     "Data": data,
+    "Columns": columns,
     "Run it again": commands,
     "Settings": settings,
     "Versions": versions,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from automl.models.inspection import Inspection, load_inspection
 from automl.models.test_predictions import Predictions, load_tested
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
@@ -90,6 +91,12 @@ class Context:
         """The final model's predictions on the test set; None when the run keeps none."""
         tested = load_tested(self.folder)
         return tested if tested is not None and len(tested.index) else None
+
+    @cached_property
+    def inspection(self) -> Inspection | None:
+        """What is known of a table's columns; None when the run keeps nothing, or that of an earlier model."""
+        known = load_inspection(self.folder)
+        return known if known is not None and self.final is not None and known.trial == self.final.trial else None
 
 
 def scores_by_rung(curves: Curves, rungs: Sequence[tuple[int, int]], row: Row) -> list[float]:
