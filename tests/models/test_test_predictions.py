@@ -27,7 +27,7 @@ def test_predictions_come_back_as_they_were_and_a_damaged_file_is_none(tested, t
     assert load_tested(folder) is None
     save_tested(folder, tested)
     found = load_tested(folder)
-    for name in ("index", "truth", "predicted", "outputs"):
+    for name in ("index", "truth", "predicted", "logits"):
         np.testing.assert_array_equal(getattr(found, name), getattr(tested, name))
     folder.tested.write_bytes(folder.tested.read_bytes()[:100])
     assert load_tested(folder) is None
