@@ -92,8 +92,8 @@ class Dataset:
         if self.task == "classification" or self.y.shape[1] == 1:
             return None
         y = self.y if self.test is None else self.y[~self.test]
-        found: NDArray[np.float64] = y.std(axis=0, dtype=np.float64)
-        return found
+        found = y.std(axis=0, dtype=np.float64)
+        return np.where(found > 0, found, 1.0)  # squares of numbers below 1e-160 are 0
 
     @cached_property
     def twins(self) -> NDArray[np.int64]:

@@ -135,10 +135,10 @@ def _with_answers(frame: Any, y: Any, targets: Sequence[str]) -> tuple[Any, tupl
 
 def answer_names(y: Any, count: int) -> tuple[str, ...]:
     """The names of the `count` columns of answers: those that `y` of pandas has, else `target`, or `target_0`, ..."""
-    if count == 1 and getattr(y, "name", None):
-        return (str(y.name),)
     if is_frame(y):
-        return tuple(map(str, y.columns))
+        return tuple(str(name).strip() for name in y.columns)
+    if count == 1 and (name := str(getattr(y, "name", None) or "").strip()):
+        return (name,)
     return ("target",) if count == 1 else tuple(f"target_{number}" for number in range(count))
 
 

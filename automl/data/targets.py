@@ -129,7 +129,7 @@ def _one_of_several(table: Table, name: str, task: Task | None) -> Column:
 
 def _refuse_two_values(table: Table, name: str, distinct: NDArray[np.float64]) -> None:
     """Raises `DataError` for what is rather yes or no than a number."""
-    if len(distinct) == 2:
+    if len(distinct) == 2 and (distinct == np.round(distinct)).all():
         raise DataError(
             f"{table.path}: target '{name}' is always {distinct[0]:g} or {distinct[1]:g}, as yes and no are, and "
             f"several targets are predicted as numbers; predict classes in a search of their own, --target {name}, or "
