@@ -84,7 +84,7 @@ def evaluate(
     for name, value in found["metrics"].items():
         typer.echo(f"{name:<18}{_text(value)}")
     if found["targets"]:
-        typer.echo("rmse and mae are in standard deviations, the means over the targets, which are")
+        typer.echo("rmse and mae are means over the targets, in standard deviations of each; by target:")
     for row in found["targets"]:
         own = ", ".join(f"{name} {_text(value)}" for name, value in row["metrics"].items())
         typer.echo(f"{row['target']}, in its own units: {own}")

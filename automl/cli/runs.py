@@ -195,7 +195,7 @@ def _tested(scores: Mapping[str, float], intervals: Mapping[str, Sequence[float]
 def _print_targets(rows: Sequence[Mapping[str, Any]]) -> None:
     """The test of each of several targets in its own units."""
     if rows:
-        typer.echo("          rmse and mae are in standard deviations, the means over the targets, which are")
+        typer.echo("          rmse and mae are means over the targets, in standard deviations of each; by target:")
     for row in rows[:TARGETS]:
         known = {name: value for name, value in row["metrics"].items() if value is not None}
         typer.echo(f"          {row['target']}, in its own units: {', '.join(_tested(known, row['intervals']))}")
