@@ -125,7 +125,9 @@ class Numbers(BaseModel):
 
 
 class Columns(BaseModel):
-    """A table with names, a csv or a DataFrame: columns are found by name. `targets` were predicted, `groups` split."""
+    """A table with names, a csv or a DataFrame: columns are found by name. `targets` were predicted, `groups` kept
+    together, `splits` said how the rows are split.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -133,6 +135,7 @@ class Columns(BaseModel):
     columns: tuple[Column, ...]
     targets: tuple[Column, ...] = ()
     groups: str | None = None
+    splits: tuple[str, ...] = ()
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -147,8 +150,9 @@ class Columns(BaseModel):
         notes = []
         used = [column for column in self.columns if column.kind != "left out"]
         parts = []
+        there = set(table.names)
         for column in used:
-            if column.name not in table.names:
+            if column.name not in there:
                 raise DataError(
                     f"{table.path}: there is no column '{column.name}'{did_you_mean(column.name, table.names)}"
                 )
@@ -158,7 +162,7 @@ class Columns(BaseModel):
                 raise DataError(f"{table.place(column.name, error.row)}: {error.problem}") from None
             parts.append(part)
             notes += said
-        known = {column.name for column in (*self.columns, *self.targets)} | {*apart, self.groups}
+        known = {column.name for column in (*self.columns, *self.targets)} | {*apart, self.groups, *self.splits}
         extra = [name for name in table.names if name not in known]
         if extra:
             shown = ", ".join(f"'{name}'" for name in extra[:5]) + (", ..." if len(extra) > 5 else "")

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -43,10 +43,10 @@ class Table:
     order: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
-    def names(self) -> list[str]:
+    @cached_property
+    def names(self) -> tuple[str, ...]:
         """The names of its columns, in their order."""
-        return list(self.order) or list(self.cells)
+        return self.order or tuple(self.cells)
 
     def __getitem__(self, name: str) -> Cells:
         return self.declared[name] if name in self.declared else self.cells[name]
@@ -68,12 +68,14 @@ class Table:
         return comma and not any(_DECIMAL_POINT.fullmatch(text) for text in texts)
 
 
+SEPARATORS = ",;\t|"
+
 _OPENERS: dict[str, Callable[[Any], Any]] = dict(zip(PACKED, (gzip.open, bz2.open, lzma.open), strict=True))
 _DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
 def read_csv(path: Path) -> Table:
-    """Reads a csv with a header: separated by commas, semicolons or tabs, whichever the header has most of.
+    """Reads a csv with a header, separated by what makes most columns of it: commas, semicolons, tabs or bars.
 
     It is UTF-8, or UTF-16 where it begins as that does, or else taken for Windows-1252, which is said; it may be packed
     with gzip, bzip2 or xz. Raises `DataError`: unreadable, empty, no rows, an empty or duplicate name in the header, a
@@ -94,14 +96,26 @@ def read_csv(path: Path) -> Table:
 def _read_as(path: Path, encoding: str) -> Table:
     try:
         with _unpacked(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as file:
-            head = file.readline()
-            separator = max(",;\t", key=head.count)
+            separator = _separator(file)
             file.seek(0)
             return _with_kinds(_read_rows(path, csv.reader(file, delimiter=separator, strict=True)))
     except UnicodeDecodeError:
         raise
     except _DAMAGED as error:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _separator(file: TextIO) -> str:
+    """That of `SEPARATORS` which makes the most columns of the header, whose names may hold the others in quotes."""
+
+    def columns(separator: str) -> int:
+        file.seek(0)
+        try:
+            return len(next(csv.reader(file, delimiter=separator, strict=True), []))
+        except csv.Error:  # such as a quote before another separator
+            return 0
+
+    return max(SEPARATORS, key=columns)
 
 
 def _is_utf_16(path: Path) -> bool:
@@ -148,9 +162,11 @@ def table_of(frame: Any) -> Table:
     Raises `DataError` for no rows and for two columns of one name.
     """
     names = [str(name).strip() for name in frame.columns]
+    seen: set[str] = set()
     for place, name in enumerate(names):
-        if not name or name in names[:place]:
+        if not name or name in seen:
             raise DataError(f"DataFrame: column {place + 1} has {'the name of another' if name else 'no name'}")
+        seen.add(name)
     if not len(frame):
         raise DataError("DataFrame: there are no rows")
     cells: dict[str, list[str]] = {}
@@ -201,11 +217,13 @@ def _read_rows(path: Path, rows: Any) -> Table:
         header = [name.strip() for name in next(rows, [])]
         if not any(header):
             raise DataError(f"{path}: the file is empty; it needs a header and rows")
+        seen: set[str] = set()
         for place, name in enumerate(header):
             if not name:
                 raise DataError(f"{path}: column {place + 1} has no name in the header")
-            if name in header[:place]:
+            if name in seen:
                 raise DataError(f"{path}: the header has column '{name}' twice; rename one")
+            seen.add(name)
         columns: list[list[str]] = [[] for _ in header]
         lines: list[int] = []
         for row in rows:
@@ -243,4 +261,4 @@ def _with_kinds(table: Table) -> Table:
         values = texts if kind == "category" else Column(name=name, kind=kind, missing=True).values(texts)[0]
         declared[name] = Declared(kind, values)
     cells = {name: texts for name, texts in table.cells.items() if name not in declared}
-    return replace(table, cells=cells, declared=declared, order=tuple(table.names))
+    return replace(table, cells=cells, declared=declared, order=table.names)

@@ -12,18 +12,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from automl.data.csv_files import Table
 from automl.data.folders import find_folders, is_image, list_folder
 from automl.data.keys import normal_key
 from automl.data.numbers import is_empty
-from automl.data.sides import Side, side_in
+from automl.data.own_splits import FOLD, GROUP, SPLIT, column_of
+from automl.data.sides import side_in
 from automl.data.targets import Target, split_names
 from automl.errors import DataError, did_you_mean
 
-SPLIT, FOLD, GROUP = ("split", "subset", "partition"), ("fold", "folds", "kfold"), ("group", "groups")
 _ANSWERS = ("label", "labels", "class", "classes", "target", "category", "answer", "y")
 _LOOKED_AT = 100  # cells of a column
 _MOST_FOLDERS = 200  # that files are looked for in
@@ -47,7 +44,7 @@ class ImageList:
 
     def role(self, names: Sequence[str]) -> str | None:
         """The column that has one of these names, in any case."""
-        return next((name for name in self.table.names if name.casefold() in names and name != self.column), None)
+        return column_of(self.table, names, (self.column,))
 
     def others(self, groups: str | None = None) -> list[str]:
         """The columns that neither name the images nor split them: the answers are one of them."""
@@ -73,34 +70,6 @@ class ImageList:
             f"{self.table.path}: column '{self.column}' names images; which column is to be predicted? Pass --target "
             f"with {which}"
         )
-
-    def sides(self) -> list[Side] | None:
-        """Of each row whether it is for training, validation or testing. Raises `DataError` with the row."""
-        name = self.role(SPLIT)
-        if name is None:
-            return None
-        texts = self.table.texts(name)
-        known = {text: side_in(text) for text in dict.fromkeys(texts)}
-        for row, text in enumerate(texts):
-            if known[text] is None:
-                raise DataError(f"{self.table.place(name, row)}: {text!r}; it may be train, val or test")
-        return [side for text in texts if (side := known[text]) is not None]
-
-    def folds(self, in_test: NDArray[np.bool_]) -> NDArray[np.int64] | None:
-        """int64 [n]: the user's own folds, numbered from 0 in their order, -1 in the test set. Raises `DataError`."""
-        name = self.role(FOLD)
-        if name is None:
-            return None
-        texts = [normal_key(text) for text in self.table.texts(name)]
-        training = np.flatnonzero(~in_test).tolist()
-        for row in training:
-            if is_empty(texts[row]):
-                raise DataError(f"{self.table.place(name, row)}: the fold is missing; each row for training needs one")
-        distinct = sorted({texts[row] for row in training}, key=lambda text: (len(text), text))  # 10 comes after 9
-        if len(distinct) < 2:
-            raise DataError(f"{self.table.path}: column '{name}' has {len(distinct)} fold; there must be two at least")
-        number = {text: index for index, text in enumerate(distinct)}
-        return np.array([-1 if out else number[text] for text, out in zip(texts, in_test, strict=True)], dtype=np.int64)
 
 
 def find_image_list(table: Table, images: Path | None = None, target: Target = None) -> ImageList | None:

@@ -11,9 +11,10 @@ from automl.data.conversion import Pixels
 from automl.data.dataset import Dataset, Task, complete
 from automl.data.decode import bad_files, printable
 from automl.data.folders import find_file
-from automl.data.image_lists import GROUP, SPLIT, ImageList
+from automl.data.image_lists import ImageList
 from automl.data.images import Reading, read_images
 from automl.data.keys import number_keys
+from automl.data.own_splits import FOLD, GROUP, SPLIT, own_splits
 from automl.data.targets import Target, read_targets, refuse_missing, split_names
 from automl.data.understood import Understood
 from automl.errors import DataError
@@ -47,19 +48,15 @@ def load_image_list(
     if group is not None:
         refuse_missing(table, group)
     _, y, classes, answers = read_targets(table, targets, task)
-    test, test_from, joined = _test_set(found)
-    own_folds = found.folds(test)
+    own = own_splits(table, found.role(SPLIT), found.role(FOLD))
+    test = np.zeros(len(found.paths), dtype=bool) if own.test is None else own.test
     rows = _present(found, reading.skip_bad, notes)
     files = [find_file(found.root, found.paths[row], bool(test[row]), reading.follow_links) for row in rows]
     read = read_images(found.root, files, reading)
     rows = rows[read.kept]
     if unused := [column for column in found.others(group) if column not in targets]:
         notes.append(f"Not used, for the images are learnt from alone: the columns {', '.join(unused[:10])}")
-    if own_folds is not None and not test.any():
-        notes.append(
-            "The test set is cut from all of the given folds at random; where they keep apart what belongs together, "
-            "name that in a column 'group' too, or set rows apart for testing in a column 'split'."
-        )
+    notes += own.notes
     dataset = Dataset(
         name=name,
         kind="image",
@@ -67,9 +64,9 @@ def load_image_list(
         x=read.pixels,
         y=y[rows],
         classes=classes,
-        test=test[rows] if test.any() else None,
+        test=None if own.test is None else own.test[rows],
         groups=None if group is None else number_keys(table.texts(group))[1][rows],
-        folds=None if own_folds is None else own_folds[rows],
+        folds=None if own.folds is None else own.folds[rows],
         conversion=Pixels(),
         notes=tuple(printable(note) for note in (*notes, *read.notes)),
         understood=Understood(
@@ -77,23 +74,14 @@ def load_image_list(
             (*read.details, f"named in column '{found.column}'"),
             targets=targets,
             answers=answers,
-            test_from=test_from,
-            joined=joined,
+            test_from=own.test_from,
+            joined=own.joined,
+            folds_from=own.folds_from,
             image_size=read.image_size,
             images=os.path.abspath(found.root),
         ),
     )
     return complete(read.known(dataset), lambda index: printable(found.names[int(rows[index])]))
-
-
-def _test_set(found: ImageList) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
-    """bool [n], where it comes from, and the side that joined the training part."""
-    sides = found.sides()
-    if sides is None:
-        return np.zeros(len(found.paths), dtype=bool), "", ()
-    column, tested = found.role(SPLIT), "test" if "test" in sides else "val"
-    joined = (f"{column} val",) if tested == "test" and "val" in sides else ()
-    return np.array([side == tested for side in sides]), f"{column} {tested}" if tested in sides else "", joined
 
 
 def _present(found: ImageList, skip: bool, notes: list[str]) -> NDArray[np.int64]:

@@ -75,9 +75,9 @@ class TableInputs(nn.Module):
         self.register_buffer("mean", torch.zeros(1, count, dtype=torch.float64))
         self.register_buffer("std", torch.ones(1, count, dtype=torch.float64))
         self._numbers = [place for place, feature in enumerate(features) if feature.kind == "number"]
+        self._number_of = {place: number for number, place in enumerate(self._numbers)}
+        self._flag_of = {place: number for number, place in enumerate(self._flagged)}
         if scaling == "quantile":
-            order = {place: number for number, place in enumerate(self._numbers)}
-            self._numbers_first = [order.get(place, len(order) + place) for place in range(count)]
             rising = torch.arange(KNOTS, dtype=torch.float64).repeat(len(self._numbers), 1)
             self.register_buffer("knots", rising)
             self.register_buffer("levels", rising.clone())
@@ -100,9 +100,9 @@ class TableInputs(nn.Module):
         """Numbers [b, features]; of a category any number."""
         if self.scaling == "quantile":
             numbers = self._between(x[:, self._numbers])
-            place_of = {place: number for number, place in enumerate(self._numbers)}
+            behind = len(self._numbers)
             return torch.cat([numbers, x], 1)[
-                :, [place_of.get(p, len(place_of) + p) for p in range(len(self.features))]
+                :, [self._number_of.get(place, behind + place) for place in range(len(self.features))]
             ]
         values = (x - self.mean) / self.std
         return values / (1 + (values / CLIPPED).square()).sqrt() if self.scaling == "robust" else values
@@ -156,10 +156,10 @@ class TableInputs(nn.Module):
             self._fit_robust(place, present)
         if self.scaling == "quantile" and len(present):
             knots, levels = _quantiles(present)
-            number = self._numbers.index(place)
+            number = self._number_of[place]
             self.knots[number], self.levels[number] = torch.from_numpy(knots), torch.from_numpy(levels)
-        if place in self._flagged:
-            self.flags[0, self._flagged.index(place)] = float(some and not missing.all())
+        if place in self._flag_of:
+            self.flags[0, self._flag_of[place]] = float(some and not missing.all())
 
     def _fit_robust(self, place: int, present: NDArray[np.float64]) -> None:
         """By the quartiles; where they are equal by half of the range, for most values are the same then."""

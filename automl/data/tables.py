@@ -18,6 +18,7 @@ from automl.data.csv_files import Table, read_csv
 from automl.data.dataset import Dataset, Task, complete
 from automl.data.file_names import refuse_file_names
 from automl.data.keys import number_keys
+from automl.data.own_splits import own_splits, split_columns
 from automl.data.targets import Target, read_targets, refuse_missing, split_names
 from automl.data.understood import ColumnUse, Understood
 from automl.errors import DataError, did_you_mean
@@ -44,7 +45,8 @@ def table_dataset(
     time: str | None = None,
 ) -> Dataset:
     """The data set `name` that a table holds; `categorical` are columns that are categories although their cells are
-    numbers, `time` is one of dates or numbers whose order decides the splits. The rest as in `load_csv`.
+    numbers, `time` is one of dates or numbers whose order decides the splits. Columns called `split` and `fold` say how
+    the rows are split, see `own_splits`. The rest as in `load_csv`.
     """
     path, names = table.path, table.names
     targets = split_names(target, names)
@@ -63,20 +65,27 @@ def table_dataset(
     if time is not None and (groups is not None or time in targets):
         both = "groups, which may be of several times" if groups is not None else "the target"
         raise DataError(f"{path}: --time orders the rows, and does not go with {both}")
-    features = [column for column in names if column not in (*targets, groups)]
+    split, fold = split_columns(table, (*targets, groups, time, *categorical))
+    if time is not None and (split or fold):
+        raise DataError(
+            f"{path}: --time orders the rows, and does not go with column '{split or fold}', which says how they are "
+            "split; leave one of the two out"
+        )
+    features = [column for column in names if column not in (*targets, groups, split, fold)]
     if not features:
         raise DataError(f"{path}: there is no column beside the target {_quoted(targets)} to predict from")
     refuse_file_names(path, {column: table.texts(column) for column in features}, ", ".join(targets))
     if groups is not None:
         refuse_missing(table, groups)
     answers, y, classes, read = read_targets(table, targets, task)
+    own = own_splits(table, split, fold)
     columns = tuple(_understood(table, column, column in categorical) for column in features)
-    conversion = Columns(columns=columns, targets=answers, groups=groups)
+    conversion = Columns(columns=columns, targets=answers, groups=groups, splits=tuple(filter(None, (split, fold))))
     if all(column.kind == "left out" for column in columns):
         out = ", ".join(f"{column.name} ({column.reason})" for column in columns[:20])
         raise DataError(f"{path}: there is no column to predict {_quoted(targets)} from; left out: {out}")
     x, _ = conversion.matrix(table)
-    notes = [*table.notes, *(note for column in columns for note in remarks(column, table[column.name]))]
+    notes = [*table.notes, *own.notes, *(note for column in columns for note in remarks(column, table[column.name]))]
     notes += merged(x, [feature.name for feature in conversion.features])
     notes += [note for each in answers if each.kind == "number" for note in remarks(each, table[each.name])]
     return complete(
@@ -88,10 +97,20 @@ def table_dataset(
             y=y,
             classes=classes,
             groups=None if groups is None else number_keys(table.texts(groups))[1],
+            test=own.test,
+            folds=own.folds,
             times=None if time is None else _times(table, time),
             conversion=conversion,
             notes=tuple(notes),
-            understood=Understood("rows", columns=tuple(map(_use, columns)), targets=targets, answers=read),
+            understood=Understood(
+                "rows",
+                columns=tuple(map(_use, columns)),
+                targets=targets,
+                answers=read,
+                test_from=own.test_from,
+                joined=own.joined,
+                folds_from=own.folds_from,
+            ),
         )
     )
 

@@ -36,6 +36,7 @@ class Understood:
     samples: what they are called, in the plural. details: about them (`114 sizes`). columns: of a table with names.
     targets: the columns with the answers. answers: how they were read, and how to have them read otherwise.
     test_from: where a given test set comes from (`val/`). joined: sides that were added to the training part.
+    folds_from: where given folds come from.
     image_size: the side that photos were resized to where the data decided it, and images: the folder in which a
     table's files were found, for the run to keep.
     """
@@ -47,6 +48,7 @@ class Understood:
     answers: str = ""
     test_from: str = ""
     joined: tuple[str, ...] = ()
+    folds_from: str = ""
     image_size: int | None = None
     images: str = ""
 
@@ -93,6 +95,9 @@ def sentences(dataset: Dataset, test_samples: int) -> tuple[str, ...]:
         parts.append(_classes(dataset))
     if (groups := _groups(dataset)) is not None:
         parts.append(f"{groups:,} groups, none of them on two sides of a split")
+    if dataset.folds is not None:
+        where = f" of {understood.folds_from}" if understood.folds_from else " of its own"
+        parts.append(f"the {int(dataset.folds.max()) + 1} folds{where}")
     if dataset.times is not None:
         parts.append("each fold is trained on what came before it")
     if given:

@@ -173,6 +173,12 @@ def test_line_numbers_count_lines_inside_quoted_values(tmp_path: Path) -> None:
         load_csv(write(tmp_path, 'a,b,ill\n1,"two\nlines",x\n2,z,\n'), target="ill")
 
 
-def test_semicolons_tabs_and_a_byte_order_mark_are_understood(tmp_path: Path) -> None:
-    for text in ("\ufeffa;ill\n1;x\n2;y\n", "\ufeffa\till\n1\tx\n2\ty\n"):
+def test_semicolons_tabs_bars_and_a_byte_order_mark_are_understood(tmp_path: Path) -> None:
+    for text in ("\ufeffa;ill\n1;x\n2;y\n", "\ufeffa\till\n1\tx\n2\ty\n", "a|ill\n1|x\n2|y\n"):
         assert load_csv(write(tmp_path, text), target="ill").x.tolist() == [[1], [2]]
+
+
+@pytest.mark.parametrize("name", ["a, in kg, net", "two\nlines", "a;b"])
+def test_a_quoted_name_may_hold_separators_and_line_breaks(tmp_path: Path, name: str) -> None:
+    dataset = load_csv(write(tmp_path, f'"{name}";ill\n1;x\n2;y\n'), target="ill")
+    assert [column.name for column in dataset.columns] == [name]

@@ -169,3 +169,11 @@ def test_the_outputs_of_arrays_are_under_the_same_law() -> None:
         from_arrays(x, np.column_stack([y, y]))
     with pytest.raises(DataError, match="for several numbers task 'regression'"):
         from_arrays(x, np.column_stack([y, y**2]).astype(int))
+
+
+def test_the_deviations_are_those_outside_of_a_test_set_that_the_table_brings(tmp_path: Path) -> None:
+    path = table(tmp_path, split=["train"] * 16 + ["test"] * 8)
+    dataset, frame = load_csv(path, target="price,rate"), pd.read_csv(path)
+    assert dataset.test is not None
+    assert dataset.deviations == pytest.approx(frame[:16][["price", "rate"]].to_numpy().std(0))
+    assert [column.name for column in dataset.columns] == ["size", "rooms"]
