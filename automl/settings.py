@@ -78,7 +78,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str = "digits"
-    target: str | None = option(None, DATA, "The column of a table to predict")
+    target: tuple[str, ...] = option((), DATA, "The column of a table to predict; several: a,b", metavar="COLUMN")
     task: Literal["classification", "regression"] | None = option(
         None, DATA, "classification or regression, where unclear"
     )
@@ -160,6 +160,14 @@ class Settings(BaseModel):
     )
     study: str | None = option(None, MACHINE, "Name of the study in the storage (default the run's folder)")
     log_to: tuple[str, ...] = option((), MACHINE, "Log every trial to tensorboard, mlflow or a plugin's listener")
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        names = () if value is None else (value,) if isinstance(value, str) else value
+        if isinstance(names, list | tuple) and not all(isinstance(name, str) and name.strip() for name in names):
+            raise ValueError("must be the name of a column, or several")
+        return names
 
     @field_validator("space", mode="before")
     @classmethod

@@ -6,20 +6,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automl.api import search
 from automl.data.conversion import Columns
-from automl.data.given import is_frame
+from automl.data.given import answer_names, is_frame
 from automl.data.keys import normal_key
 from automl.errors import BadInput
 from automl.models.model import Model, load_model, save_model
@@ -94,11 +94,16 @@ class _Search(BaseEstimator):  # type: ignore[misc]
         assert_all_finite(answers, input_name="y")
         self._names = list(X.columns)
 
-    def _search_frame(self, X: Any, answers: Any) -> Self:
-        target = "target"
-        while target in map(str, X.columns):
-            target += "_"
-        return self._search(X.assign(**{target: answers}), target=target)
+    def _search_frame(self, X: Any, answers: Any, names: Sequence[str] = ("target",)) -> Self:
+        """`answers`: [n], or with a name for each column [n, targets]."""
+        taken = {str(name).strip() for name in X.columns}
+        free: list[str] = []
+        for name in names:
+            while name in taken:
+                name += "_"
+            free.append(name)
+        columns = [answers] if len(free) == 1 else list(answers.T)
+        return self._search(X.assign(**dict(zip(free, columns, strict=True))), target=free)
 
     def _search(self, data: Any, **more: Any) -> Self:
         settings = self.get_params(deep=False) | more
@@ -195,18 +200,23 @@ class SearchClassifier(ClassifierMixin, _Search):  # type: ignore[misc]
 
 
 class SearchRegressor(RegressorMixin, _Search):  # type: ignore[misc]
-    """A search for a network that predicts numbers: `X` as for `SearchClassifier`, `y` [n] or [n, outputs]."""
+    """A search for a network that predicts numbers: `X` as for `SearchClassifier`, `y` [n] or [n, outputs].
+
+    Of several outputs the columns of `predict` are in the order of `y`, and the search weighs them alike, whatever
+    their units (`automl.training.metrics.measure`).
+    """
 
     __doc__ = f"{__doc__}\n{_Search.__doc__}"
     task = "regression"
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Searches, fits the winner, tests it once. Raises ValueError for data or settings that cannot be used."""
-        if is_frame(X) and np.ndim(y) == 1:
-            self._flat = True
-            answers = column_or_1d(y).astype(float)
+        if is_frame(X):
+            self._flat = np.ndim(y) == 1
+            answers = check_array(y, ensure_2d=False, dtype=float, input_name="y")
             self._check_frame(X, answers)
-            return self._search_frame(X, answers)
+            names = answer_names(y, answers[0].size)
+            return self._search_frame(X, answers.ravel() if len(names) == 1 else answers, names)
         samples, answers = validate_data(
             self, X, y, allow_nd=True, ensure_min_samples=2, multi_output=True, y_numeric=True, **MISSING
         )

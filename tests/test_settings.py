@@ -105,3 +105,12 @@ def test_every_option_has_the_name_of_the_command_line():
     assert option_name("test_fraction") == "--test-fraction"
     assert option_name("overrides") == "--set"
     assert option_name("data") == "DATA"
+
+
+def test_a_target_may_be_one_column_or_several_or_none_as_older_runs_have_it():
+    assert [make_settings(target=given).target for given in ("a,b", ["a", "b"], ("a",), None)] == [
+        ("a,b",), ("a", "b"), ("a",), (),
+    ]  # fmt: skip
+    assert Settings.model_validate({"target": None}).target == ()
+    with pytest.raises(SettingsError, match=r"--target .*: must be the name of a column, or several"):
+        make_settings(target=["a", 5])

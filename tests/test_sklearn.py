@@ -5,10 +5,12 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_regression
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -83,3 +85,20 @@ def test_what_is_wrong_is_a_value_error():
         SearchClassifier({"architectures": ["linaer"]}).fit(np.eye(20), np.arange(20) % 2)
     with pytest.raises(NotFittedError):
         SearchClassifier().predict(np.eye(3))
+
+
+def test_several_targets_of_a_frame_are_predicted_together_in_their_order():
+    x, y = make_regression(60, 3, n_targets=2, noise=1.0, random_state=0)
+    frame = pd.DataFrame(x, columns=["a", "price", "c"])
+    y = y * [1, 1000]
+    for answers, names in (
+        (pd.DataFrame(y, columns=["price", "rate"]), ["price_", "rate"]),
+        (y, ["target_0", "target_1"]),
+    ):
+        made = SearchRegressor(**TINY).fit(frame, answers)
+        assert made.model_.targets == names
+        assert made.predict(frame).shape == (60, 2)
+        assert made.score(frame, y) == pytest.approx(r2_score(y, made.predict(frame)))
+        assert np.array_equal(pickle.loads(pickle.dumps(made)).predict(frame), made.predict(frame))
+    assert SearchRegressor(**TINY).fit(frame, y[:, :1]).predict(frame).shape == (60, 1)
+    assert SearchRegressor(**TINY).fit(frame, y[:, 0]).predict(frame).shape == (60,)

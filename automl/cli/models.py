@@ -57,7 +57,10 @@ def fit(
 def evaluate(
     model: ModelArgument,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled: a folder, a table or an .npz.")],
-    target: Annotated[str | None, typer.Option("--target", help="The table's column with the answers.")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", metavar="COLUMN", help="The table's column with the answers; or several."),
+    ] = None,
     images: Images = None,
     skip_bad: SkipBad = False,
     follow_links: FollowLinks = False,
@@ -80,6 +83,11 @@ def evaluate(
     typer.echo(f"samples   {found['samples']}{skipped}")
     for name, value in found["metrics"].items():
         typer.echo(f"{name:<18}{_text(value)}")
+    if found["targets"]:
+        typer.echo("rmse and mae are means over the targets, in standard deviations of each; by target:")
+    for row in found["targets"]:
+        own = ", ".join(f"{name} {_text(value)}" for name, value in row["metrics"].items())
+        typer.echo(f"{row['target']}, in its own units: {own}")
     if found["classes"]:
         _print_classes(found["classes"])
 
@@ -132,7 +140,7 @@ def export(
         given = "which of them? give" if format is None else f"{format}: there are"
         raise SettingsError(f"--format {given} {', '.join(FORMATS)}")
     from automl.models.export import export as write
-    from automl.models.export import real_samples, takes
+    from automl.models.export import gives, real_samples, takes
     from automl.models.model import load_model
     from automl.results.run import data_of
 
@@ -142,6 +150,8 @@ def export(
     difference = write(loaded, format, path, real_samples(loaded, real) if real else None)
     typer.echo(f"{path}: the largest difference from the model is {difference:.2g}, on {real or 'random'} samples")
     typer.echo(f"it takes x as {takes(loaded)}")
+    if len(loaded.targets) > 1:
+        typer.echo(f"it gives {gives(loaded)}")
     if format == "state-dict":
         text = _HOW_TO_LOAD_MEMBERS if loaded.about.get("members") else _HOW_TO_LOAD
         table = len(loaded.about["input_shape"]) == 1

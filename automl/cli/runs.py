@@ -27,6 +27,9 @@ SHOWN = {"number", "score", "score_std", "epochs", "folds", "fold_epochs", "para
          "state", "reason"}  # fmt: skip
 
 
+TARGETS = 10  # of several, whose own scores are printed
+
+
 def leaderboard(
     run: RunArgument,
     top: Annotated[int, typer.Option("--top", min=1, help="How many trials to show.")] = 20,
@@ -131,6 +134,7 @@ def print_answer(run: Run) -> None:
     if final:
         details = summary["test_details"] or {"intervals": {}, "gap": None}
         typer.echo("test      " + ", ".join(_tested(summary["test"], details["intervals"])))
+        _print_targets(details.get("targets", ()))
         if details["gap"]:
             typer.echo(f"          {details['gap']['words']}")
         if final.words:
@@ -186,6 +190,17 @@ def _tested(scores: Mapping[str, float], intervals: Mapping[str, Sequence[float]
     """Each metric of the test, with its interval: `accuracy 0.9750 (0.953 to 0.987)`."""
     ends = {name: f" ({low:.3g} to {high:.3g})" for name, (low, high) in intervals.items()}
     return [f"{name} {value:.4f}{ends.get(name, '')}" for name, value in scores.items()]
+
+
+def _print_targets(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The test of each of several targets in its own units."""
+    if rows:
+        typer.echo("          rmse and mae are means over the targets, in standard deviations of each; by target:")
+    for row in rows[:TARGETS]:
+        known = {name: value for name, value in row["metrics"].items() if value is not None}
+        typer.echo(f"          {row['target']}, in its own units: {', '.join(_tested(known, row['intervals']))}")
+    if len(rows) > TARGETS:
+        typer.echo(f"          and {len(rows) - TARGETS} more targets, which the report has")
 
 
 def as_text(value: Any) -> str:

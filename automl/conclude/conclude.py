@@ -128,13 +128,14 @@ def _judged(prepared: Prepared, winner: Winner, tested: Predictions) -> dict[str
     units = units_of(dataset)
     together, test_units = units[tested.index], len(np.unique(units[tested.index]))
     groups = together if test_units < len(together) else None
-    details = describe_test(tested, dataset.classes, groups)
+    several = () if dataset.deviations is None else dataset.output_names
+    details = describe_test(tested, dataset.classes, groups, several)
     guesses: list[float] = []
     for repeat in range(1, 1 + math.ceil(winner.folds / k)):
         guesses += guess_scores(dataset, splits_of(prepared, repeat), objective.name)
     guessed = guess(dataset, splits.training_part, len(tested.index))
     guessing = judge(objective, winner.scores, guesses[: winner.folds], k, tested, guessed, groups)
-    test = measure(objective.name, tested.truth, tested.outputs)
+    test = measure(objective.name, *tested.measured)
     if math.isfinite(test):
         validated = len(np.unique(units[splits.training_part])) * min(1.0, winner.folds / k)
         ends = details["intervals"].get(objective.name)

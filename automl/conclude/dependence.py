@@ -81,7 +81,8 @@ def _places_of_quantiles(distinct: Array, counts: NDArray[np.int64]) -> NDArray[
 def outputs_of(dataset: Dataset) -> tuple[list[int], tuple[str, ...]]:
     """Which outputs are shown, and their names: the first target; of two classes the second; else the commonest."""
     if not dataset.classes:
-        return [0], (shown(dataset.understood.target) or ("target" if dataset.num_outputs == 1 else "output 0"),)
+        name = next(map(shown, dataset.understood.targets), "target" if dataset.num_outputs == 1 else "output 0")
+        return [0], (name,)
     if len(dataset.classes) == 2:
         chosen = [1]
     else:

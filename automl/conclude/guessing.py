@@ -47,14 +47,16 @@ def judge(
         where the model is not better, else "".
     """
     name, sign = objective.name, -objective.cost(1.0)
-    test, other = (measure(name, tested.truth, outputs) for outputs in (tested.outputs, guessed))
+    y, outputs = tested.measured
+    guessed = tested.scaled(guessed)
+    test, other = measure(name, y, outputs), measure(name, y, guessed)
     by_fold = sign * (np.asarray(scores) - np.asarray(guesses))
     ahead, sure = bool(by_fold.mean() > 0), False
     if len(by_fold) > 1:
         sure = bool(by_fold.mean() > mean_error(by_fold, folds, 2 * SURE_IN_FOLDS - 1))
     if np.isfinite([test, other]).all():
         gained = sign * (test - other)
-        moved = influence(name, tested.truth, tested.outputs) - influence(name, tested.truth, guessed)
+        moved = influence(name, y, outputs) - influence(name, y, guessed)
         sure |= bool(gained > NormalDist().inv_cdf(SURE_IN_TEST) * standard_error(moved, groups)[0])
         ahead &= bool(gained > 0)
     better = ahead and sure
@@ -63,5 +65,5 @@ def judge(
         f"no better than guessing{', as far as these data tell' if ahead else ''}: {name} {np.mean(scores):.4g} "
         f"{where} and {test:.4g} in the test, against {np.mean(guesses):.4g} and {other:.4g} by {how} alone; {REMEDY}"
     )
-    known = {each: finite_or_none(measure(each, tested.truth, guessed)) for each in METRICS[tested.task]}
+    known = {each: finite_or_none(measure(each, y, guessed)) for each in METRICS[tested.task]}
     return {"better": better, "test": known, "words": "" if better else words}

@@ -25,12 +25,16 @@ PROBED = 256  # rows
 
 @dataclass(frozen=True, eq=False)
 class FoldNetwork:
-    """The network of one fold, and rows that it has not seen: x [n, features] and their answers y."""
+    """The network of one fold, and rows that it has not seen: x [n, features] and their answers y.
+
+    deviations: those of several targets, see `Dataset.deviations`.
+    """
 
     number: int
     module: Standardised
     x: Array
     y: Array
+    deviations: Array | None = None
 
     def outputs(self, x: Array) -> Array:
         """What the network says of samples, [n, outputs]: logits, or predictions in the targets' units."""
@@ -43,7 +47,11 @@ class FoldNetwork:
 
     def cost(self, x: Array, objective: Objective) -> float:
         """The objective as a cost, lower is better, with samples `x` in place of its own; NaN where it has none."""
-        return objective.cost(measure(objective.name, self.y, self.outputs(x)))
+        return self.cost_of(self.outputs(x), objective)
+
+    def cost_of(self, outputs: Array, objective: Objective) -> float:
+        """The cost of these outputs as answers for its rows."""
+        return objective.cost(measure(objective.name, self.y, outputs, self.deviations))
 
     def draw(self, count: int, seed: int) -> FoldNetwork:
         """With so many of its rows at most, drawn with this seed."""
@@ -56,7 +64,7 @@ class FoldNetwork:
 def with_rows(models: Sequence[FoldModel], dataset: Dataset) -> list[FoldNetwork]:
     """The networks with the rows that they are validated on."""
     return [
-        FoldNetwork(number, module, np.asarray(dataset.x[rows]), np.asarray(dataset.y[rows]))
+        FoldNetwork(number, module, np.asarray(dataset.x[rows]), np.asarray(dataset.y[rows]), dataset.deviations)
         for number, module, rows in models
     ]
 

@@ -21,7 +21,6 @@ from automl.errors import OutOfTime
 from automl.models.inspection import Importance
 from automl.racing.objective import Objective
 from automl.scheduling.deadline import Deadline
-from automl.training.metrics import measure
 
 REPEATS = 5
 LEVEL = 0.95
@@ -79,7 +78,7 @@ def _permute_each(
         for copy, column in zip(copies, part, strict=True):
             copy[:, list(column.places)] = shuffled[:, list(column.places)]
         outputs = network.outputs(copies.reshape(-1, features)).reshape(len(part), count, -1)
-        costs += [objective.cost(measure(objective.name, network.y, each)) for each in outputs]
+        costs += [network.cost_of(each, objective) for each in outputs]
     return costs
 
 

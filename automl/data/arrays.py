@@ -231,7 +231,7 @@ def _classes(source: str, y: Array, given: Sequence[str] | None) -> tuple[NDArra
     if y.ndim != 1 or y.dtype.kind not in "biufUS":
         raise DataError(
             f"{source}: array 'y' is {y.dtype} {y.shape}; classification needs one integer or text a sample "
-            "(for one-hot labels give y.argmax(axis=1))"
+            "(for one-hot labels give y.argmax(axis=1), for several numbers task 'regression')"
         )
     if y.dtype.kind == "f":
         check_finite(source, "y", y)

@@ -125,7 +125,7 @@ class Numbers(BaseModel):
 
 
 class Columns(BaseModel):
-    """A table with names, a csv or a DataFrame: columns are found by name. `target` was predicted, `groups` kept
+    """A table with names, a csv or a DataFrame: columns are found by name. `targets` were predicted, `groups` kept
     together, `splits` said how the rows are split.
     """
 
@@ -133,7 +133,7 @@ class Columns(BaseModel):
 
     kind: Literal["columns"] = "columns"
     columns: tuple[Column, ...]
-    target: Column | None = None
+    targets: tuple[Column, ...] = ()
     groups: str | None = None
     splits: tuple[str, ...] = ()
 
@@ -142,8 +142,8 @@ class Columns(BaseModel):
         """What the samples consist of."""
         return tuple(feature for column in self.columns for feature in column.features)
 
-    def matrix(self, table: Table, apart: str | None = None) -> tuple[Array, list[str]]:
-        """The features [n, features] of the table's rows, and what has to be said. `apart`: a column that is no input.
+    def matrix(self, table: Table, apart: Sequence[str] = ()) -> tuple[Array, list[str]]:
+        """The features [n, features] of the table's rows, and what has to be said. `apart`: columns that are no input.
 
         Raises `DataError` that names the column and the row.
         """
@@ -162,8 +162,7 @@ class Columns(BaseModel):
                 raise DataError(f"{table.place(column.name, error.row)}: {error.problem}") from None
             parts.append(part)
             notes += said
-        known = {column.name for column in self.columns} | {apart, self.groups, *self.splits}
-        known |= {self.target.name} if self.target is not None else set()
+        known = {column.name for column in (*self.columns, *self.targets)} | {*apart, self.groups, *self.splits}
         extra = [name for name in table.names if name not in known]
         if extra:
             shown = ", ".join(f"'{name}'" for name in extra[:5]) + (", ..." if len(extra) > 5 else "")

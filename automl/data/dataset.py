@@ -78,6 +78,23 @@ class Dataset:
         """The number of classes, or of a regression's outputs."""
         return len(self.classes) if self.task == "classification" else int(self.y.shape[1])
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What each output of a regression is called: by its column, or `output 0`, ..."""
+        return self.understood.targets or tuple(f"output {number}" for number in range(self.num_outputs))
+
+    @cached_property
+    def deviations(self) -> NDArray[np.float64] | None:
+        """[outputs]: of a regression with several outputs their standard deviations, outside of a given test set.
+
+        Errors are divided by them before they are averaged over the outputs, whose units may differ.
+        """
+        if self.task == "classification" or self.y.shape[1] == 1:
+            return None
+        y = self.y if self.test is None else self.y[~self.test]
+        found = y.std(axis=0, dtype=np.float64)
+        return np.where(found > 0, found, 1.0)  # squares of numbers below 1e-160 are 0
+
     @cached_property
     def twins(self) -> NDArray[np.int64]:
         """int64 [n]: for each sample the index of the first one that it is a copy of, by `automl.data.copies`."""
@@ -119,14 +136,29 @@ def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".f
                 + (f" (also: {', '.join(empty[1 : _SHOWN + 1])})" if len(empty) > 1 else "")
             )
     else:
-        constant = np.flatnonzero((dataset.y[training] == dataset.y[training][0]).all(axis=0))
-        if len(constant):
-            value = float(dataset.y[training][0, constant[0]])
-            raise DataError(f"{dataset.name}: output {constant[0]} is {value:g} in every sample: nothing to learn")
+        _check_outputs(dataset, dataset.y[training])
     notes = dataset.notes + notes_on(dataset, dataset._equal, sample_name)
     completed = replace(dataset, notes=notes, fingerprint=_fingerprint(dataset))
     completed.__dict__["twins"] = dataset.twins  # already computed; looking at every image again takes seconds
     return completed
+
+
+def _check_outputs(dataset: Dataset, y: NDArray[np.float64]) -> None:
+    """Raises `DataError` for an output that is the same in all samples `y` [m, outputs], or equal to another one."""
+    named = "target '{}'" if dataset.understood.targets else "{}"
+    names = [named.format(name) for name in dataset.output_names]
+    constant = np.flatnonzero((y == y[0]).all(axis=0))
+    if len(constant):
+        name, value = names[constant[0]], float(y[0, constant[0]])
+        raise DataError(f"{dataset.name}: {name} is {value:g} in every sample: nothing to learn")
+    first: dict[bytes, str] = {}
+    for name, values in zip(names, y.T, strict=True):
+        other = first.setdefault(np.ascontiguousarray(values + 0).tobytes(), name)  # minus zero is zero
+        if other != name:
+            raise DataError(
+                f"{dataset.name}: {name} is equal to {other} in every sample, and would count twice; leave one of them "
+                "out"
+            )
 
 
 def _fingerprint(dataset: Dataset) -> str:

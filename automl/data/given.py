@@ -20,6 +20,7 @@ from automl.data.csv_files import Table, table_of, write_csv
 from automl.data.dataset import Dataset, Task
 from automl.data.images import Reading
 from automl.data.table_data import from_table
+from automl.data.targets import Target, split_names
 from automl.errors import DataError
 
 Array = NDArray[Any]
@@ -35,11 +36,11 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class Given:
-    """A data set that came from Python. Of a DataFrame also its text, `table`, and the column to predict, `target`."""
+    """A data set that came from Python. Of a DataFrame also its text, `table`, and the columns to predict, `target`."""
 
     dataset: Dataset
     table: Table | None = None
-    target: str | None = None
+    target: tuple[str, ...] = ()
 
     def keep(self, folder: Path) -> Path | None:
         """Writes the data to `folder` as a file that reads back as the same data set; returns it.
@@ -59,7 +60,7 @@ class Given:
 def take(
     data: Any,
     *,
-    target: str | None = None,
+    target: Target = None,
     groups: str | None = None,
     images: str | None = None,
     categorical: Sequence[str] = (),
@@ -75,7 +76,7 @@ def take(
         data: `(x, y)` as arrays or tensors; a mapping with the arrays of an .npz (`x`, `y`, and where wanted `groups`,
             `classes`, `x_test` and `y_test`); a map-style torch `Dataset`, read once from its first sample to its last,
             or `(training, test)` of them; a pandas DataFrame with `target`, or `(DataFrame, y)`.
-        target: the DataFrame's column to predict.
+        target: the DataFrame's column to predict, or several of numbers.
         groups: the mapping's array of groups, or the DataFrame's column of them.
         images, reading: of a DataFrame that lists images, where its paths begin, and how the files are read.
         categorical: the DataFrame's columns that are categories although they are numbers.
@@ -84,14 +85,15 @@ def take(
 
     Raises `DataError` that names the array, column or sample.
     """
+    targets = (target,) if isinstance(target, str) else tuple(target or ())
     if isinstance(data, tuple | list) and len(data) == 2 and is_frame(data[0]):
-        data, target = _with_answers(data[0], data[1], target)
+        data, targets = _with_answers(data[0], data[1], targets)
     if is_frame(data):
         table = table_of(data)
         made = from_table(
             table,
             name=name or "table",
-            target=target,
+            target=targets,
             groups=groups,
             images=images,
             task=task,
@@ -99,8 +101,8 @@ def take(
             categorical=categorical,
             time=time,
         )
-        return Given(made, table, target)
-    refused = {"target": target, "images": images, "image_size": reading and reading.image_size}
+        return Given(made, table, targets)
+    refused = {"target": targets or None, "images": images, "image_size": reading and reading.image_size}
     for option, value in (refused | {"categorical": next(iter(categorical), None), "time": time}).items():
         if value is not None:
             raise DataError(f"{option}= is for a table (a DataFrame, or a .csv); these data are arrays")
@@ -115,15 +117,29 @@ def is_frame(data: Any) -> bool:
     return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
-def _with_answers(frame: Any, y: Any, target: str | None) -> tuple[Any, str]:
-    """The DataFrame with `y` as a further column, and that one's name."""
-    name = str(target or getattr(y, "name", None) or "target")
-    if name in frame.columns:
-        raise DataError(f"DataFrame: there is a column '{name}' already; give y another name, or leave it out")
+def _with_answers(frame: Any, y: Any, targets: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
+    """The DataFrame with `y` as a further column, or several, and their names."""
     answers = _array("y", y)
-    if answers.shape[:1] != (len(frame),) or answers.size != len(frame):
+    if answers.ndim not in (1, 2) or len(answers) != len(frame) or not answers.size:
         raise DataError(f"y is {answers.dtype} {answers.shape}; it must hold one answer for each of {len(frame)} rows")
-    return frame.assign(**{name: answers.reshape(-1)}), name
+    columns = answers.reshape(len(frame), -1).T
+    given = targets if len(targets) == len(columns) else split_names(targets, ())
+    names = tuple(given) or answer_names(y, len(columns))
+    if len(names) != len(columns):
+        raise DataError(f"y is {answers.dtype} {answers.shape}, and target= names {len(names)} columns")
+    for name in names:
+        if name in frame.columns:
+            raise DataError(f"DataFrame: there is a column '{name}' already; give y another name, or leave it out")
+    return frame.assign(**dict(zip(names, columns, strict=True))), names
+
+
+def answer_names(y: Any, count: int) -> tuple[str, ...]:
+    """The names of the `count` columns of answers: those that `y` of pandas has, else `target`, or `target_0`, ..."""
+    if is_frame(y):
+        return tuple(str(name).strip() for name in y.columns)
+    if count == 1 and (name := str(getattr(y, "name", None) or "").strip()):
+        return (name,)
+    return ("target",) if count == 1 else tuple(f"target_{number}" for number in range(count))
 
 
 def _arrays(data: Any) -> tuple[str, dict[str, Array]]:

@@ -18,6 +18,7 @@ from automl.data.keys import normal_key
 from automl.data.numbers import is_empty
 from automl.data.own_splits import FOLD, GROUP, SPLIT, column_of
 from automl.data.sides import side_in
+from automl.data.targets import Target, split_names
 from automl.data.texts import Texts
 from automl.errors import DataError, did_you_mean
 
@@ -72,7 +73,7 @@ class ImageList:
         )
 
 
-def find_image_list(table: Table, images: Path | None = None, target: str | None = None) -> ImageList | None:
+def find_image_list(table: Table, images: Path | None = None, target: Target = None) -> ImageList | None:
     """The list of images that `table` is, or None for any other table.
 
     images: the folder that its paths begin in; then it must be a list. By default they begin where the table lies, or
@@ -81,9 +82,10 @@ def find_image_list(table: Table, images: Path | None = None, target: str | None
     """
     places = [images] if images is not None else None
     learnt = {name for name in table.names if name.casefold() not in (*SPLIT, *FOLD, *GROUP)}
-    answers = {name for name in learnt if name == target or (target is None and name.casefold() in _ANSWERS)}
+    targets = split_names(target, table.names)
+    answers = {name for name in learnt if name in targets or (not targets and name.casefold() in _ANSWERS)}
     fitting: dict[str, list[Path]] = {}
-    for name in (name for name in table.names if name != target):
+    for name in (name for name in table.names if name not in targets):
         texts = _some(table.texts(name))
         if images is None and not _may_name_images(name, texts, learnt, answers):
             continue

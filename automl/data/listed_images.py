@@ -15,7 +15,7 @@ from automl.data.image_lists import ImageList
 from automl.data.images import Reading, read_images
 from automl.data.keys import number_keys
 from automl.data.own_splits import FOLD, GROUP, SPLIT, own_splits
-from automl.data.tables import read_target, refuse_missing
+from automl.data.targets import Target, read_targets, refuse_missing, split_names
 from automl.data.understood import Understood
 from automl.errors import DataError
 
@@ -24,16 +24,16 @@ def load_image_list(
     found: ImageList,
     *,
     name: str,
-    target: str | None = None,
+    target: Target = None,
     groups: str | None = None,
     task: Task | None = None,
     reading: Reading | None = None,
 ) -> Dataset:
     """The images that a table lists as the data set `name`; `reading` says how the files are read.
 
-    target: the column to predict, by default the one that is left over, or that is called `label` or so; the rule for
-    classes and numbers is that of any table. groups: the column of groups, by default that of this name. With rows for
-    testing those for validation are trained on, without them these are the test set.
+    target: the column to predict, or several of numbers, by default the one that is left over, or that is called
+    `label` or so; the rule for classes and numbers is that of any table. groups: the column of groups, by default that
+    of this name. With rows for testing those for validation are trained on, without them these are the test set.
     Raises `DataError`: missing or unusable files, a column that is not there or ambiguous, an empty cell.
     """
     reading = reading or Reading()
@@ -42,17 +42,19 @@ def load_image_list(
     group = groups or found.role(GROUP)
     if group is not None and group not in table.names:
         raise DataError(f"{table.path}: there is no groups column '{group}'")
-    answer = found.target(target, group)
+    targets = tuple(found.target(name, group) for name in split_names(target, table.names) or (None,))
+    if group in targets:
+        raise DataError(f"{table.path}: column '{group}' cannot be both the target and the groups")
     if group is not None:
         refuse_missing(table, group)
-    _, y, classes, answers = read_target(table, answer, task)
+    _, y, classes, answers = read_targets(table, targets, task)
     own = own_splits(table, found.role(SPLIT), found.role(FOLD))
     test = np.zeros(len(found.paths), dtype=bool) if own.test is None else own.test
     rows = _present(found, reading.skip_bad, notes)
     files = [find_file(found.root, found.paths[row], bool(test[row]), reading.follow_links) for row in rows]
     read = read_images(found.root, files, reading)
     rows = rows[read.kept]
-    if unused := [column for column in found.others(group) if column != answer]:
+    if unused := [column for column in found.others(group) if column not in targets]:
         notes.append(f"Not used, for the images are learnt from alone: the columns {', '.join(unused[:10])}")
     notes += own.notes
     dataset = Dataset(
@@ -70,7 +72,7 @@ def load_image_list(
         understood=Understood(
             "photos",
             (*read.details, f"named in column '{found.column}'"),
-            target=answer,
+            targets=targets,
             answers=answers,
             test_from=own.test_from,
             joined=own.joined,

@@ -91,6 +91,7 @@ class Resident:
         self.image = dataset.kind == "image"
         self.classification = dataset.task == "classification"
         self.num_outputs = dataset.num_outputs
+        self.deviations = dataset.deviations
         self.features = dataset.features
         self.columns = input_columns(dataset.features)
         self.input_shape = dataset.input_shape if self.image else (len(self.columns),)

@@ -20,6 +20,7 @@ from automl.data.sides import side_in
 from automl.data.table_data import from_table, images_folder
 from automl.data.table_files import read_table
 from automl.data.table_names import is_table, table_name
+from automl.data.targets import Target
 from automl.errors import BadInput, DataError
 
 _KINDS = (
@@ -31,7 +32,7 @@ _KINDS = (
 def load(
     data: str,
     *,
-    target: str | None = None,
+    target: Target = None,
     groups: str | None = None,
     images: str | None = None,
     categorical: Sequence[str] = (),
@@ -42,21 +43,20 @@ def load(
 ) -> Dataset:
     """Loads DATA: `digits`, a folder of images, an .npz, a .csv, `torchvision:NAME`, or a plugin's data set by name.
 
-    target: the table's column to predict. groups: a table's column, an .npz's array, or for a folder of images a csv
-    file with the columns file,group. images: the folder in which the paths of a list of images begin.
-    categorical: a table's columns that are categories although their cells are numbers. time: the one whose order
-    decides the splits. task:
-    'classification' or 'regression', where the rule of the source decides otherwise. reading: how image files are read.
-    plugin_datasets: by name, functions that make the data of their parameters: the text behind `NAME:`, "" for none.
+    target: the table's column to predict, or several of numbers. groups: a table's column, an .npz's array, or for a
+    folder of images a csv file with the columns file,group. images: the folder in which the paths of a list of images
+    begin. categorical: a table's columns that are categories although their cells are numbers. time: the one whose
+    order decides the splits. task: 'classification' or 'regression', where the rule of the source decides otherwise.
+    reading: how image files are read. plugin_datasets: by name, functions that make the data of their parameters: the
+    text behind `NAME:`, "" for none.
     Raises `DataError` with the culprit and the remedy, also for an option that this kind of DATA does not have.
     """
     plugins = plugin_datasets or {}
     wanted = _task(task)
     path = Path(data).expanduser()
     reading = reading or Reading()
-    image_size = reading.image_size
-    options = {"target": target, "groups": groups, "images": images, "image_size": image_size}
-    options |= {"categorical": next(iter(categorical), None), "time": time}
+    options: dict[str, object] = {"target": target or None, "groups": groups, "images": images}
+    options |= {"image_size": reading.image_size, "categorical": next(iter(categorical), None), "time": time}
     name, _, parameters = data.partition(":")
     if name in plugins:
         made = _made_by_plugin(name, plugins[name], parameters)
@@ -114,7 +114,7 @@ def load(
 
 
 def find_list_in(
-    folder: Path, images: str | None = None, target: str | None = None, follow_links: bool = False
+    folder: Path, images: str | None = None, target: Target = None, follow_links: bool = False
 ) -> ImageList | None:
     """The list of labelled images in a folder that holds one, and no images that are sorted by class.
 

@@ -11,6 +11,7 @@ from automl.data.image_lists import find_image_list
 from automl.data.images import Reading
 from automl.data.listed_images import load_image_list
 from automl.data.tables import table_dataset
+from automl.data.targets import Target
 from automl.errors import DataError
 
 
@@ -18,7 +19,7 @@ def from_table(
     table: Table,
     *,
     name: str,
-    target: str | None,
+    target: Target,
     groups: str | None,
     images: str | None,
     task: Task | None,

@@ -34,7 +34,7 @@ class Understood:
     """What a source knows about its data and the arrays no longer show. Phrases, without a full stop.
 
     samples: what they are called, in the plural. details: about them (`114 sizes`). columns: of a table with names.
-    target: the column with the answers. answers: how that was read, and how to have it read otherwise.
+    targets: the columns with the answers. answers: how they were read, and how to have them read otherwise.
     test_from: where a given test set comes from (`val/`). joined: sides that were added to the training part.
     folds_from: where given folds come from.
     image_size: the side that photos were resized to where the data decided it, and images: the folder in which a
@@ -44,7 +44,7 @@ class Understood:
     samples: str = "samples"
     details: tuple[str, ...] = ()
     columns: tuple[ColumnUse, ...] = ()
-    target: str = ""
+    targets: tuple[str, ...] = ()
     answers: str = ""
     test_from: str = ""
     joined: tuple[str, ...] = ()
@@ -69,7 +69,8 @@ def summarise(dataset: Dataset, test_samples: int) -> dict[str, Any]:
         "input_shape": list(dataset.input_shape),
         "classes": list(dataset.classes),
         "class_samples": _class_samples(dataset),
-        "target": understood.target or None,
+        "target": understood.targets[0] if len(understood.targets) == 1 else None,
+        "targets": _targets(dataset),
         "columns": [asdict(column) for column in understood.columns],
         "groups": _groups(dataset),
         "copies": dataset.copies,
@@ -109,17 +110,19 @@ def sentences(dataset: Dataset, test_samples: int) -> tuple[str, ...]:
     lines = ["; ".join(parts)]
     if understood.columns:
         lines.append(_columns(understood.columns))
-    if understood.target:
-        lines.append(f"target '{understood.target}': {understood.answers}")
+    if len(understood.targets) == 1:
+        lines.append(f"target '{understood.targets[0]}': {understood.answers}")
     elif understood.answers:
-        lines.append(f"target: {understood.answers}")
+        lines.append(f"target{'s' if understood.targets else ''}: {understood.answers}")
+    if dataset.deviations is not None:
+        lines.append(_deviations(dataset, dataset.deviations))
     return tuple(lines)
 
 
-def answers_read(y: NDArray[Any], task: str, *, asked: bool) -> str:
+def answers_read(y: NDArray[Any], task: str, *, asked: bool, names: Sequence[str] = ()) -> str:
     """How the answers `y` [n] or [n, outputs], numbers or texts, were read, and how to have them read otherwise.
 
-    `asked`: the user has chosen the `task`, so that nothing was guessed.
+    `asked`: the user has chosen the `task`, so that nothing was guessed. `names`: of several outputs.
 
     >>> answers_read(np.arange(26), "regression", asked=False)
     '26 whole numbers from 0 to 25, predicted as numbers (--task classification makes a class of each)'
@@ -127,17 +130,25 @@ def answers_read(y: NDArray[Any], task: str, *, asked: bool) -> str:
     if y.dtype.kind not in "iuf":
         return "booleans, taken as classes" if y.dtype.kind == "b" else "texts, taken as classes"
     outputs = y.shape[1] if y.ndim == 2 else 1
-    if outputs > 1:
+    if outputs > 1 and not names:
         return f"{outputs} numbers each"
+    if outputs > 1:
+        spans = [f"'{name}' ({_span(column)[0]})" for name, column in zip(names, y.T[:_NAMES], strict=False)]
+        return ", ".join(spans) + (", ..." if outputs > _NAMES else "") + ", predicted as numbers"
+    span, distinct, whole = _span(y)
+    if task == "classification":
+        otherwise = " (--task regression predicts them as numbers)"
+        return f"{span}, taken as classes{'' if asked or distinct <= 2 else otherwise}"
+    otherwise = " (--task classification makes a class of each)"
+    return f"{span}, predicted as numbers{otherwise if whole and not asked else ''}"
+
+
+def _span(y: NDArray[Any]) -> tuple[str, int, bool]:
+    """`numbers from 0 to 28.5`; how many distinct ones, and whether all are whole."""
     distinct = np.unique(y)
     whole = bool((distinct == np.round(distinct)).all())
     kind = f"{len(distinct):,} whole numbers" if whole else "numbers"
-    span = f"{kind} from {distinct[0]:.6g} to {distinct[-1]:.6g}"
-    if task == "classification":
-        otherwise = " (--task regression predicts them as numbers)"
-        return f"{span}, taken as classes{'' if asked or len(distinct) <= 2 else otherwise}"
-    otherwise = " (--task classification makes a class of each)"
-    return f"{span}, predicted as numbers{otherwise if whole and not asked else ''}"
+    return f"{kind} from {distinct[0]:.6g} to {distinct[-1]:.6g}", len(distinct), whole
 
 
 def extent(size: Sequence[int]) -> str:
@@ -147,6 +158,23 @@ def extent(size: Sequence[int]) -> str:
     '640 x 480'
     """
     return f"{size[1]} x {size[0]}"
+
+
+def _deviations(dataset: Dataset, deviations: NDArray[np.float64]) -> str:
+    """In which units the scores of several targets are."""
+    shown = [f"{name} {value:.4g}" for name, value in zip(dataset.output_names, deviations[:_NAMES], strict=False)]
+    return (
+        "scores: rmse and mae are means over the targets, each in standard deviations of its own "
+        f"({', '.join(shown)}{', ...' if len(deviations) > _NAMES else ''})"
+    )
+
+
+def _targets(dataset: Dataset) -> list[dict[str, Any]]:
+    """The names of what is predicted, and the deviations by which the errors of several are divided."""
+    if dataset.deviations is None:
+        return [{"name": name, "deviation": None} for name in dataset.understood.targets]
+    values = dataset.deviations.tolist()
+    return [{"name": n, "deviation": d} for n, d in zip(dataset.output_names, values, strict=True)]
 
 
 def _counted(count: int, plural: str) -> str:

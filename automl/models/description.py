@@ -41,6 +41,8 @@ class _Description(BaseModel):
     scaling: Scaling = "standard"
     target_transform: Literal["none", "log"] = "none"
     members: Annotated[int, Field(ge=0)] = 0
+    targets: list[str] = []
+    deviations: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = []
 
     @model_validator(mode="after")
     def _belongs_together(self) -> _Description:
@@ -48,6 +50,10 @@ class _Description(BaseModel):
             raise ValueError(f"{len(self.classes)} classes do not belong to {self.num_outputs} outputs")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("two classes have the same name")
+        known = self.conversion.targets if isinstance(self.conversion, Columns) and not self.classes else ()
+        for what, found in (("targets", self.targets), ("deviations", self.deviations), ("columns of targets", known)):
+            if len(found) not in (0, self.num_outputs):
+                raise ValueError(f"{len(found)} {what} do not belong to {self.num_outputs} outputs")
         if math.prod(self.input_shape) > LARGEST_SAMPLE:
             raise ValueError(f"samples of {self.input_shape} are larger than {LARGEST_SAMPLE:,} numbers")
         if isinstance(self.conversion, Pixels) != (len(self.input_shape) == 3):

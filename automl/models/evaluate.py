@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from automl.data.targets import Target
 from automl.errors import DataError
 from automl.models.model import Model
 from automl.models.samples import read_batches
-from automl.models.test_predictions import by_class
+from automl.models.test_predictions import by_class, by_target
 from automl.racing.objective import METRICS
 from automl.training.metrics import finite_or_none, measure
 
@@ -19,18 +21,19 @@ def evaluate(
     model: Model,
     data: str | Path,
     *,
-    target: str | None = None,
+    target: Target = None,
     images: str | Path | None = None,
     skip_bad: bool = False,
     follow_links: bool = False,
 ) -> dict[str, Any]:
     """`{"data", "task", "samples", "skipped", "notes", "metrics": {NAME: VALUE}, "classes": [{"class", "n", "recall",
-    "precision"}, ...]}`; what is not defined on these data is None, a regression has no classes. `notes` are sentences
-    on what was read, as categories that training had not.
+    "precision"}, ...], "targets": [{"target", "metrics"}, ...]}`; what is not defined on these data is None, a
+    regression has no classes. `targets` are several ones, each in its own units, see `automl.training.metrics.measure`.
+    `notes` are sentences on what was read, as categories that training had not.
 
     Classes are matched by name. Raises `DataError`, also for classes that the model does not know.
     """
-    answers, outputs, skipped = [], [], 0
+    answers, said, skipped = [], [], 0
     notes: list[str] = []
     batches = read_batches(
         data,
@@ -47,23 +50,28 @@ def evaluate(
         notes += batch.notes
         if not batch.names or batch.answers is None:
             continue
-        outputs.append(model.finite_outputs(batch.x, batch.names))
+        said.append(model.finite_outputs(batch.x, batch.names))
         if model.classes:
             answers.append(np.array([index[str(name)] for name in batch.answers]))
         else:
             answers.append(np.asarray(batch.answers))
     if not answers:
         raise DataError(f"{data}: there is no usable sample ({skipped} files are unusable)")
-    y, predicted = np.concatenate(answers), np.concatenate(outputs)
-    task = model.about["task"]
+    y, predicted = np.concatenate(answers), np.concatenate(said)
+    task, outputs = model.about["task"], model.about["num_outputs"]
+    deviations = np.array(model.about["deviations"]) if model.about.get("deviations") else None
+    several: Sequence[str] = ()
+    if not model.classes and outputs > 1:
+        several = model.targets or [f"output {number}" for number in range(outputs)]
     return {
         "data": str(data),
         "task": task,
         "samples": len(y),
         "skipped": skipped,
         "notes": notes,
-        "metrics": {name: finite_or_none(measure(name, y, predicted)) for name in METRICS[task]},
+        "metrics": {name: finite_or_none(measure(name, y, predicted, deviations)) for name in METRICS[task]},
         "classes": _by_class(model, y, predicted.argmax(1)) if model.classes else [],
+        "targets": by_target(y, predicted, several),
     }
 
 

@@ -82,6 +82,14 @@ def takes(model: Model) -> str:
     return f"float64 [{shape}], {_features(model)}"
 
 
+def gives(model: Model) -> str:
+    """What an export of the model says of a batch, in words."""
+    if model.classes:
+        return "logits, a softmax makes probabilities of them"
+    names = ", ".join(model.targets[:20]) + (", ..." if len(model.targets) > 20 else "")
+    return "predictions in the targets' units" + (f": {names}" if names else "")
+
+
 def _features(model: Model) -> str:
     """How the rows of a table are written for an export."""
     features = features_in(model.about)
@@ -93,12 +101,12 @@ def _features(model: Model) -> str:
 
 
 def metadata(model: Model) -> dict[str, str]:
-    """What an ONNX file says of itself: `takes`, `gives`, `classes` (JSON), `input_shape` (JSON), and of a model of
-    images `files` (JSON), how an image file becomes its input.
+    """What an ONNX file says of itself: `takes`, `gives`, `classes`, `targets` and `input_shape` (JSON), and of a model
+    of images `files` (JSON), how an image file becomes its input.
     """
-    gives = "logits, a softmax makes probabilities of them" if model.classes else "predictions in the targets' units"
-    facts = {"takes": takes(model), "gives": gives}
-    facts |= {"classes": json.dumps(model.classes), "input_shape": json.dumps(list(model.about["input_shape"]))}
+    facts = {"takes": takes(model), "gives": gives(model)}
+    facts |= {"classes": json.dumps(model.classes), "targets": json.dumps(model.targets)}
+    facts |= {"input_shape": json.dumps(list(model.about["input_shape"]))}
     if isinstance(model.conversion, Pixels):
         facts["files"] = model.conversion.files.model_dump_json()
     return facts

@@ -66,6 +66,11 @@ class Model:
         """The class names in the order of `predict_proba`'s columns; empty for a regression."""
         return list(self.about["classes"])
 
+    @property
+    def targets(self) -> list[str]:
+        """The columns that a regression predicts, in the order of its outputs; empty where the data had no names."""
+        return list(self.about.get("targets", ()))
+
     @cached_property
     def conversion(self) -> Pixels | Numbers | Columns:
         """What leads from raw data to the samples that the network takes, as it was in the search."""

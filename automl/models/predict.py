@@ -30,8 +30,9 @@ def predict_lines(
 
     Unusable files are added to `skipped`, sentences on what was read to `notes`.
 
-    Columns: `file` or `row` (from 0); `label` and `p_CLASS` for every class, or `prediction` (`prediction_0`, ...
-    for several outputs). Probabilities have the nine digits that tell every float32, predictions fifteen.
+    Columns: `file` or `row` (from 0); `label` and `p_CLASS` for every class, or `prediction` (of several targets
+    `prediction_TARGET` for each, or `prediction_0`, ... where they have no names). Probabilities have the nine digits
+    that tell every float32, predictions fifteen.
     A name that a spreadsheet would take for a formula has an apostrophe in front, see `foreign_text.cell`.
     Raises `DataError`, see `read_batches`.
     """
@@ -89,7 +90,7 @@ def _header(model: Model) -> list[str]:
     if model.classes:
         return ["label", *(cell(f"p_{name}") for name in model.classes)]
     outputs = model.about["num_outputs"]
-    return ["prediction"] if outputs == 1 else [f"prediction_{number}" for number in range(outputs)]
+    return ["prediction"] if outputs == 1 else [f"prediction_{name}" for name in model.targets or range(outputs)]
 
 
 def _rows(model: Model, batch: Batch) -> Iterator[str]:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from automl.data.arrays import read_npz
 from automl.data.columns import Column
 from automl.data.conversion import Columns, Pixels, conversion_of
+from automl.data.csv_files import Table
 from automl.data.decode import bad_files, decode_all, printable
 from automl.data.folders import find_file, find_files, find_images
 from automl.data.image_lists import find_image_list
 from automl.data.keys import normal_key
 from automl.data.table_files import read_table
 from automl.data.table_names import TABLES, is_table
-from automl.data.tables import answers_of
+from automl.data.targets import Target, answers_of, split_names
 from automl.errors import DataError, did_you_mean
 
 SIZE = 256
@@ -47,7 +48,7 @@ def read_batches(
     about: Mapping[str, Any],
     *,
     labelled: bool = False,
-    target: str | None = None,
+    target: Target = None,
     images: str | Path | None = None,
     skip_bad: bool = False,
     follow_links: bool = False,
@@ -55,8 +56,8 @@ def read_batches(
     """The samples of DATA for the model that `about` describes: a folder, an image file, a table or an .npz.
 
     labelled: with answers; of a folder with train/ and test/, and of an .npz with x_test, only the test part is read.
-    target: the table's column with the answers, by default that of the search. images: the folder in which the paths of
-    a list of images begin. Images are resized and turned grey or coloured as the model needs them.
+    target: the table's columns with the answers, by default those of the search. images: the folder in which the
+    paths of a list of images begin. Images are resized and turned grey or coloured as the model needs them.
     Raises `DataError` that names the file, array or column, at the latest with the batch that has the culprit.
     """
     path = Path(data).expanduser()
@@ -64,7 +65,7 @@ def read_batches(
     if not path.exists():
         raise DataError(f"{data!s}: there is no such file or folder")
     table = not path.is_dir() and is_table(path)
-    for option, value in (("--target", target), ("--images", images)):
+    for option, value in (("--target", target or None), ("--images", images)):
         if value is not None and not table:
             raise DataError(f"{data}: {option} is for a table only")
     if table and isinstance(conversion_of(about["conversion"]), Pixels):
@@ -81,26 +82,26 @@ def _listed(
     path: Path,
     about: Mapping[str, Any],
     labelled: bool,
-    target: str | None,
+    target: Target,
     images: str | Path | None,
     skip_bad: bool,
     follow: bool,
 ) -> Iterator[Batch]:
     """The images that a table lists, called as it calls them."""
     table = read_table(path)
-    found = find_image_list(table, None if images is None else Path(images).expanduser(), target)
+    names = split_names(target, table.names)
+    if not names and set(searched := about.get("targets", ())) <= set(table.names):
+        names = tuple(searched)
+    found = find_image_list(table, None if images is None else Path(images).expanduser(), names)
     if found is None:
         raise DataError(
             f"{path}: the model takes images, and no column names image files that are there; name the folder in which "
             "the paths begin with --images"
         )
-    column = found.target(target) if labelled else None
     answers: list[str] | Array | None = None
-    if column is not None and about["task"] == "regression":
-        answers = answers_of(table, Column(name=column, kind="number"))
-    elif column is not None:
-        answers = [_class_name(text, about["classes"]) for text in table.texts(column)]
-        _refuse_unknown(path, answers, about)
+    if labelled:
+        names = tuple(found.target(name) for name in names or (None,))
+        answers = _read_answers(table, names, [Column(name=name, kind="number") for name in names], about)
     for row in range(len(found.names)):
         if found.paths[row]:
             find_file(found.root, found.paths[row], False, follow)  # refuses what leads out of the folder
@@ -185,25 +186,43 @@ def _arrays(path: Path, about: Mapping[str, Any], labelled: bool) -> Iterator[Ba
     yield from _split(samples, answers, notes)
 
 
-def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: str | None) -> Iterator[Batch]:
+def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: Target) -> Iterator[Batch]:
     conversion = conversion_of(about["conversion"])
     if not isinstance(conversion, Columns):
         raise DataError(f"{path}: the model was trained on an array without names of columns; give an .npz")
     table = read_table(path)
     answers: list[str] | Array | None = None
+    names: tuple[str, ...] = ()
     if labelled:
-        searched = conversion.target
-        target = target or (searched.name if searched is not None else None)
-        if target is None or target not in table.names:
-            wrong = "" if target is None else f"there is no column '{target}'; "
-            raise DataError(f"{path}: {wrong}name the column with the answers: --target {' | '.join(table.names)}")
-        if about["task"] == "regression" and searched is not None:
-            answers = answers_of(table, searched.model_copy(update={"name": target}))
-        else:
-            answers = [_class_name(text, about["classes"]) for text in table.texts(target)]
-            _refuse_unknown(path, answers, about)
-    x, notes = conversion.matrix(table, apart=target)
+        names = split_names(target, table.names) or tuple(column.name for column in conversion.targets)
+        missing = [name for name in names if name not in table.names]
+        if missing or not names:
+            wrong = f"there is no column '{missing[0]}'; " if missing else ""
+            which = "column" if about["num_outputs"] == 1 or about["classes"] else f"{about['num_outputs']} columns"
+            raise DataError(f"{path}: {wrong}name the {which} with the answers: --target {' | '.join(table.names)}")
+        answers = _read_answers(table, names, conversion.targets, about)
+    x, notes = conversion.matrix(table, apart=names)
     yield from _split(x, answers, [*table.notes, *notes])
+
+
+def _read_answers(
+    table: Table, names: Sequence[str], searched: Sequence[Column], about: Mapping[str, Any]
+) -> list[str] | Array:
+    """The columns `names` as class names, or as numbers [n, outputs], which are read as those of the search were."""
+    outputs = about["num_outputs"] if about["task"] == "regression" else 1
+    if len(names) != outputs:
+        known = f" ({', '.join(about['targets'][:20])})" if about.get("targets") else ""
+        what = "columns, in this order" if outputs > 1 else "column"
+        raise DataError(
+            f"{table.path}: the model predicts {outputs} target{'s' * (outputs > 1)}{known}, and the answers are "
+            f"{len(names)} columns ({', '.join(names[:20])}); name {outputs} {what}, with --target"
+        )
+    if about["task"] == "regression":
+        columns = [column.model_copy(update={"name": name}) for column, name in zip(searched, names, strict=True)]
+        return answers_of(table, columns)
+    answers = [_class_name(text, about["classes"]) for text in table.texts(names[0])]
+    _refuse_unknown(table.path, answers, about)
+    return answers
 
 
 def _split(x: Array, answers: list[str] | Array | None, notes: Sequence[str]) -> Iterator[Batch]:

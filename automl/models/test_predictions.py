@@ -22,10 +22,12 @@ from automl.models.model import Model
 from automl.open_file import open_file
 from automl.racing.objective import METRICS
 from automl.run.folder import RunFolder
-from automl.training.metrics import finite_or_none, measure
+from automl.training.metrics import finite_or_none, in_deviations, measure
 
 Array = NDArray[Any]
 
+MOST_TARGETS = 100  # whose own scores are in the record
+MOST_INTERVALS = 5  # of these; a bootstrap of some thousand samples takes a second
 MOST_CLASSES = 100  # in the record; beyond, the confusion matrix would be most of it
 
 
@@ -35,13 +37,15 @@ class Predictions:
 
     `index` int64 [t]: the samples' numbers in the data set. `truth`: class numbers [t], or targets [t, outputs].
     `predicted`: probabilities [t, classes], or predictions in the targets' units [t, outputs]. `logits` [t, classes]:
-    what the probabilities were made of, and are measured by.
+    what the probabilities were made of, and are measured by. `deviations` [outputs]: of several targets, see
+    `Dataset.deviations`.
     """
 
     index: NDArray[np.int64]
     truth: Array
     predicted: Array
     logits: Array | None = None
+    deviations: Array | None = None
 
     @property
     def task(self) -> str:
@@ -49,8 +53,16 @@ class Predictions:
         return "classification" if self.truth.ndim == 1 else "regression"
 
     @property
-    def outputs(self) -> Array:
-        """What metrics are computed of, see `automl.training.metrics.measure`."""
+    def measured(self) -> tuple[Array, Array]:
+        """(y, outputs): what metrics are computed of, several targets in standard deviations of each."""
+        return self.scaled(self.truth), self.scaled(self._outputs)
+
+    def scaled(self, values: Array) -> Array:
+        """Values in the targets' units [t, outputs] as those of `measured`."""
+        return in_deviations(values, self.deviations)
+
+    @property
+    def _outputs(self) -> Array:
         if self.task == "regression":
             return self.predicted
         if self.logits is not None:
@@ -64,15 +76,14 @@ def predict_test(model: Model, dataset: Dataset, index: NDArray[np.int64]) -> Pr
     x, y = np.asarray(dataset.x[index]), np.asarray(dataset.y[index])
     outputs = model.outputs(x)
     if dataset.task == "regression":
-        return Predictions(index, y, outputs)
+        return Predictions(index, y, outputs, deviations=dataset.deviations)
     return Predictions(index, y, torch.from_numpy(outputs).softmax(1).numpy(), outputs)
 
 
 def save_tested(folder: RunFolder, tested: Predictions) -> None:
     """Writes the predictions to `artifacts/test.npz`, whole or not at all."""
     arrays: dict[str, Any] = {"index": tested.index, "truth": tested.truth, "predicted": tested.predicted}
-    if tested.logits is not None:
-        arrays["logits"] = tested.logits
+    arrays |= {name: value for name in ("logits", "deviations") if (value := getattr(tested, name)) is not None}
     write_atomic(folder.tested, lambda file: np.savez_compressed(file, **arrays))
 
 
@@ -81,14 +92,15 @@ def load_tested(folder: RunFolder) -> Predictions | None:
     try:
         with open_file(folder.tested, owned=True) as file:
             stored = read_arrays(file)
-        return Predictions(stored["index"], stored["truth"], stored["predicted"], stored.get("logits"))
+        more = (stored.get(name) for name in ("logits", "deviations"))
+        return Predictions(stored["index"], stored["truth"], stored["predicted"], *more)
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return None
 
 
 def test_scores(tested: Predictions) -> dict[str, float]:
     """The metrics on the test set, as far as they are defined there."""
-    scores = {name: measure(name, tested.truth, tested.outputs) for name in METRICS[tested.task]}
+    scores = {name: measure(name, *tested.measured) for name in METRICS[tested.task]}
     return {name: score for name, score in scores.items() if math.isfinite(score)}
 
 
@@ -96,13 +108,14 @@ def describe_test(
     tested: Predictions,
     classes: Sequence[str],
     groups: Array | None = None,
+    targets: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What the predictions come to, in plain types: `test_details` of the leaderboard's JSON, but for the gap.
 
-    `groups` [t]: equal for test samples that go together; None: they are independent.
+    `groups` [t]: equal for test samples that go together; None: they are independent. `targets`: the names of several.
     """
     scores = test_scores(tested)
-    intervals = {name: interval(name, tested.truth, tested.outputs, groups) for name in scores}
+    intervals = {name: interval(name, *tested.measured, groups) for name in scores}
     found: dict[str, Any] = {
         "samples": len(tested.index),
         "level": LEVEL,
@@ -111,7 +124,12 @@ def describe_test(
         "gap": None,
         "classes": [],
         "confusion": None,
+        "targets": by_target(tested.truth, tested.predicted, targets[:MOST_TARGETS]),
     }
+    for place, row in enumerate(found["targets"]):
+        own = (tested.truth[:, [place]], tested.predicted[:, [place]])
+        ends = interval("rmse", *own, groups) if place < MOST_INTERVALS else None
+        row["intervals"] = {} if ends is None else {"rmse": list(ends)}
     if tested.task == "classification":
         from sklearn.metrics import confusion_matrix  # two seconds, which who only reads a run need not wait for
 
@@ -120,6 +138,23 @@ def describe_test(
         if len(classes) <= MOST_CLASSES:
             found["confusion"] = confusion_matrix(tested.truth, labels, labels=np.arange(len(classes))).tolist()
     return found
+
+
+def by_target(truth: Array, predicted: Array, targets: Sequence[str]) -> list[dict[str, Any]]:
+    """For each of the targets `{"target", "metrics": {METRIC: VALUE}}`, in its own units; what is not defined is None.
+
+    truth, predicted: [t, targets].
+    """
+    return [
+        {
+            "target": target,
+            "metrics": {
+                name: finite_or_none(measure(name, truth[:, [place]], predicted[:, [place]]))
+                for name in METRICS["regression"]
+            },
+        }
+        for place, target in enumerate(targets)
+    ]
 
 
 def by_class(truth: Array, labels: Array, classes: Sequence[str]) -> list[dict[str, Any]]:

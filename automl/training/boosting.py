@@ -77,7 +77,7 @@ def boost(
             train = np.random.default_rng((seed, fold)).choice(train, most, replace=False)
             fitted = most
         outputs = fit(dataset, train, validation, seed)
-        scores.append(measure(metric, np.asarray(dataset.y[validation]), outputs))
+        scores.append(measure(metric, np.asarray(dataset.y[validation]), outputs, dataset.deviations))
     return Boosting(metric, tuple(scores), clock() - started, fitted or None)
 
 

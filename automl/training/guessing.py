@@ -36,7 +36,7 @@ def guess_scores(dataset: Dataset, splits: Splits, name: str) -> list[float]:
     for fold in range(splits.folds):
         validation = splits.validation(fold)
         outputs = guess(dataset, splits.train(fold), len(validation))
-        found.append(measure(name, np.asarray(dataset.y[validation]), outputs))
+        found.append(measure(name, np.asarray(dataset.y[validation]), outputs, dataset.deviations))
     return found
 
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from automl.data.resident import Normalisation
@@ -43,7 +45,12 @@ class ClassificationLoss:
 
 
 class RegressionLoss:
-    """Mean squared error on normalised targets, reported as RMSE in the targets' units (mean over the outputs)."""
+    """Mean squared error on normalised targets, reported as RMSE in the target's units, of several outputs as the mean
+    in units of their `deviations` [outputs], see `automl.training.metrics.measure`.
+    """
+
+    def __init__(self, deviations: NDArray[np.float64] | None = None):
+        self.deviations = deviations
 
     def normalise_targets(self, y: Tensor, norm: Normalisation) -> Tensor:
         """Targets [b, outputs] on the scale on which they are learnt."""
@@ -62,7 +69,8 @@ class RegressionLoss:
             return float("nan"), float("nan")
         predicted = norm.target.predicted(output).cpu().numpy()
         targets = y.cpu().numpy()
-        return measure("rmse", targets, predicted), measure(metric, targets, predicted)
+        rmse, other = (measure(name, targets, predicted, self.deviations) for name in ("rmse", metric))
+        return rmse, other
 
 
 Loss = ClassificationLoss | RegressionLoss
@@ -135,6 +143,6 @@ def training_loss(criterion: Criterion, network: nn.Module, output: Any, y: Tens
     return minimised, output
 
 
-def loss_for(task: str) -> Loss:
-    """The loss of a task: `classification` or `regression`."""
-    return ClassificationLoss() if task == "classification" else RegressionLoss()
+def loss_for(task: str, deviations: NDArray[np.float64] | None = None) -> Loss:
+    """The loss of a task: `classification` or `regression`, of several outputs with their `deviations`."""
+    return ClassificationLoss() if task == "classification" else RegressionLoss(deviations)

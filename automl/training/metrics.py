@@ -23,13 +23,20 @@ def finite_or_none(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def measure(name: str, y: Array, outputs: Array) -> float:
+def measure(name: str, y: Array, outputs: Array, deviations: Array | None = None) -> float:
     """The metric `name` of `automl.racing.objective.METRICS`.
 
     In a classification `y` [n] are class indices and `outputs` [n, classes] logits, whose softmax are the
     probabilities (the logarithms of probabilities are logits, too); in a regression both are [n, outputs] in the
     targets' units. NaN where the metric is not defined, e.g. AUROC with one class only.
+
+    Of several outputs it is the mean, scikit-learn's `multioutput="uniform_average"`. As their units may differ, RMSE
+    and MAE are of the outputs divided by their `deviations` [outputs], see `Dataset.deviations`: what guessing the mean
+    scores is then about 1 in each, and none drowns another. This is the average relative RMSE of Spyromitros-Xioufis
+    et al. (2016), 'Multi-target regression via input space expansion', section 5.1, with one deviation for all samples,
+    so that a fold in which a target hardly varies has a score as well. R2 is the same in any unit.
     """
+    y, outputs = in_deviations(y, deviations), in_deviations(outputs, deviations)
     if name in _OUR_OWN:
         return float(_OUR_OWN[name](y, outputs))
     from sklearn.exceptions import UndefinedMetricWarning
@@ -39,6 +46,11 @@ def measure(name: str, y: Array, outputs: Array) -> float:
         warnings.simplefilter("ignore", category=UserWarning)
         warnings.simplefilter("ignore", category=UndefinedMetricWarning)
         return float(_SCIKIT_LEARNS[name](y, outputs))
+
+
+def in_deviations(values: Array, deviations: Array | None) -> Array:
+    """Targets or predictions [n, outputs] in standard deviations of each; as they are without `deviations`."""
+    return values if deviations is None else values / deviations
 
 
 def log_losses(y: Array, logits: Array) -> NDArray[np.float64]:

@@ -79,7 +79,7 @@ class TrialRun:
         self.tick = tick
         self.plateau_losses = plateau_losses
         task = "classification" if resident.classification else "regression"
-        self.loss = loss_for(task)
+        self.loss = loss_for(task, resident.deviations)
         self.objective = objective or Objective.of(task)
         self._fewest = min(len(train) for train, _ in samples)
         known = resident.feature_files.shapes

@@ -169,7 +169,7 @@ class TestDataFrames:
 
     def test_the_answers_may_stand_beside_it(self, frame):
         taken = take((frame.drop(columns="price"), frame["price"]), task="regression")
-        assert taken.target == "price"
+        assert taken.target == ("price",)
         assert taken.dataset.fingerprint == take(frame, target="price", task="regression").dataset.fingerprint
         with pytest.raises(DataError, match="there is a column 'price' already"):
             take((frame, frame["price"]))

@@ -43,7 +43,7 @@ def test_a_csv_of_paths_and_labels_is_read_in_its_order(tmp_path: Path) -> None:
     assert dataset.classes == ("cat", "dog")
     assert brightness(dataset.x) == [5, 0, 3, 2, 1, 4]
     assert [dataset.classes[label] for label in dataset.y] == ["cat", "dog", "cat", "dog", "cat", "dog"]
-    assert dataset.understood.target == "animal"
+    assert dataset.understood.targets == ("animal",)
 
 
 def test_ids_without_extension_are_found_in_the_folder_of_the_tables_side(tmp_path: Path) -> None:

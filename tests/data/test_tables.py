@@ -113,7 +113,7 @@ def test_it_is_said_how_the_target_was_read_and_how_to_say_otherwise(
     tmp_path: Path, values: list[object], task: str | None, words: str
 ) -> None:
     understood = load_csv(write(tmp_path, numbers(values)), target="target", task=task).understood  # type: ignore[arg-type]
-    assert understood.target == "target"
+    assert understood.targets == ("target",)
     assert understood.answers.startswith(words)
     assert ("--task" in understood.answers) == ("--task" in words)
 

@@ -70,7 +70,7 @@ def test_signals_stop_a_search_in_order_and_leave_a_run_that_can_be_resumed(auto
     search = start("search", "digits", "--out", run, "--trials", "500", "--epochs", "4", *SMALL)
     wait_for(lambda: len(list((run / "checkpoints").glob("*.safetensors"))) >= 2 if run.exists() else False)
     search.send_signal(number)
-    _, err = search.communicate(timeout=15)
+    _, err = search.communicate(timeout=60)
     assert search.returncode == 128 + number
     assert "resume" in err
     assert "Traceback" not in err

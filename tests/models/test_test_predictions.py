@@ -27,7 +27,7 @@ def test_predictions_come_back_as_they_were_and_a_damaged_file_is_none(tested, t
     assert load_tested(folder) is None
     save_tested(folder, tested)
     found = load_tested(folder)
-    for name in ("index", "truth", "predicted", "outputs"):
+    for name in ("index", "truth", "predicted", "logits"):
         np.testing.assert_array_equal(getattr(found, name), getattr(tested, name))
     folder.tested.write_bytes(folder.tested.read_bytes()[:100])
     assert load_tested(folder) is None
@@ -78,3 +78,24 @@ def test_a_search_keeps_its_predictions_and_they_give_the_recorded_scores(finish
     low, high = details["intervals"]["accuracy"]
     assert low <= right.mean() <= high
     assert details["gap"]["test"] == finished_run.test["log_loss"]
+
+
+def test_each_of_several_targets_is_described_in_its_own_units():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(60, 7)) * 10.0 ** np.arange(-3, 4)
+    predicted = truth + 0.3 * rng.normal(size=truth.shape) * truth.std(0)
+    tested = Predictions(np.arange(60), truth, predicted, deviations=truth.std(0))
+    found = describe_test(tested, (), targets=[f"t{number}" for number in range(7)])
+    for place, row in enumerate(found["targets"]):
+        own = truth[:, place], predicted[:, place]
+        assert row["metrics"] == {
+            "rmse": pytest.approx(metrics.root_mean_squared_error(*own)),
+            "r2": pytest.approx(metrics.r2_score(*own)),
+            "mae": pytest.approx(metrics.mean_absolute_error(*own)),
+        }
+        if place < 5:  # as if it were predicted alone
+            alone = Predictions(np.arange(60), *(values[:, None] for values in own))
+            assert row["intervals"]["rmse"] == describe_test(alone, ())["intervals"]["rmse"]
+    assert [bool(row["intervals"]) for row in found["targets"]] == [True] * 5 + [False] * 2
+    assert found["intervals"]["rmse"][0] < 0.3 < found["intervals"]["rmse"][1]
+    assert describe_test(tested, ())["targets"] == []

@@ -67,3 +67,21 @@ def test_those_of_a_regression(name, reference):
     y = RNG.normal(size=(50, 2)) * [1, 100]
     predicted = y + RNG.normal(size=(50, 2))
     assert measure(name, y, predicted) == pytest.approx(reference(y, predicted))
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("rmse", metrics.root_mean_squared_error),
+        ("mae", metrics.mean_absolute_error),
+        ("r2", metrics.r2_score),
+    ],
+)
+def test_of_several_targets_it_is_scikit_learns_uniform_average_in_their_deviations(name, reference):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(50, 3)) * [1, 1000, 1e-3] + [5, 0, 1]
+    predicted, deviations = y + rng.normal(size=(50, 3)) * [0.5, 10, 1e-4], y.std(0)
+    by_target = [measure(name, y[:, [i]], predicted[:, [i]]) for i in range(3)]
+    expected = reference(y / deviations, predicted / deviations, multioutput="uniform_average")
+    assert measure(name, y, predicted, deviations) == pytest.approx(expected)
+    assert expected == pytest.approx(np.mean(by_target if name == "r2" else by_target / deviations))

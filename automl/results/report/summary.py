@@ -44,6 +44,8 @@ def _headline(context: Context) -> Tile | None:
     said = [f"95 % interval {number(ends[0])} to {number(ends[1])}"] if ends else []
     if (guessed := summary["guessing"].get("test", {}).get(name)) is not None:
         said.append(f"guessing by {summary['guessing']['by']}: {number(guessed)}")
+    if name in ("rmse", "mae") and (targets := _test_details(context).get("targets")):
+        said.append(f"in standard deviations, the mean over {len(targets)} targets")
     return f"{name} on the test set, which no trial saw", number(summary["test"][name]), "; ".join(said)
 
 

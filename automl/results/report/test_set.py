@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from automl.models.mistakes import Mistakes, load_mistakes
 from automl.models.test_predictions import Predictions, by_class
+from automl.racing.objective import METRICS
 from automl.results.report.context import Context
-from automl.results.report.formatting import percent
+from automl.results.report.formatting import number, percent
 from automl.results.report.page import Html, render
 from automl.results.report.scatter import draw_truth
 
@@ -31,7 +32,7 @@ def test_set(context: Context) -> Html | None:
         return None
     mistakes = load_mistakes(context.folder)
     if tested.task == "regression":
-        return _regression(tested, mistakes)
+        return _regression(context, tested, mistakes)
     classes = list(context.record.data.classes)
     if len(classes) != tested.predicted.shape[1]:
         return None
@@ -114,9 +115,12 @@ def _examples(tested: Predictions, mistakes: Mistakes | None, classes: Sequence[
     return found
 
 
-def _regression(tested: Predictions, mistakes: Mistakes | None) -> Html:
+def _regression(context: Context, tested: Predictions, mistakes: Mistakes | None) -> Html:
     outputs = tested.truth.shape[1]
-    names = [f"output {i}" for i in range(outputs)] if outputs > 1 else ["target"]
+    names = ["target"] if outputs == 1 else [f"output {i}" for i in range(outputs)]
+    details = context.final.test_details.get("targets", ()) if context.final else ()
+    if len(details) >= min(outputs, OUTPUTS) > 1:
+        names = [row["target"] for row in details]
     pictures = [draw_truth(tested.truth[:, i], tested.predicted[:, i], name) for i, name in enumerate(names[:OUTPUTS])]
     places = {int(index): place for place, index in enumerate(tested.index)}
     cells = []
@@ -125,7 +129,21 @@ def _regression(tested: Predictions, mistakes: Mistakes | None) -> Html:
             truth, said = tested.truth[places[index]], tested.predicted[places[index]]
             shown = (", ".join(f"{v:.4g}" for v in values[:OUTPUTS]) for values in (truth, said, said - truth))
             cells.append((mistakes.names[at], *shown, mistakes.rows[at]))  # type: ignore[union-attr]
-    return render("test_regression", pictures=[(each, "") for each in pictures], outputs=outputs, largest=cells)
+    return render(
+        "test_regression",
+        pictures=[(each, "") for each in pictures],
+        outputs=outputs,
+        largest=cells,
+        targets=[_own_scores(row) for row in details],
+    )
+
+
+def _own_scores(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """One of several targets: its name, metrics in its own units, and the interval of its RMSE."""
+    values = (row["metrics"][name] for name in METRICS["regression"])
+    ends = row["intervals"].get("rmse")
+    between = f"{number(ends[0])} to {number(ends[1])}" if ends else ""
+    return row["target"], *("" if value is None else number(value) for value in values), between
 
 
 def _share(value: float | None) -> str:
