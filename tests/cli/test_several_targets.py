@@ -71,7 +71,7 @@ def test_the_columns_matter_for_all_targets_together(run):
     looked = json.loads((run / "artifacts" / "inspection.json").read_text())
     assert looked["score"] < 2  # in deviations, as the search's score, not in the units of prices
     assert {each["name"] for each in looked["importances"]} == {"size", "age"}
-    assert all(each["mean"] > 0.1 for each in looked["importances"])  # size is of no use for the rate, nor alone of both
+    assert all(each["mean"] > 0.1 for each in looked["importances"])
 
 
 def test_no_target_drowns_another_in_the_scores_of_networks_guessing_and_gradient_boosting(run):
