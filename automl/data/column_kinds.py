@@ -68,8 +68,9 @@ def _numeric(name: str, texts: Texts, chosen: Chosen, comma: bool) -> Column | N
     if all(not np.isnan(truth(texts.distinct[place])) for place in places):
         return Column(name=name, kind="boolean")
     probe = {texts.distinct[place]: int(texts.counts[place]) for place in places[:: -(-len(places) // PROBED)]}
+    enough = NEARLY_ALL * sum(probe.values())
     form, count = guess_format(probe, comma)
-    if count >= NEARLY_ALL * sum(probe.values()):
+    if count >= enough:
         marks = {"decimal": form.decimal, "thousands": form.thousands, "unit": form.unit}
         return Column.model_validate({"name": name, "kind": "number", **marks})
     dates = guess_dates(list(probe)) if any(mark in text for text in probe for mark in "-/. ") else []
@@ -77,9 +78,7 @@ def _numeric(name: str, texts: Texts, chosen: Chosen, comma: bool) -> Column | N
         dates = guess_dates([texts.distinct[place] for place in places])
     if dates:
         read = np.isfinite(read_dates(list(probe), dates[0][0]))
-        if sum(count for count, good in zip(probe.values(), read, strict=True) if good) >= NEARLY_ALL * sum(
-            probe.values()
-        ):
+        if sum(count for count, good in zip(probe.values(), read, strict=True) if good) >= enough:
             return Column(name=name, kind="date", date_format=" or ".join(form for form, _ in dates))
     return None
 
