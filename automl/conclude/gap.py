@@ -44,7 +44,7 @@ def gap(
     words = f"{said} said {objective.name} {mean:.4g}, the test {test:.4g}"
     if interval:
         low, high = interval
-        words += f" ({difference:+.2g}; by chance {low - difference:+.2g} to {high - difference:+.2g})"
+        words += f" ({_signed(difference)}; by chance {_signed(low - difference)} to {_signed(high - difference)})"
         if within:
             words += ": they agree" if learnt and len(scores) > 1 else ": no further apart than chance explains"
         else:
@@ -73,3 +73,8 @@ def _interval(
         test - mean - math.hypot(low, max(spread, high * size)),
         test - mean + math.hypot(high, max(spread, low * size)),
     )
+
+
+def _signed(value: float) -> str:
+    """With two digits that count, and without an exponent where it has few places: `+120`, `-0.0031`."""
+    return f"{float(f'{value:.2g}'):+,g}"

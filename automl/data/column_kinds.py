@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,9 @@ FEW = 20
 
 NEARLY_ALL = 0.9
 """The share of the cells that are not empty which makes a column one of numbers or dates; the others are said."""
+
+_ID = re.compile(r"(?:^|[\W_])(?:[Ii][Dd]|[Ii][Dd][Xx])$|[a-z]I[Dd]$|^(?i:index|row|unnamed: [0-9]+)$")
+"""Names of columns that number their rows: `id`, `row_id`, `PassengerId`, and what pandas calls an index."""
 
 Chosen = NDArray[np.bool_]
 """Of each distinct text of a column whether it is meant."""
@@ -48,6 +52,17 @@ def understand(name: str, cells: Cells, comma: bool = False, categorical: bool =
     finite[[place for place in texts.others if finite[place] and is_infinite(texts.distinct[place])]] = False
     column = _numeric(name, texts, finite, comma) if finite.any() else None
     return _category(name, texts, named) if column is None else _filled(column, texts)
+
+
+def as_input(column: Column, cells: Cells) -> Column:
+    """The column as one to learn from: left out where it only numbers the rows, as its name says and its cells do."""
+    if column.kind != "number" or column.missing or not _ID.search(column.name):
+        return column
+    values, _ = column.read(cells)
+    count = len(values)
+    if count <= FEW or (values != np.round(values)).any() or len(np.unique(values)) < count:
+        return column
+    return Column(name=column.name, kind="left out", reason=f"an identifier, {count} distinct in {count} rows")
 
 
 def _declared(name: str, cells: Declared) -> Column:

@@ -84,8 +84,8 @@ def read_csv(path: Path) -> Table:
     """Reads a csv with a header, separated by what makes most columns of it: commas, semicolons, tabs or bars.
 
     It is UTF-8, or UTF-16 where it begins as that does, or else taken for Windows-1252, which is said; it may be packed
-    with gzip, bzip2 or xz. Raises `DataError`: unreadable, empty, no rows, an empty or duplicate name in the header, a
-    ragged row.
+    with gzip, bzip2 or xz. A column without a name may come first, as pandas and R write the names of rows, or be
+    empty. Raises `DataError`: unreadable, empty, no rows, a missing or duplicate name in the header, a ragged row.
     """
     try:
         return _read_as(path, "utf-16" if _is_utf_16(path) else "utf-8-sig")
@@ -223,10 +223,10 @@ def _read_rows(path: Path, rows: Any) -> Table:
         header = [name.strip() for name in next(rows, [])]
         if not any(header):
             raise DataError(f"{path}: the file is empty; it needs a header and rows")
+        nameless = [place for place, name in enumerate(header) if not name]
+        header = [name or f"Unnamed: {place}" for place, name in enumerate(header)]  # as pandas calls them
         seen: set[str] = set()
-        for place, name in enumerate(header):
-            if not name:
-                raise DataError(f"{path}: column {place + 1} has no name in the header")
+        for name in header:
             if name in seen:
                 raise DataError(f"{path}: the header has column '{name}' twice; rename one")
             seen.add(name)
@@ -239,6 +239,9 @@ def _read_rows(path: Path, rows: Any) -> Table:
         raise DataError(f"{path}: line {rows.line_num}: {error}") from error
     if not lines:
         raise DataError(f"{path}: there is a header but no rows")
+    for place in nameless[nameless[:1] == [0] :]:  # in front stands what pandas and R call a row
+        if any(map(str.strip, columns[place])):
+            raise DataError(f"{path}: column {place + 1} has no name in the header")
     return Table(path, dict(zip(header, map(Texts, columns), strict=True)), lines)
 
 

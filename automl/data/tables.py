@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.column_kinds import remarks, understand
+from automl.data.column_kinds import as_input, remarks, understand
 from automl.data.columns import Column, Unreadable
 from automl.data.conversion import Columns, merged
 from automl.data.csv_files import Table, read_csv
@@ -80,7 +80,7 @@ def table_dataset(
         refuse_missing(table, groups)
     answers, y, classes, read = read_targets(table, targets, task)
     own = own_splits(table, split, fold)
-    columns = tuple(_understood(table, column, column in categorical) for column in features)
+    columns = tuple(as_input(_understood(table, name, name in categorical), table[name]) for name in features)
     conversion = Columns(columns=columns, targets=answers, groups=groups, splits=tuple(filter(None, (split, fold))))
     if all(column.kind == "left out" for column in columns):
         out = ", ".join(f"{column.name} ({column.reason})" for column in columns[:20])

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.data.column_kinds import understand
+from automl.data.column_kinds import as_input, understand
 from automl.data.columns import Column, Unreadable
 from automl.data.csv_files import read_csv, table_of, write_csv
 from automl.data.numbers import NumberFormat, read_numbers
+from automl.data.tables import table_dataset
 
 FEW_NUMBERS = st.lists(st.decimals(-999_999, 999_999, places=2), min_size=30, max_size=40, unique=True)
 
@@ -150,3 +151,28 @@ def test_a_data_frame_comes_back_from_its_csv_to_the_bit(tmp_path: Path) -> None
         if name != "t":
             assert back.declared[name].kind == table.declared[name].kind
             np.testing.assert_array_equal(back.declared[name].values, table.declared[name].values)
+
+
+@pytest.mark.parametrize("name", ["id", "ID", "row_id", "PassengerId", "customer ID", "Unnamed: 0", "index"])
+def test_a_number_of_its_own_for_every_row_in_a_column_called_so_is_an_identifier(name: str) -> None:
+    frame = pd.DataFrame({name: range(1000, 1060, 2), "size": range(30), "price": [1.5 * n for n in range(30)]})
+    for table in (table_of(frame), table_of(frame.astype(str))):
+        dataset = table_dataset(table, name="t", target="price")
+        assert [column.reason for column in dataset.columns] == ["an identifier, 30 distinct in 30 rows", ""]
+    in_order = table_dataset(table_of(frame), name="t", target="price", time=name)
+    assert in_order.times is not None
+    assert table_dataset(table_of(frame), name="t", target=name).task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("paid", [str(n) for n in range(30)]),
+        ("VOID", [str(n) for n in range(30)]),
+        ("id", [str(n // 2) for n in range(30)]),
+        ("id", [f"{n}.5" for n in range(30)]),
+        ("glycemic_index", [str(n) for n in range(30)]),
+    ],
+)
+def test_other_numbers_are_none(name: str, texts: list[str]) -> None:
+    assert as_input(understand(name, texts), texts).kind == "number"

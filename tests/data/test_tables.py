@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from automl.data.columns import MAX_CATEGORIES, Column
@@ -176,6 +177,17 @@ def test_line_numbers_count_lines_inside_quoted_values(tmp_path: Path) -> None:
 def test_semicolons_tabs_bars_and_a_byte_order_mark_are_understood(tmp_path: Path) -> None:
     for text in ("\ufeffa;ill\n1;x\n2;y\n", "\ufeffa\till\n1\tx\n2\ty\n", "a|ill\n1|x\n2|y\n"):
         assert load_csv(write(tmp_path, text), target="ill").x.tolist() == [[1], [2]]
+
+
+def test_the_index_that_pandas_writes_and_an_empty_last_column_are_no_inputs(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"size": [n % 7 for n in range(30)], "ill": list("xyy") * 10, " ": None})
+    frame.to_csv(tmp_path / "t.csv")
+    dataset = load_csv(tmp_path / "t.csv", target="ill")
+    assert {column.name: column.reason for column in dataset.columns} == {
+        "Unnamed: 0": "an identifier, 30 distinct in 30 rows",
+        "size": "",
+        "Unnamed: 3": "empty",
+    }
 
 
 @pytest.mark.parametrize("name", ["a, in kg, net", "two\nlines", "a;b"])
