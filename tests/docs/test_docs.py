@@ -106,10 +106,10 @@ def options(command: Any) -> set[str]:
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `runs/digits-1` is a finished run, and `runs/photos` too."""
+    """A folder in which `runs/digits-1` is a finished run, and `runs/insects` too."""
     folder = tmp_path_factory.mktemp("docs")
     automl.search("digits", space="smoke", trials=2, folds=2, epochs=2, out=folder / "runs" / "digits-1")
-    shutil.copytree(folder / "runs" / "digits-1", folder / "runs" / "photos")  # it takes image files as well
+    shutil.copytree(folder / "runs" / "digits-1", folder / "runs" / "insects")  # it takes image files as well
     return folder
 
 
