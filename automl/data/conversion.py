@@ -149,7 +149,7 @@ class Columns(BaseModel):
         """
         notes = []
         used = [column for column in self.columns if column.kind != "left out"]
-        parts = []
+        x, filled = np.empty((len(table.lines), len(self.features))), 0
         there = set(table.names)
         for column in used:
             if column.name not in there:
@@ -160,7 +160,8 @@ class Columns(BaseModel):
                 part, said = column.matrix(table[column.name])
             except Unreadable as error:
                 raise DataError(f"{table.place(column.name, error.row)}: {error.problem}") from None
-            parts.append(part)
+            x[:, filled : filled + part.shape[1]] = part
+            filled += part.shape[1]
             notes += said
         known = {column.name for column in (*self.columns, *self.targets)} | {*apart, self.groups, *self.splits}
         extra = [name for name in table.names if name not in known]
@@ -168,7 +169,7 @@ class Columns(BaseModel):
             shown = ", ".join(f"'{name}'" for name in extra[:5]) + (", ..." if len(extra) > 5 else "")
             what = "1 column that training had not is" if len(extra) == 1 else f"{len(extra)} that training had not are"
             notes.append(f"{what} ignored: {shown}")
-        return narrow(np.column_stack(parts)), notes
+        return narrow(x), notes
 
 
 Conversion = Annotated[Pixels | Numbers | Columns, Field(discriminator="kind")]
@@ -262,7 +263,8 @@ def numbers_of(source: str, name: str, x: Array, missing: bool = False) -> Array
 def narrow(wide: Array) -> Array:
     """The same numbers as float32 where that changes none of them."""
     small = wide.astype(np.float32)
-    return small if np.array_equal(small, wide, equal_nan=True) else wide
+    parts = (slice(start, start + _LOOKED_AT) for start in range(0, len(wide), _LOOKED_AT))
+    return small if all(np.array_equal(small[part], wide[part], equal_nan=True) for part in parts) else wide
 
 
 def merged(x: Array, names: Sequence[str] = ()) -> list[str]:
