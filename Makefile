@@ -57,6 +57,7 @@ benchmarks: $(VENV)/installed
 	$(COLLECT) executors benchmarks/executors.py
 	$(COLLECT) overhead benchmarks/overhead.py
 	$(COLLECT) decode benchmarks/decode.py
+	$(COLLECT) large-table benchmarks/large_table.py
 	$(COLLECT) scaling benchmarks/scaling.py
 	$(COLLECT) copies benchmarks/copies.py
 	$(COLLECT) replay-digits benchmarks/replay.py benchmarks/tables/digits.npz
