@@ -158,6 +158,8 @@ def export(
         typer.echo(text.format(path=path, inputs=_TABLE if table else _PIXELS))
         if table:
             typer.echo(_HOW_TO_MAKE_INPUTS)
+        if loaded.about.get("tta") == "mirror":
+            typer.echo(_MIRRORED)
 
 
 _HOW_TO_LOAD = """load it with
@@ -174,6 +176,7 @@ and average the members' probabilities, or predictions"""
 
 _PIXELS = '((x - weights["inputs.mean"]) / weights["inputs.std"]).float()'
 _TABLE = "inputs(x)"
+_MIRRORED = "and take the mean of the outputs for x and x.flip(-1), its mirror image"
 _HOW_TO_MAKE_INPUTS = "where inputs is the preprocessing of a table, which docs/model-format.md gives in Python"
 
 

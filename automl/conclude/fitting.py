@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from automl.conclude.selection import Finalist
-from automl.data.resident import Normalisation, Resident
+from automl.data.resident import Resident
 from automl.errors import Infeasible, OutOfTime, RunError
 from automl.models.model import Model
 from automl.models.modules import Ensemble, Standardised
@@ -131,9 +130,8 @@ class FoldModel(NamedTuple):
 
 def fold_models(run: TrialRun, numbers: Sequence[int]) -> list[FoldModel]:
     """The networks of a trial's folds as they are, which are called by these numbers."""
-    made = [_standardised(network, norm).eval() for network, norm in run.networks()]
     rows = [run.samples[fold.number][1] for fold in run.folds]
-    return [FoldModel(*parts) for parts in zip(numbers, made, rows, strict=True)]
+    return [FoldModel(*parts) for parts in zip(numbers, _modules(run), rows, strict=True)]
 
 
 def restore_fold_models(
@@ -195,20 +193,23 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
 
 
 def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> Model:
-    networks = run.networks()
-    members = [_standardised(network, norm) for network, norm in networks]
+    members = _modules(run)
     classification = prepared.dataset.task == "classification"
     module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
     module = module.to(run.whole.device).to(memory_format=torch.contiguous_format).eval()
-    rebuilt = rebuild_config(networks[0][0], run.recipe.architecture_config)
+    rebuilt = rebuild_config(members[0].network, run.recipe.architecture_config)
     return Model(module, {**_about(prepared, finalist, run, cut_short, kind), "architecture_config": rebuilt})
 
 
-def _standardised(network: nn.Module, norm: Normalisation) -> Standardised:
-    if norm.target is None:
-        return Standardised(network, norm.inputs)
-    return Standardised(network, norm.inputs, norm.target.mean, norm.target.std, norm.target.log)
+def _modules(run: TrialRun) -> list[Standardised]:
+    """The network of each fold with its preprocessing."""
+    made = []
+    for network, norm in run.networks():
+        scale = norm.target
+        mean, std, log = (None, None, False) if scale is None else (scale.mean, scale.std, scale.log)
+        made.append(Standardised(network, norm.inputs, mean, std, log, run.averages_mirrored).eval())
+    return made
 
 
 def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> dict[str, Any]:
@@ -227,6 +228,7 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "num_outputs": dataset.num_outputs,
         "scaling": run.recipe.techniques.scaling,
         "target_transform": run.recipe.techniques.target_transform,
+        "tta": "mirror" if run.averages_mirrored else "none",
         "architecture": run.recipe.architecture.name,
         "config": dict(finalist.trial.config),
         "plugins": [file.model_dump() for file in plugin_files(prepared.host, run.recipe.architecture.plugin)],

@@ -174,6 +174,11 @@ class Resident:
             self._gathered = 0
         return x.permute(0, 3, 1, 2), self.y.index_select(0, index)
 
+    def views(self, index: Tensor, rows: Tensor | None = None, *, mirrored: bool) -> list[Tensor]:
+        """The samples of `batch`, and their mirror images where these count as well."""
+        x, _ = self.batch(index, rows)
+        return [x, x.flip(-1)] if mirrored else [x]
+
     def training_batch(self, index: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `batch`, for a step of training, which augments it afterwards."""
         return self.batch(index, rows)

@@ -40,6 +40,7 @@ class _Description(BaseModel):
     plugins: list[_PluginFile | str] = []
     scaling: Scaling = "standard"
     target_transform: Literal["none", "log"] = "none"
+    tta: Literal["none", "mirror"] = "none"
     members: Annotated[int, Field(ge=0)] = 0
     targets: list[str] = []
     deviations: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = []

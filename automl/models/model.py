@@ -240,12 +240,11 @@ def _build(
     """
 
     def build() -> Standardised | Ensemble:
-        members, log = [], about.get("target_transform") == "log"
+        members, log, mirrored = [], about.get("target_transform") == "log", about.get("tta") == "mirror"
         for prefix in prefixes:
             y_mean, y_std = (torch.zeros_like(weights[prefix + name]) for name in ANSWERS)
-            members.append(
-                Standardised(_network(about, architecture), empty_inputs(about, weights, prefix), y_mean, y_std, log)
-            )
+            network, inputs = _network(about, architecture), empty_inputs(about, weights, prefix)
+            members.append(Standardised(network, inputs, y_mean, y_std, log, mirrored))
         return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
 
     most, too_many = most_layers(weights), ValueError("the network has many more layers than there are weights")

@@ -21,6 +21,7 @@ class Standardised(nn.Module):
     Images are [b, c, h, w] with values 0..255, tables [b, features] as `automl.data.features` has them, in float64. A
     regression's `y_mean` and `y_std` are float64, and so are its predictions: what is large and hardly varies (times,
     identifiers) must not be made float32 before it is centred. `log`: it has learnt the logarithm of its targets.
+    `mirrored`: the output is the mean of those for an image and its mirror image.
     """
 
     y_mean: Tensor
@@ -33,19 +34,26 @@ class Standardised(nn.Module):
         y_mean: Tensor | None = None,
         y_std: Tensor | None = None,
         log: bool = False,
+        mirrored: bool = False,
     ):
         super().__init__()
         self.network = network
         self.inputs = inputs
         self.log = log
+        self.mirrored = mirrored
         self.register_buffer("y_mean", torch.zeros(()) if y_mean is None else y_mean)
         self.register_buffer("y_std", torch.ones(()) if y_std is None else y_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, outputs]: logits in float32, or predictions in the dtype of `y_mean`."""
-        output: Tensor = self.network(self.inputs(x))
-        output = merge_members(self.network, output, classification=self.y_mean.ndim == 0)
-        return TargetScale(self.y_mean, self.y_std, self.log).predicted(output.float())
+        inputs = self.inputs(x)
+        output = self._output(inputs)
+        if self.mirrored:
+            output = torch.stack([output, self._output(inputs.flip(-1))]).mean(0)
+        return TargetScale(self.y_mean, self.y_std, self.log).predicted(output)
+
+    def _output(self, inputs: Tensor) -> Tensor:
+        return merge_members(self.network, self.network(inputs), classification=self.y_mean.ndim == 0).float()
 
 
 class Ensemble(nn.Module):

@@ -23,6 +23,7 @@ OFF: dict[str, Scalar] = {
     "class_weights": "none",
     "scaling": "standard",
     "target_transform": "none",
+    "tta": "none",
 }
 """Techniques that not all data have a use for, and the value that leaves each of them out."""
 
@@ -56,6 +57,8 @@ def _objection(name: str, dataset: Dataset) -> str:
         return "only a classification has classes, and this is a regression" if regression else ""
     if name == "scaling":
         return "only a table has numbers to scale, and these are images" if dataset.kind == "image" else ""
+    if name == "tta":
+        return "only an image has a mirror image, and this is a table" if dataset.kind != "image" else ""
     if dataset.task == "classification":
         return "only a regression has numbers as its target, and this is a classification"
     y = dataset.y if dataset.test is None else dataset.y[~dataset.test]

@@ -47,6 +47,7 @@ TECHNIQUES: dict[str, Parameter] = {
     "ema": Float(0.9, 0.999),  # decay by step
     "scaling": Choice("standard", "robust", "quantile"),  # of a table's numbers
     "target_transform": Choice("none", "log"),  # of a regression
+    "tta": Choice("none", "mirror"),  # of images
     **AUGMENTATION_PARTS,
 }
 """Off, and absent from the config, where the space does not name them. The domains are what `space schema` suggests."""

@@ -46,6 +46,7 @@ class Fold:
     augmentation: BatchAugmentation
     criterion: Criterion
     techniques: Techniques
+    averages_mirrored: bool
     warmup_steps: int
     average: MovingAverage | None
     seed: int
@@ -195,6 +196,7 @@ def build_fold(
         augmentation=recipe.build_augmentation() if resident.image else BatchAugmentation(),
         criterion=criterion_for(loss, techniques, resident.y[index], resident.num_outputs),
         techniques=techniques,
+        averages_mirrored=whole.image and recipe.averages_mirrored,
         warmup_steps=round(techniques.warmup * recipe.epochs * steps),
         average=MovingAverage(network, techniques.ema) if techniques.ema else None,
         seed=seed,

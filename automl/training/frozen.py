@@ -164,6 +164,10 @@ class FrozenFeatures(Resident):
         """Features of the samples `index` [b] as they are, float32 [b, ...], and y."""
         return self._views[0].index_select(0, self._place[index]), self.y.index_select(0, index)
 
+    def views(self, index: Tensor, rows: Tensor | None = None, *, mirrored: bool) -> list[Tensor]:
+        """The features of the samples, and those of their mirror images where these count as well."""
+        return [view.index_select(0, self._place[index]) for view in self._views[: 1 + mirrored]]
+
     def training_batch(self, index: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `batch`, of which a random part is mirrored. Draws from torch's generator of the device."""
         x, y = self.batch(index)

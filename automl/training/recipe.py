@@ -80,6 +80,15 @@ class Recipe:
             techniques=Techniques.from_config(config),
         )
 
+    @property
+    def averages_mirrored(self) -> bool:
+        """Whether an image's answer is the mean of the outputs for it and its mirror image: `tta` says so, and the
+        network has seen both, for the augmentation mirrors some of the images.
+
+        Raises as `build_augmentation`.
+        """
+        return self.techniques.tta == "mirror" and 0 < self.build_augmentation().policy.horizontal_flip < 1
+
     def build_network(
         self, input_shape: tuple[int, ...], num_outputs: int, columns: Sequence[InputColumn] = ()
     ) -> nn.Module:

@@ -179,6 +179,11 @@ class TrialRun:
             found.append((network.to(self.resident.device), expected_normalisation(network, own)))
         return found
 
+    @property
+    def averages_mirrored(self) -> bool:
+        """Whether the answer for a sample is the mean of the outputs for an image and its mirror image."""
+        return self.whole.image and self.recipe.averages_mirrored
+
     def _train_epoch(self, folds: list[Fold]) -> list[FoldEpoch]:
         """One epoch of folds that have the same number of epochs behind them, and what they showed."""
         started = time.perf_counter()

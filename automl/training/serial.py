@@ -90,8 +90,8 @@ def evaluate(fold: Fold, resident: Resident, loss: Loss, precision: torch.dtype,
 
 @torch.no_grad()
 def predict(fold: Fold, resident: Resident, index: Tensor, precision: torch.dtype) -> Tensor:
-    """The network's raw output [m, outputs] in float32 on the samples `index` [m]: half as many at a time where the
-    device's memory does not suffice.
+    """The network's raw output [m, outputs] in float32 on the samples `index` [m], the mean of their views: half as
+    many at a time where the device's memory does not suffice.
     """
     network = fold.deployed.eval()
     size = evaluation_batch(resident.input_shape, resident.device)
@@ -99,10 +99,13 @@ def predict(fold: Fold, resident: Resident, index: Tensor, precision: torch.dtyp
     done = 0
     while done < len(index):
         try:
-            x, _ = resident.batch(index[done : done + size], fold.normalisation.rows)
-            with autocast(resident.device, precision):
-                output = fold.forward(x, network)
-            outputs.append(merge_members(network, output, resident.classification).float())
+            views = resident.views(index[done : done + size], fold.normalisation.rows, mirrored=fold.averages_mirrored)
+            seen = []
+            for x in views:
+                with autocast(resident.device, precision):
+                    output = fold.forward(x, network)
+                seen.append(merge_members(network, output, resident.classification).float())
+            outputs.append(seen[0] if len(seen) == 1 else torch.stack(seen).mean(0))
         except torch.OutOfMemoryError:
             if size == 1:
                 raise

@@ -28,6 +28,8 @@ class Techniques:
     `clip_norm`, `clip_value`: the most that the norm of all gradients, or the size of each, may be; 0: no limit.
     `scaling`: of a table's numbers, see `automl.data.table_inputs`. `target_transform`: `log` learns the logarithm of a
     regression's targets, which are positive; scores and predictions are in the targets' units.
+    `tta`, test-time augmentation: `mirror` answers for an image by the mean of the outputs for it and its mirror image,
+    where training mirrors some (`Recipe.averages_mirrored`).
     `ema`: decay of the moving average of the weights, which is validated and kept in their place; 0: none.
     """
 
@@ -40,6 +42,7 @@ class Techniques:
     ema: float = 0.0
     scaling: Scaling = "standard"
     target_transform: str = "none"
+    tta: str = "none"
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Techniques:

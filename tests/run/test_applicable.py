@@ -44,6 +44,7 @@ def test_a_logarithm_of_the_targets_is_tried_where_they_are_positive_and_skewed(
             np.arange(60) % 2,
             "only a table has numbers to scale",
         ),
+        ({"tta": "mirror"}, X, SKEWED, "only an image has a mirror image"),
         ({"label_smoothing": 0.1}, X, SKEWED, "only a classification has classes"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from automl.errors import TrialFailed
 from automl.training.folding import fold_batch_norm
 from automl.training.frozen import PROBED
 from automl.training.run import TrialRun
+from automl.training.techniques import Techniques
 
 calls: list[int] = []
 
@@ -69,6 +71,20 @@ def curves_of(run: TrialRun) -> Tensor:
 
 def test_a_trial_on_features_is_that_of_the_network_run_whole(make_recipe, make_run, images):
     told, whole = (make_run(make_recipe(fixed, told=told, dropout=0.3)) for told in (True, False))
+    agree(told, whole, images)
+
+
+def test_so_is_one_whose_answers_are_the_mean_of_both_views(make_recipe, make_run, images):
+    runs = []
+    for told in (True, False):
+        recipe = make_recipe(fixed, told=told, dropout=0.0)
+        # So rarely that no training sample is: those of the two would not be the same ones.
+        mirrors = {"augmentation_parts": {"horizontal_flip": 1e-9}, "techniques": Techniques(tta="mirror")}
+        runs.append(make_run(replace(recipe, **mirrors)))
+    agree(*runs, images)
+
+
+def agree(told: TrialRun, whole: TrialRun, images: Dataset) -> None:
     torch.testing.assert_close(curves_of(told), curves_of(whole), rtol=1e-4, atol=1e-4)
     assert told.parameters == whole.parameters
     x = torch.from_numpy(images.x).float()
