@@ -36,6 +36,9 @@ def search(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder (default runs/NAME-N).")] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
+    columns: Annotated[
+        bool, typer.Option("--columns", help="Also print how each column of a table is read, a line each.")
+    ] = False,
     **settings: Any,
 ) -> None:
     """Search a network for DATA, fit it, test it once.
@@ -51,7 +54,7 @@ def search(
 
         return api.search(data, out=out, **watching, **settings)
 
-    _run(begin, quiet, as_json)
+    _run(begin, quiet, as_json, columns)
 
 
 def resume(
@@ -86,7 +89,7 @@ def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: () if value is None and name in several else value for name, value in settings.items()}
 
 
-def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
+def _run(go: Callable[..., Run], quiet: bool, as_json: bool, columns: bool = False) -> None:
     """Runs a search with signals, progress and the closing words."""
     from automl.cli.signals import Signals
     from automl.run.logs import set_up_logging
@@ -96,7 +99,7 @@ def _run(go: Callable[..., Run], quiet: bool, as_json: bool) -> None:
     go_on()
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
-        watch = None if quiet or as_json else _watch(stack)
+        watch = None if quiet or as_json else _watch(stack, columns)
         try:
             run = go(watch=watch, interrupted=signals.interrupted, started=started)
         except Interrupted as stopped:
@@ -124,8 +127,8 @@ def _how_to_go_on(ended: Interrupted | MachineFailed) -> str:
     return f"go on with: automl resume {shlex.quote(str(path))}"
 
 
-def _watch(stack: ExitStack) -> MakeCallback:
-    """Live progress on a terminal, plain lines elsewhere."""
+def _watch(stack: ExitStack, columns: bool) -> MakeCallback:
+    """Live progress on a terminal, plain lines elsewhere. `columns`: each of them gets a line."""
 
     def make(prepared: Any, budget: Any, earlier: Any) -> Callback:
         """As `automl.scheduling.callbacks.MakeCallback`."""
@@ -137,6 +140,8 @@ def _watch(stack: ExitStack) -> MakeCallback:
         progress.tally.prime(earlier)
         for place, line in enumerate(sentences(prepared.dataset, len(prepared.splits.test))):
             typer.echo(f"{'' if place else 'data':10}{printable(line)}")
+        for column in prepared.dataset.understood.columns if columns else ():
+            typer.echo(f"column    {printable(str(column))}")
         for note in prepared.dataset.notes:
             typer.echo(f"note      {printable(note)}")
         if prepared.default_space is not None:

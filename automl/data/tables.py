@@ -140,4 +140,4 @@ def _quoted(names: Sequence[str]) -> str:
 def _use(column: Column) -> ColumnUse:
     count = len(column.categories)
     detail = f"{count:,} values" if column.kind == "category" else column.reason
-    return ColumnUse(column.name, column.kind, detail)
+    return ColumnUse(column.name, column.kind, detail, column.missing)

@@ -21,12 +21,18 @@ class ColumnUse:
     """How one column of a table is used.
 
     kind: a word for it, `number`, `category`, `date`, ..., or `left out`. detail: more about it, e.g. `5 values`, or
-    why it is left out.
+    why it is left out. missing: whether some of its cells are empty.
     """
 
     name: str
     kind: str
     detail: str = ""
+    missing: bool = False
+
+    def __str__(self) -> str:
+        """`age: number, some cells empty`."""
+        parts = [self.kind, *filter(None, [self.detail]), *["some cells empty"] * self.missing]
+        return f"{self.name}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)

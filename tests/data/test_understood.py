@@ -65,7 +65,7 @@ def test_of_a_table_every_column_and_the_target_are_named_with_how_they_are_used
 
 def test_the_facts_for_machines_say_the_same(tmp_path: Path) -> None:
     facts = summarise(table(tmp_path), 5)
-    assert facts["columns"][2] == {"name": "colour", "kind": "category", "detail": "3 values"}
+    assert facts["columns"][2] == {"name": "colour", "kind": "category", "detail": "3 values", "missing": False}
     assert (facts["samples"], facts["test_samples"], facts["groups"], facts["copies"]) == (20, 5, 4, 0)
     assert (facts["target"], facts["test_from"], facts["class_samples"]) == ("price", None, [])
 

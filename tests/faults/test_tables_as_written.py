@@ -172,6 +172,18 @@ def test_unseen_category_values_in_a_whole_column_are_refused(
     assert "column 'colour', row 1 (line 2): not one of the 4 values was there in training: 'rot' (2)" in answer.err
 
 
+def test_each_column_has_a_line_where_that_is_asked_for(automl: Callable[..., Answer], tmp_path: Path) -> None:
+    numbers = {f"x{place}": with_cell(X, "") if place == 9 else X for place in range(10)}
+    file = csv_of(tmp_path / "t.csv", **numbers, hue=["red", "blue", "green"] * 100, one=["same"] * 300, y=Y)
+    loud = [option for option in QUICK if option != "--quiet"]
+    answer = automl("search", str(file), "--target", "y", *loud, "--columns", "--out", str(tmp_path / "run"))
+    lines = [line.split(maxsplit=1)[1] for line in answer.out.splitlines() if line.startswith("column ")]
+    assert lines[8:] == [
+        "x8: number", "x9: number, some cells empty", "hue: category, 3 values", "one: left out, one value only",
+    ]  # fmt: skip
+    assert "x7, ...)" in answer.out  # the line for all numbers
+
+
 def test_identifier_columns_are_said_and_left_out(searched: Search, tmp_path: Path) -> None:
     order = [f"ord-{number * 7919 % 100_003:05d}" for number in range(300)]
     found = searched(csv_of(tmp_path / "t.csv", order=order, x=X, y=Y))
@@ -180,5 +192,6 @@ def test_identifier_columns_are_said_and_left_out(searched: Search, tmp_path: Pa
         "name": "order",
         "kind": "left out",
         "detail": "an identifier or free text, 300 distinct in 300 rows",
+        "missing": False,
     }
     assert any("left out: order" in line for line in found["data"]["understood"])
