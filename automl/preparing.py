@@ -18,15 +18,18 @@ from automl.run.prepare import Prepared, devices_of, prepare, reading_options
 from automl.run.record import check_unchanged, recorded_plugins, settings_of
 from automl.run.run_record import RunRecord
 from automl.settings import Settings, make_settings
+from automl.warm_start import begin_with_best
 
 
 def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
     """What a new search stands on, and its data where they came from Python."""
     if isinstance(data, str | Path):
-        return prepare(make_settings(data=data, space=space, **settings)), None
+        prepared = prepare(make_settings(data=data, space=space, **settings))
+        return begin_with_best(prepared, prepared.settings.first_from), None
     chosen = make_settings(data="", space=space, **settings)
     given = _take(data, chosen)
-    return prepare(chosen.model_copy(update={"target": given.target}), given.dataset), given
+    prepared = prepare(chosen.model_copy(update={"target": given.target}), given.dataset)
+    return begin_with_best(prepared, prepared.settings.first_from), given
 
 
 def _take(data: Any, settings: Settings) -> Given:
@@ -65,6 +68,8 @@ def prepare_again(
             "give them again, in Python: automl.resume(RUN, data=...)"
         )
     prepared = prepare(settings, None if data is None else _take(data, settings).dataset, recorded=recorded)
+    if settings.first_from:  # the earlier runs may have gone on since, or be gone
+        prepared = replace(prepared, space=replace(prepared.space, first=record.read_space().first))
     check_unchanged(prepared, record)
     return prepared
 

@@ -102,6 +102,7 @@ class Settings(BaseModel):
     weights: str | None = option(
         None, SPACE, "What `transfer` begins with: a file of weights, or a run's folder", metavar="FILE|RUN"
     )
+    first_from: tuple[str, ...] = option((), SPACE, "Try the best configs of this run first", metavar="RUN")
     max_params: Positive | None = option(None, SPACE, "Networks with more parameters are infeasible")
     sampler: Literal["tpe", "random", "grid", "gp", "cmaes"] = option("tpe", SPACE, "tpe, random, grid, gp or cmaes")
 
@@ -225,7 +226,7 @@ class Settings(BaseModel):
             self.data and self.groups and Path(self.data).expanduser().is_dir()
         ):  # elsewhere it names a column or an array
             changes["groups"] = absolute(self.groups)
-        for name in ("plugins", "plugins_dirs"):
+        for name in ("plugins", "plugins_dirs", "first_from"):
             changes[name] = tuple(absolute(value) for value in getattr(self, name))
         return self.model_copy(update=changes)
 

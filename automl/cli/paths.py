@@ -46,6 +46,7 @@ def require_search(data: str, out: Path | None, settings: dict[str, Any]) -> Non
         lambda: _require_space(settings["space"]),
         lambda: _require_plugins(settings["plugins"], settings["plugins_dirs"]),
         lambda: _require_weights(settings["weights"]),
+        lambda: _require_runs(settings["first_from"]),
         lambda: _require_free(out),
     )
     require_settings(data=data, **settings)
@@ -135,6 +136,14 @@ def _require_weights(weights: str | None) -> None:
         raise SettingsError(
             f"--weights {weights}: must be a file of weights or the folder of a run: No such file or directory"
         )
+
+
+def _require_runs(runs: Sequence[str]) -> None:
+    for run in runs:
+        try:
+            require_run(Path(run).expanduser())
+        except RunError as error:
+            raise SettingsError(f"--first-from {error}") from None
 
 
 def _require_free(out: Path | None) -> None:
