@@ -6,8 +6,11 @@ Commands are imported when the program starts, so they import torch, optuna and 
 from __future__ import annotations
 
 import faulthandler
+import platform
 import sys
 from collections.abc import Callable
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -21,12 +24,12 @@ def make_app(*, with_settings: bool = True) -> typer.Typer:
     """
     app = typer.Typer(
         name="automl",
-        help="Finds a neural network for your data, and tells you honestly how good it is.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_options)
     if with_settings:
         from automl.cli.options import takes_settings
 
@@ -49,6 +52,23 @@ def make_app(*, with_settings: bool = True) -> typer.Typer:
     app.command("spaces")(spaces.spaces)
     app.add_typer(spaces.space_app, name="space")
     return app
+
+
+def _print_version(asked: bool) -> None:
+    """What a report of a bug needs to name, from the packages' metadata: torch takes seconds to import."""
+    if asked:
+        versions = [f"{name} {metadata.version(name)}" for name in ("automl", "torch", "torchvision", "optuna")]
+        typer.echo(", ".join([*versions, f"Python {platform.python_version()}"]))
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the versions of automl and of what it runs on.", callback=_print_version),
+    ] = False,
+) -> None:
+    """Finds a neural network for your data, and tells you honestly how good it is."""
 
 
 def _listed(command: Callable[..., None]) -> Callable[..., None]:

@@ -9,6 +9,9 @@ import sys
 import time
 
 import pytest
+import torch
+
+import automl
 
 
 def command(*arguments):
@@ -63,3 +66,10 @@ def test_any_other_command_ends_with_its_reader_as_unix_tools_do(finished_run):
     done.stdout.close()
     assert done.wait() == 128 + signal.SIGPIPE
     assert done.stderr.read() == b""
+
+
+def test_the_versions_that_a_report_of_a_bug_needs_are_printed_without_importing_torch():
+    script = "import sys; from automl.cli import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", script, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"automl {automl.__version__}, torch {torch.__version__.partition('+')[0]}" in done.stdout
