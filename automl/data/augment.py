@@ -70,17 +70,23 @@ class BatchAugmentation:
         draws = draw(self.policy, images.shape, images.device)
         if self.policy.mixup:
             draws["mixup"] = draw_mixup(len(images), self.policy.mixup, images.device)
+        if self.policy.cutmix:
+            draws["cutmix"] = draw_cutmix(images.shape, self.policy.cutmix, images.device)
         return draws
 
     def apply(self, images: Tensor, targets: Tensor, classes: int | None, draws: Draws) -> tuple[Tensor, Tensor]:
         """The batch, changed as drawn."""
-        shares = draws.get("mixup")
-        images = apply(images, self.policy, {name: drawn for name, drawn in draws.items() if name != "mixup"})
-        return (images, targets) if shares is None else mix_up(images, targets, shares, classes)
+        alone = {name: drawn for name, drawn in draws.items() if name not in ("mixup", "cutmix")}
+        images = apply(images, self.policy, alone)
+        if "mixup" in draws:
+            images, targets = mix_up(images, targets, draws["mixup"], classes)
+        if "cutmix" in draws:
+            images, targets = cut_mix(images, targets, draws["cutmix"], classes)
+        return images, targets
 
 
 def augment(images: Tensor, policy: Policy) -> Tensor:
-    """Images [b, c, h, w], raw from 0 to 255, changed by all of `policy` but mixup; channels-last where changed.
+    """Images [b, c, h, w], raw from 0 to 255, changed by all of `policy` but mixing; channels-last where changed.
 
     The dtype stays as long as only flips, shifts and cutout are on, else it is float32. Draws from torch's generator of
     the images' device, so that the seed of a step decides.
@@ -174,9 +180,48 @@ def mix_up(images: Tensor, targets: Tensor, share: Tensor, classes: int | None) 
         in the targets, the cross entropy to them is lam * loss(y) + (1 - lam) * loss(y_other).
     """
 
-    def mix(values: Tensor) -> Tensor:
-        return torch.lerp(values.roll(1, 0), values, share.view(-1, *[1] * (values.ndim - 1)).to(values.dtype))
+    mixed = mix(images.to(torch.float32), share).contiguous(memory_format=torch.channels_last)
+    return mixed, mix(_as_numbers(targets, classes), share)
 
-    if classes is not None:
-        targets = F.one_hot(targets, classes).to(torch.float32)
-    return mix(images.to(torch.float32)).contiguous(memory_format=torch.channels_last), mix(targets)
+
+def draw_cutmix(shape: torch.Size, alpha: float, device: torch.device) -> Tensor:
+    """For each sample of a batch the rectangle that is another one's, [b, 4]: top, left, bottom, right in pixels.
+
+    It has a share of the area from Beta(alpha, alpha) and the image's proportions, lies around a random pixel, and ends
+    where the image does (Yun et al., 2019, section 3.1).
+    """
+    batch, _, height, width = shape
+    alphas = torch.full((batch,), alpha, device=device)
+    area = torch.distributions.Beta(alphas, alphas, validate_args=False).sample()
+    sides = torch.tensor([height, width], device=device)
+    half = area.sqrt().unsqueeze(1) * sides / 2
+    centre = torch.rand(batch, 2, device=device) * sides
+    corners = torch.cat([centre - half, centre + half], 1).round()
+    return torch.minimum(corners.clamp_min(0), sides.repeat(2))
+
+
+def cut_mix(images: Tensor, targets: Tensor, boxes: Tensor, classes: int | None) -> tuple[Tensor, Tensor]:
+    """Puts a rectangle of its neighbour in the batch into every sample, and mixes the targets by the areas.
+
+    boxes: [b, 4], as `draw_cutmix` has them. The others and what is returned are as in `mix_up`.
+    """
+    height, width = images.shape[2:]
+    top, left, bottom, right = boxes.view(-1, 4, 1, 1).unbind(1)
+    y = torch.arange(height, device=images.device).view(1, -1, 1)
+    x = torch.arange(width, device=images.device).view(1, 1, -1)
+    inside = ((y >= top) & (y < bottom) & (x >= left) & (x < right)).unsqueeze(1)
+    share = 1 - inside.to(torch.float32).mean((1, 2, 3))
+    mixed = torch.where(inside, images.roll(1, 0), images).contiguous(memory_format=torch.channels_last)
+    return mixed, mix(_as_numbers(targets, classes), share)
+
+
+def mix(values: Tensor, share: Tensor) -> Tensor:
+    """Of each of the values [b, ...] its share [b], and of its neighbour the rest."""
+    return torch.lerp(values.roll(1, 0), values, share.view(-1, *[1] * (values.ndim - 1)).to(values.dtype))
+
+
+def _as_numbers(targets: Tensor, classes: int | None) -> Tensor:
+    """Class numbers [b] as shares of classes [b, classes]; what is mixed already, or numbers, as it is."""
+    if classes is None or targets.is_floating_point():
+        return targets
+    return F.one_hot(targets, classes).to(torch.float32)

@@ -25,6 +25,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "noise": (0.0, 0.5),
         "cutout": (0.0, 1.0),
         "mixup": (0.0, 10.0),
+        "cutmix": (0.0, 10.0),
     }
 )
 """The values that each part of a policy can have, both ends included."""
@@ -49,6 +50,8 @@ class Policy:
         cutout: a rectangle of this share of the sides around a random pixel gets the image's mean colour (DeVries
             and Taylor, 2017).
         mixup: images and targets are mixed with others in a proportion from Beta(mixup, mixup) (Zhang et al., 2018).
+        cutmix: a rectangle of each image is that of another one, of a share of the area from Beta(cutmix, cutmix),
+            and targets are mixed in this proportion (Yun et al., 2019).
 
     Raises:
         BadInput: a value outside of `BOUNDS`.
@@ -69,6 +72,7 @@ class Policy:
     noise: float = 0.0
     cutout: float = 0.0
     mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

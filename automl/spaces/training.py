@@ -34,6 +34,7 @@ AUGMENTATION_PARTS: dict[str, Parameter] = {
     "noise": Float(0.0, 0.1),
     "cutout": Float(0.0, 0.5),
     "mixup": Float(0.0, 0.4),
+    "cutmix": Float(0.0, 1.0),
 }
 """Parts of an augmentation, see `automl.data.policy.Policy`; each replaces that part of the policy that was chosen."""
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from automl.data.augment import BatchAugmentation, apply, augment, draw, draw_mixup, mix_up
+from automl.data.augment import BatchAugmentation, apply, augment, cut_mix, draw, draw_cutmix, draw_mixup, mix_up
 from automl.data.policy import Policy
 from automl.errors import TrialFailed
 
@@ -190,6 +190,41 @@ def test_proportions_are_finite_for_any_alpha(alpha):
 def test_a_single_sample_is_mixed_with_itself():
     images = torch.rand(1, 3, 4, 4)
     torch.testing.assert_close(mix_up(images, torch.tensor([1]), draw_mixup(1, 1.0, images.device), 2)[0], images)
+
+
+def test_cutmix_mixes_targets_by_the_areas_of_the_rectangles_that_it_puts_in():
+    torch.manual_seed(0)
+    images = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 1, 20, 30)
+    boxes = draw_cutmix(images.shape, 1.0, images.device)
+    mixed, targets = cut_mix(images, torch.arange(6), boxes, 6)
+    for sample in range(6):
+        values, other = mixed[sample, 0], (sample - 1) % 6
+        assert set(values.unique().tolist()) <= {float(sample), float(other)}
+        torch.testing.assert_close(targets[sample, other], (values == other).float().mean())
+        rows, columns = torch.nonzero(values == other).unbind(1)
+        if len(rows):  # a rectangle, and nothing else
+            assert len(rows) == (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
+    torch.testing.assert_close(targets.sum(1), torch.ones(6))
+
+
+def test_rectangles_of_cutmix_have_the_drawn_areas_where_they_do_not_leave_the_image():
+    torch.manual_seed(0)
+    boxes = draw_cutmix(torch.Size([4000, 1, 200, 100]), 1.0, torch.device("cpu"))
+    top, left, bottom, right = boxes.unbind(1)
+    inside = (top > 0) & (left > 0) & (bottom < 200) & (right < 100)
+    torch.testing.assert_close((bottom - top)[inside], 2 * (right - left)[inside], atol=3, rtol=0)
+    sides = (bottom - top)[inside] / 200  # of U(0, 1) the root, of those that fit: (1 - s)^2 as often
+    s = torch.linspace(0, 1, 10_001)
+    density = 2 * s * (1 - s) ** 2
+    assert float(sides.mean()) == pytest.approx(float((s * density).sum() / density.sum()), abs=0.02)
+
+
+def test_an_image_may_be_mixed_in_both_ways():
+    torch.manual_seed(0)
+    images, y = torch.rand(8, 3, 6, 6), torch.arange(8) % 3
+    mixed, targets = BatchAugmentation(Policy(mixup=0.4, cutmix=1.0))(images, y, 3)
+    assert mixed.shape == images.shape
+    torch.testing.assert_close(targets.sum(1), torch.ones(8))
 
 
 def test_a_plugins_function_comes_before_the_policy(images):
