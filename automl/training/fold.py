@@ -174,8 +174,7 @@ def build_fold(
     techniques = recipe.techniques
     normalisation = resident.normalisation(train, techniques.scaling, techniques.target_transform == "log")
     normalisation = expected_normalisation(network, normalisation)
-    if normalisation.rows is not None:
-        fit_input(network, normalisation.rows, train)
+    fit_input(network, resident, normalisation, train)
     layout = choose_layout(network, resident.device) if resident.image else torch.contiguous_format
     network.to(resident.device, memory_format=layout)  # type: ignore[call-overload]
     optimizer = recipe.build_optimizer(network)

@@ -5,7 +5,7 @@
     pixel_mean, pixel_std     what the network expects its pixels to be normalised with
     frozen                    names the part that is not trained: forward(x) is head(features(x)), a method and a module
     rebuild_config            config with which `build` makes this network again when a saved model is loaded
-    fit_input(x)              takes what it needs to know of the inputs of a table; called once, before the training
+    fit_input(x)              takes what it needs to know of its inputs; called once, before the training
     ensemble_size             of a network of many members, which answer each for itself: see `automl.training.losses`
     auxiliary_weight          of the losses of auxiliary classifiers, see `automl.training.losses`
 
@@ -15,18 +15,20 @@ All are optional. For authors they are described in docs/plugins.md, "What a net
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from automl.data.resident import Normalisation, PixelInputs
+from automl.data.resident import Normalisation, PixelInputs, Resident
 from automl.errors import TrialFailed, did_you_mean
 
 LOOKED_AT = 50_000  # rows of a table that a network may look at before it is trained
+VALUES_LOOKED_AT = 2**23  # of images: 2,730 of 3 x 32 x 32
 
 
 def load_weights(network: nn.Module) -> None:
@@ -36,17 +38,22 @@ def load_weights(network: nn.Module) -> None:
         load()
 
 
-def fit_input(network: nn.Module, rows: Tensor, train: NDArray[np.int64]) -> None:
-    """Calls the network's `fit_input(x)`, if it has one, with inputs float32 [m, columns] of the training part.
+def fit_input(network: nn.Module, resident: Resident, normalisation: Normalisation, train: NDArray[np.int64]) -> None:
+    """Calls the network's `fit_input(x)`, if it has one, with inputs of the training part: float32 [m, columns] of a
+    table, [m, c, h, w] of images.
 
-    rows: the inputs of a table. train: the numbers of those that may be looked at; of many, `LOOKED_AT` of them.
+    train: the numbers of the samples that may be looked at; of many, `LOOKED_AT` rows, or images
+    of `VALUES_LOOKED_AT` in all.
     """
     fit = getattr(network, "fit_input", None)
     if fit is None:
         return
-    some = train[np.linspace(0, len(train) - 1, min(len(train), LOOKED_AT)).astype(np.int64)]
+    table = normalisation.rows is not None
+    most = LOOKED_AT if table else max(1, VALUES_LOOKED_AT // math.prod(resident.input_shape))
+    chosen = train[np.linspace(0, len(train) - 1, min(len(train), most)).astype(np.int64)]
+    x, _ = resident.batch(torch.from_numpy(chosen).to(resident.device), normalisation.rows)
     with torch.no_grad():
-        fit(rows[torch.from_numpy(some).to(rows.device)].cpu())
+        fit((x if table else normalisation.inputs(x)).cpu())
 
 
 def parameters_by_ratio(network: nn.Module) -> dict[float, list[nn.Parameter]]:
