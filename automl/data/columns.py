@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from automl.data.dates import DAY, Part, part_of_dates, read_dates
 from automl.data.features import Feature
+from automl.data.findings import Finding
 from automl.data.keys import normal_key
 from automl.data.numbers import FALSE, TRUE, NumberFormat, is_empty, plain_number
 from automl.data.numbers import read_numbers as read_formatted
@@ -101,39 +102,35 @@ class Column(BaseModel):
         # One input that says 'missing' is enough for all parts of a date.
         return (Feature(self.name, missing=self.missing), *(Feature(f"{self.name} {part}") for part in self.parts))
 
-    def matrix(self, cells: Cells) -> tuple[NDArray[np.float64], list[str]]:
+    def matrix(self, cells: Cells) -> tuple[NDArray[np.float64], list[Finding]]:
         """The features [n, features] of the cells, and what has to be said about them.
 
         Raises `Unreadable` for a cell that does not fit.
         """
         cells = cells if isinstance(cells, Declared) else Texts.of(cells)
-        values, notes = self._codes(texts_of(cells)) if self.kind == "category" else self.values(cells)
+        values, found = self._codes(texts_of(cells)) if self.kind == "category" else self.values(cells)
         if self.kind == "date":
-            return np.column_stack([values / DAY, *(part_of_dates(values, part) for part in self.parts)]), notes
-        return values[:, None], notes
+            return np.column_stack([values / DAY, *(part_of_dates(values, part) for part in self.parts)]), found
+        return values[:, None], found
 
-    def values(self, cells: Cells) -> tuple[NDArray[np.float64], list[str]]:
-        """The numbers [n] that the cells are, NaN for an empty one, and notes; of dates the seconds since 1970."""
+    def values(self, cells: Cells) -> tuple[NDArray[np.float64], list[Finding]]:
+        """The numbers [n] that the cells are, NaN for an empty one, and findings; of dates the seconds since 1970."""
         values, strange = self.read(cells)
-        notes = []
+        found = []
         if len(strange):
             row, text = int(strange[0]), texts_of(cells)[int(strange[0])].strip()
-            if not self.missing or len(strange) == len(values):
+            if not self.missing:
                 raise Unreadable(row, f"{text!r} is not a {self.what()}")
-            notes.append(f"column '{self.name}': {_cells(len(strange))} as empty, first {text!r} in row {row + 1}")
-        empty = np.isnan(values)
-        if empty.any() and not self.missing:
-            count, row = int(empty.sum()), int(np.flatnonzero(empty)[0])
-            are = "cell is" if count == 1 else "cells are"
-            notes.append(
-                f"column '{self.name}': {count} {are} empty, first in row {row + 1}, and none was in training: the "
-                "median stands there"
-            )
+            held = Counter({text: len(strange)})
+            found.append(Finding(self.name, "strange", len(strange), len(values), row, held, self.what()))
+        empty = np.flatnonzero(np.isnan(values))
+        if len(empty) and not self.missing:
+            found.append(Finding(self.name, "empty", len(empty), len(values), int(empty[0])))
         large = np.abs(values) > np.finfo(np.float32).max
         if large.any():
             row = int(np.flatnonzero(large)[0])
             raise Unreadable(row, f"{texts_of(cells)[row].strip()!r} is too large for 32 bits")
-        return values, notes
+        return values, found
 
     def what(self) -> str:
         """What each of its cells has to be."""
@@ -189,24 +186,18 @@ class Column(BaseModel):
                 values[place] = values[place] if np.isnan(word) else word
         return values
 
-    def _codes(self, texts: Texts) -> tuple[NDArray[np.float64], list[str]]:
+    def _codes(self, texts: Texts) -> tuple[NDArray[np.float64], list[Finding]]:
         """The codes [n] of a category."""
         code_of = {category_key(category): code for code, category in enumerate(self.categories, start=1)}
-        found = np.array([self._code(text, code_of) for text in texts.distinct], dtype=np.float64)
-        unseen = texts.rows_of(found < 0)
-        notes = []
+        codes = np.array([self._code(text, code_of) for text in texts.distinct], dtype=np.float64)
+        unseen = texts.rows_of(codes < 0)
+        found = []
         if len(unseen):
             values: Counter[str] = Counter()
             for place in dict.fromkeys(texts.codes[unseen].tolist()):
                 values[normal_key(texts.distinct[place])] += int(texts.counts[place])
-            shown = ", ".join(f"{name!r} ({count})" for name, count in values.most_common(5))
-            shown += ", ..." if len(values) > 5 else ""
-            if len(unseen) == len(texts) and len(texts) > 1:
-                raise Unreadable(int(unseen[0]), f"not one of the {len(texts)} values was there in training: {shown}")
-            notes.append(
-                f"column '{self.name}': {len(unseen)} of {len(texts)} values were not there in training: {shown}"
-            )
-        return np.maximum(found, 0)[texts.codes], notes
+            found.append(Finding(self.name, "unseen", len(unseen), len(texts), int(unseen[0]), values))
+        return np.maximum(codes, 0)[texts.codes], found
 
     def _code(self, text: str, code_of: dict[str, int]) -> int:
         """-1 for a text that was not there in training."""
@@ -232,7 +223,3 @@ def truth(text: str) -> float:
     """1 or 0 for a word that says so, else NaN."""
     word = category_key(text)
     return 1.0 if word in TRUE else 0.0 if word in FALSE else float("nan")
-
-
-def _cells(count: int) -> str:
-    return "1 cell is read" if count == 1 else f"{count} cells are read"

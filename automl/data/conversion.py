@@ -6,7 +6,7 @@ scikit-learn and `load_model` use the same record; what does not fit it is refus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from automl.data.columns import Column, Unreadable
 from automl.data.csv_files import Table
 from automl.data.features import Feature, numbers
+from automl.data.findings import Finding
 from automl.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
@@ -147,29 +148,48 @@ class Columns(BaseModel):
 
         Raises `DataError` that names the column and the row.
         """
-        notes = []
+        x, found = self.part(table)
+        refuse_whole_columns(found)
+        return x, [*map(str, found), *self.ignored(table, apart)]
+
+    def part(self, table: Table) -> tuple[Array, list[Finding]]:
+        """As `matrix`, of a table that may be a part of one: what is wrong with a whole column is only found."""
         used = [column for column in self.columns if column.kind != "left out"]
         x, filled = np.empty((len(table.lines), len(self.features))), 0
         there = set(table.names)
+        findings: list[Finding] = []
         for column in used:
             if column.name not in there:
                 raise DataError(
                     f"{table.path}: there is no column '{column.name}'{did_you_mean(column.name, table.names)}"
                 )
             try:
-                part, said = column.matrix(table[column.name])
+                values, found = column.matrix(table[column.name])
             except Unreadable as error:
                 raise DataError(f"{table.place(column.name, error.row)}: {error.problem}") from None
-            x[:, filled : filled + part.shape[1]] = part
-            filled += part.shape[1]
-            notes += said
+            x[:, filled : filled + values.shape[1]] = values
+            filled += values.shape[1]
+            for finding in found:
+                finding.place = table.place(column.name, finding.row)
+            findings += found
+        return narrow(x), findings
+
+    def ignored(self, table: Table, apart: Sequence[str] = ()) -> list[str]:
+        """A sentence on the columns that training had not, if there are any."""
         known = {column.name for column in (*self.columns, *self.targets)} | {*apart, self.groups, *self.splits}
         extra = [name for name in table.names if name not in known]
-        if extra:
-            shown = ", ".join(f"'{name}'" for name in extra[:5]) + (", ..." if len(extra) > 5 else "")
-            what = "1 column that training had not is" if len(extra) == 1 else f"{len(extra)} that training had not are"
-            notes.append(f"{what} ignored: {shown}")
-        return narrow(x), notes
+        if not extra:
+            return []
+        shown = ", ".join(f"'{name}'" for name in extra[:5]) + (", ..." if len(extra) > 5 else "")
+        what = "1 column that training had not is" if len(extra) == 1 else f"{len(extra)} that training had not are"
+        return [f"{what} ignored: {shown}"]
+
+
+def refuse_whole_columns(found: Iterable[Finding]) -> None:
+    """Raises `DataError` for a column of which no cell is what it was in training."""
+    for finding in found:
+        if refusal := finding.refusal():
+            raise DataError(f"{finding.place}: {refusal}")
 
 
 Conversion = Annotated[Pixels | Numbers | Columns, Field(discriminator="kind")]

@@ -8,6 +8,7 @@ import csv
 import gc
 import gzip
 import io
+import itertools
 import json
 import lzma
 import re
@@ -36,7 +37,8 @@ _DECIMAL_POINT = re.compile(r"\s*[-+]?(?:[0-9]+\.[0-9]{1,2}|[0-9]+\.[0-9]{4,}|0\
 @dataclass(frozen=True)
 class Table:
     """`cells` are the columns of texts, of a csv all; `declared` the columns of a DataFrame whose dtype says what
-    they are; `lines` the line of the file on which each row ends; `notes` what is to be said of how it was read.
+    they are; `lines` the line of the file on which each row ends; `notes` what is to be said of how it was read;
+    `before` how many rows of the file come before, where it is a part of one.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Table:
     declared: dict[str, Declared] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    before: int = 0
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -61,7 +64,7 @@ class Table:
     def place(self, column: str, row: int) -> str:
         """Where a cell stands, for messages; rows count from 1 without the header."""
         line = "" if self.path.suffix.lower() in ("", ".parquet", ".feather") else f" (line {self.lines[row]})"
-        return f"{self.path}: column '{column}', row {row + 1}{line}"
+        return f"{self.path}: column '{column}', row {self.before + row + 1}{line}"
 
     @cached_property
     def decimal_comma(self) -> bool:
@@ -74,6 +77,8 @@ class Table:
 
 
 _AT_ONCE = 4096  # rows
+PART = 1 << 16  # rows
+_CHARACTERS = 1 << 20
 
 SEPARATORS = ",;\t|"
 
@@ -88,28 +93,62 @@ def read_csv(path: Path) -> Table:
     with gzip, bzip2 or xz. A column without a name may come first, as pandas and R write the names of rows, or be
     empty. Raises `DataError`: unreadable, empty, no rows, a missing or duplicate name in the header, a ragged row.
     """
-    try:
-        return _read_as(path, "utf-16" if _is_utf_16(path) else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        wrong = f"{error.reason}, byte 0x{error.object[error.start]:02x}"
-    try:
-        table = _read_as(path, "cp1252")
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text ({wrong}); save it as UTF-8") from None
-    said = f"{path.name} is not UTF-8 ({wrong}): read as Windows-1252; where letters look wrong, save it as UTF-8"
-    return replace(table, notes=(said,))
+    (table,) = _tables(path, None)
+    return _with_kinds(table)
 
 
-def _read_as(path: Path, encoding: str) -> Table:
+def read_csv_parts(path: Path) -> Iterator[Table]:
+    """The table that `read_csv` reads, `PART` rows at a time, so that a file of any size needs the memory of one part.
+
+    Raises as `read_csv`, at the latest with the part that has the culprit.
+    """
+    if _kinds_of(path).exists():
+        yield read_csv(path)
+    else:
+        yield from _tables(path, PART)
+
+
+def _tables(path: Path, at_once: int | None) -> Iterator[Table]:
+    """The table in parts of so many rows; None: whole."""
+    encoding, notes = _encoding(path)
     try:
         with _unpacked(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as file:
             separator = _separator(file)
             file.seek(0)
-            return _with_kinds(_read_rows(path, csv.reader(file, delimiter=separator, strict=True)))
-    except UnicodeDecodeError:
-        raise
+            for table in _read_rows(path, csv.reader(file, delimiter=separator, strict=True), at_once):
+                yield replace(table, notes=notes)
     except _DAMAGED as error:
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise _cannot_be_read(path, error) from error
+
+
+def _encoding(path: Path) -> tuple[str, tuple[str, ...]]:
+    """How the text is encoded, and what is to be said of it."""
+    try:
+        encoding = "utf-16" if _is_utf_16(path) else "utf-8-sig"
+        wrong = _undecodable(path, encoding)
+        if not wrong:
+            return encoding, ()
+        if _undecodable(path, "cp1252"):
+            raise DataError(f"{path}: not UTF-8 text ({wrong}); save it as UTF-8")
+    except _DAMAGED as error:
+        raise _cannot_be_read(path, error) from error
+    said = f"{path.name} is not UTF-8 ({wrong}): read as Windows-1252; where letters look wrong, save it as UTF-8"
+    return "cp1252", (said,)
+
+
+def _undecodable(path: Path, encoding: str) -> str:
+    """What of the file is no text in this encoding; "" where all of it is."""
+    with _unpacked(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as file:
+        try:
+            while file.read(_CHARACTERS):
+                pass
+        except UnicodeDecodeError as error:
+            return f"{error.reason}, byte 0x{error.object[error.start]:02x}"
+    return ""
+
+
+def _cannot_be_read(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _separator(file: TextIO) -> str:
@@ -127,11 +166,8 @@ def _separator(file: TextIO) -> str:
 
 def _is_utf_16(path: Path) -> bool:
     """Whether it begins with the mark of one of the two byte orders."""
-    try:
-        with _unpacked(path) as raw:
-            return raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    except _DAMAGED:
-        return False  # which is told when it is read
+    with _unpacked(path) as raw:
+        return raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @contextmanager
@@ -219,7 +255,8 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _read_rows(path: Path, rows: Any) -> Table:
+def _read_rows(path: Path, rows: Any, at_once: int | None) -> Iterator[Table]:
+    before = 0
     try:
         header = [name.strip() for name in next(rows, [])]
         if not any(header):
@@ -231,20 +268,31 @@ def _read_rows(path: Path, rows: Any) -> Table:
             if name in seen:
                 raise DataError(f"{path}: the header has column '{name}' twice; rename one")
             seen.add(name)
-        columns: list[list[str]] = [[] for _ in header]
-        lines = array("q")
-        with _no_collection():
-            for part in _parts(path, rows, len(header), lines):
-                for column, values in zip(columns, zip(*part, strict=True), strict=True):
-                    column.extend(values)
+        filled = filter(None, rows)  # without empty lines
+        while True:
+            with _no_collection():
+                columns, lines = _read_columns(path, itertools.islice(filled, at_once), rows, len(header))
+            if not lines:
+                break
+            for place in nameless[nameless[:1] == [0] :]:  # in front stands what pandas and R call a row
+                if any(map(str.strip, columns[place])):
+                    raise DataError(f"{path}: column {place + 1} has no name in the header")
+            yield Table(path, dict(zip(header, map(Texts, columns), strict=True)), lines, before=before)
+            before += len(lines)
     except csv.Error as error:
         raise DataError(f"{path}: line {rows.line_num}: {error}") from error
-    if not lines:
+    if not before:
         raise DataError(f"{path}: there is a header but no rows")
-    for place in nameless[nameless[:1] == [0] :]:  # in front stands what pandas and R call a row
-        if any(map(str.strip, columns[place])):
-            raise DataError(f"{path}: column {place + 1} has no name in the header")
-    return Table(path, dict(zip(header, map(Texts, columns), strict=True)), lines)
+
+
+def _read_columns(path: Path, chosen: Any, rows: Any, width: int) -> tuple[list[list[str]], array[int]]:
+    """The cells of the `chosen` ones of the reader's rows by column, and the lines on which these rows end."""
+    columns: list[list[str]] = [[] for _ in range(width)]
+    lines = array("q")
+    while part := list(itertools.islice(_checked(path, chosen, rows, width, lines), _AT_ONCE)):
+        for column, values in zip(columns, zip(*part, strict=True), strict=True):
+            column.extend(values)
+    return columns, lines
 
 
 @contextmanager
@@ -259,21 +307,13 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _parts(path: Path, rows: Any, width: int, lines: array[int]) -> Iterator[list[list[str]]]:
-    """The rows, some at a time; their lines are added to `lines`."""
-    part: list[list[str]] = []
-    for row in rows:
-        if not row:  # an empty line
-            continue
+def _checked(path: Path, chosen: Any, rows: Any, width: int, lines: array[int]) -> Iterator[list[str]]:
+    """The `chosen` rows; their lines are added to `lines`."""
+    for row in chosen:
         if len(row) != width:
             raise DataError(f"{path}: line {rows.line_num} has {len(row)} values, but the header {width}")
         lines.append(rows.line_num)
-        part.append(row)
-        if len(part) == _AT_ONCE:
-            yield part
-            part = []
-    if part:
-        yield part
+        yield row
 
 
 def _kinds_of(path: Path) -> Path:

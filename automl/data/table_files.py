@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from automl.data.csv_files import Table, read_csv, table_of
+from automl.data.csv_files import Table, read_csv, read_csv_parts, table_of
 from automl.errors import DataError
 from automl.open_file import open_file
 
@@ -20,6 +20,14 @@ def read_table(path: Path) -> Table:
     if kind in (".parquet", ".feather"):
         return replace(table_of(_with_pandas(path, f"read_{kind[1:]}", "pyarrow", "parquet")), path=path)
     return read_csv(path)
+
+
+def read_table_parts(path: Path) -> Iterator[Table]:
+    """The same, of a csv some rows at a time; what pandas reads comes whole."""
+    if path.suffix.lower() in (".xlsx", ".parquet", ".feather"):
+        yield read_table(path)
+    else:
+        yield from read_csv_parts(path)
 
 
 def _read_excel(path: Path) -> Table:

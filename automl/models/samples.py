@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from automl.data.arrays import read_npz
 from automl.data.columns import Column
-from automl.data.conversion import Columns, Pixels, conversion_of
+from automl.data.conversion import Columns, Pixels, conversion_of, refuse_whole_columns
 from automl.data.csv_files import Table
 from automl.data.decode import bad_files, decode_all, printable
+from automl.data.findings import Finding, gather
 from automl.data.folders import find_file, find_files, find_images
 from automl.data.image_lists import find_image_list
 from automl.data.keys import normal_key
-from automl.data.table_files import read_table
+from automl.data.table_files import read_table, read_table_parts
 from automl.data.table_names import TABLES, is_table
 from automl.data.targets import Target, answers_of, split_names
 from automl.errors import DataError, did_you_mean
@@ -190,19 +191,35 @@ def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: Target)
     conversion = conversion_of(about["conversion"])
     if not isinstance(conversion, Columns):
         raise DataError(f"{path}: the model was trained on an array without names of columns; give an .npz")
+    if not labelled:
+        yield from _table_parts(path, conversion)
+        return
     table = read_table(path)
-    answers: list[str] | Array | None = None
-    names: tuple[str, ...] = ()
-    if labelled:
-        names = split_names(target, table.names) or tuple(column.name for column in conversion.targets)
-        missing = [name for name in names if name not in table.names]
-        if missing or not names:
-            wrong = f"there is no column '{missing[0]}'; " if missing else ""
-            which = "column" if about["num_outputs"] == 1 or about["classes"] else f"{about['num_outputs']} columns"
-            raise DataError(f"{path}: {wrong}name the {which} with the answers: --target {' | '.join(table.names)}")
-        answers = _read_answers(table, names, conversion.targets, about)
+    names = split_names(target, table.names) or tuple(column.name for column in conversion.targets)
+    missing = [name for name in names if name not in table.names]
+    if missing or not names:
+        wrong = f"there is no column '{missing[0]}'; " if missing else ""
+        which = "column" if about["num_outputs"] == 1 or about["classes"] else f"{about['num_outputs']} columns"
+        raise DataError(f"{path}: {wrong}name the {which} with the answers: --target {' | '.join(table.names)}")
+    answers = _read_answers(table, names, conversion.targets, about)
     x, notes = conversion.matrix(table, apart=names)
     yield from _split(x, answers, [*table.notes, *notes])
+
+
+def _table_parts(path: Path, conversion: Columns) -> Iterator[Batch]:
+    """The rows of a table, of a csv with two parts in memory at most; what has to be said comes with the last ones."""
+    found: list[Finding] = []
+    tables = read_table_parts(path)
+    table: Table | None = next(tables)
+    while table is not None:
+        x, said = conversion.part(table)
+        gather(found, said, table.before, len(table.lines))
+        following = next(tables, None)
+        if following is None:
+            refuse_whole_columns(found)
+        notes = () if following else (*table.notes, *map(str, found), *conversion.ignored(table))
+        yield from _split(x, None, notes, table.before)
+        table = following
 
 
 def _read_answers(
@@ -225,11 +242,13 @@ def _read_answers(
     return answers
 
 
-def _split(x: Array, answers: list[str] | Array | None, notes: Sequence[str]) -> Iterator[Batch]:
+def _split(x: Array, answers: list[str] | Array | None, notes: Sequence[str], before: int = 0) -> Iterator[Batch]:
+    """The samples in batches; `before`: how many came before them. The first batch has the notes."""
     for start in range(0, len(x), SIZE):
         end = min(start + SIZE, len(x))
+        names = [str(before + row) for row in range(start, end)]
         part = None if answers is None else answers[start:end]
-        yield Batch([str(row) for row in range(start, end)], x[start:end], part, {}, notes if start == 0 else ())
+        yield Batch(names, x[start:end], part, {}, notes if start == 0 else ())
 
 
 def _answers(path: Path, y: Array, names: Array | None, about: Mapping[str, Any]) -> list[str] | Array:
