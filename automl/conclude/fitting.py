@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,7 +117,7 @@ def restore_folds(
     None where there is no checkpoint that can be read, or nothing in it was trained. `cut_short`: they stand in for a
     fit that the deadline cut.
     """
-    run = _longest_folds(prepared, finalist, resident, folder)
+    run = restore_longest(prepared, finalist, resident, folder)
     return None if run is None else _model(prepared, finalist, run, cut_short, "ensemble")
 
 
@@ -142,7 +142,7 @@ def restore_fold_models(
     """The networks of the trial's folds as its checkpoint has them, and after how many epochs that is; none where
     `restore_folds` finds none.
     """
-    run = _longest_folds(prepared, finalist, resident, folder)
+    run = restore_longest(prepared, finalist, resident, folder)
     if run is None:
         return [], 0
     found, epochs = fold_models(run, [fold.number for fold in run.folds]), run.folds[0].epochs
@@ -150,12 +150,21 @@ def restore_fold_models(
     return found, epochs
 
 
-def _longest_folds(prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder) -> TrialRun | None:
-    """The trial as its checkpoint has it, with the folds that were trained longest; None where there is none."""
+def restore_longest(
+    prepared: Prepared,
+    finalist: Finalist,
+    resident: Resident,
+    folder: RunFolder,
+    tick: Callable[[], None] = lambda: None,
+) -> TrialRun | None:
+    """The trial as its checkpoint has it, with the folds that were trained longest; None where there is none.
+
+    `tick` is called while features of a frozen part are computed that are not there any more.
+    """
     path = folder.checkpoint(finalist.number)
     if not path.exists():
         return None
-    run = prepared.trial_run(finalist.trial.config, finalist.number, resident, fused=False)
+    run = prepared.trial_run(finalist.trial.config, finalist.number, resident, fused=False, tick=tick)
     try:
         run.restore(path)
     except (RunError, Infeasible) as error:

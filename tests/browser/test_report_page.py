@@ -35,7 +35,7 @@ def mistaken(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Run
     tested = Predictions(tested.index, tested.truth, predicted)
     save_tested(folder, tested)
     x = np.random.default_rng(0).integers(0, 255, (61, 3, 20, 30)).astype(np.uint8)
-    save_mistakes(folder, tested, from_arrays(x, np.arange(61) % 3, name="bars"), "bars.npz")
+    save_mistakes(folder, tested, from_arrays(x, np.arange(61) % 3, name="bars"))
     write_report(finished_run.summary, record, folder)
     return folder
 
