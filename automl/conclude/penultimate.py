@@ -51,8 +51,10 @@ class Penultimate:
         height, width = resident.input_shape[-2:]
         fitting = PIXELS * (1 if resident.device.type == "cpu" else ON_GPU) // (height * width)
         self.size = max(FEWEST, min(MOST, fitting))
-        probed = torch.arange(min(FEWEST, len(resident)), device=resident.device)
-        self.network = fold_batch_norm(network, lambda each: self._forward(each, probed))
+        if self.frozen is None:  # else few photos go through the whole network: it would take longer than they do
+            probed = torch.arange(min(FEWEST, len(resident)), device=resident.device)
+            network = fold_batch_norm(network, lambda each: self._forward(each, probed))
+        self.network = network
         self._seen: Tensor | None = None
         for layer in self.network.modules():
             if isinstance(layer, nn.Linear):

@@ -54,7 +54,7 @@ COMPARED = 4_000  # training samples among which neighbours are looked for
 HASHED = 20_000  # photos of each side that are looked at for near copies
 NEAREST = 3
 SHOWN = 24  # suspects and pairs with a picture
-ALIKE = 0.95  # cosine of the features of two photos that are to be copies
+ALIKE = 0.8  # cosine of the features of two photos that are to be copies; a strong compression costs 0.1
 FOR_SUSPECTS, FOR_COPIES = 0.4, 0.4
 """Shares of the time left: for out-of-fold predictions, then for hashes; features have the rest."""
 
@@ -89,10 +89,10 @@ def inspect_photos(prepared: Prepared, work: WorkerLoop, budget: Budget, trial: 
         return None
 
     inspector = _Inspector(prepared, work, trial, model, deadline)
-    suspects = part("suspects", inspector.suspects)
     seen = part("seen", inspector.seen)
-    neighbours = part("neighbours", inspector.neighbours)
+    suspects = part("suspects", inspector.suspects)
     near_copies = part("near_copies", inspector.near_copies)
+    neighbours = part("neighbours", inspector.neighbours)
     found = PhotoInspection(
         seen=seen, suspects=suspects, neighbours=neighbours, near_copies=near_copies, left_out=left_out
     )
@@ -156,11 +156,10 @@ class _Inspector:
         if mistakes is None or not len(mistakes.index):
             raise _LeftOut("the final model makes no mistakes on the test set")
         training = self.splits.training_part
-        later = self.deadline.minus(FOR_COPIES * self.deadline.left)
         drawn = np.random.default_rng(self.seed).permutation(training)[:COMPARED]
         try:
-            mine = self.penultimate.of(mistakes.index, later)
-            others = self.penultimate.of(drawn, later, known=True)
+            mine = self.penultimate.of(mistakes.index, self.deadline)
+            others = self.penultimate.of(drawn, self.deadline, known=True)
         except NoLinearLayer:
             raise _LeftOut("the network has no linear layer, before which features could be looked at") from None
         if not len(mine) or len(others) < NEAREST:
