@@ -117,7 +117,7 @@ def restore_folds(
     None where there is no checkpoint that can be read, or nothing in it was trained. `cut_short`: they stand in for a
     fit that the deadline cut.
     """
-    run = restore_longest(prepared, finalist, resident, folder)
+    run = _longest_folds(prepared, finalist, resident, folder)
     return None if run is None else _model(prepared, finalist, run, cut_short, "ensemble")
 
 
@@ -142,7 +142,7 @@ def restore_fold_models(
     """The networks of the trial's folds as its checkpoint has them, and after how many epochs that is; none where
     `restore_folds` finds none.
     """
-    run = restore_longest(prepared, finalist, resident, folder)
+    run = _longest_folds(prepared, finalist, resident, folder)
     if run is None:
         return [], 0
     found, epochs = fold_models(run, [fold.number for fold in run.folds]), run.folds[0].epochs
@@ -150,14 +150,23 @@ def restore_fold_models(
     return found, epochs
 
 
-def restore_longest(
+def _longest_folds(prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder) -> TrialRun | None:
+    """The trial as its checkpoint has it, with the folds that were trained longest; None where there is none."""
+    run = restore_trial(prepared, finalist, resident, folder)
+    if run is not None:
+        epochs = max(fold.epochs for fold in run.folds)
+        run.folds = [fold for fold in run.folds if fold.epochs == epochs]
+    return run
+
+
+def restore_trial(
     prepared: Prepared,
     finalist: Finalist,
     resident: Resident,
     folder: RunFolder,
     tick: Callable[[], None] = lambda: None,
 ) -> TrialRun | None:
-    """The trial as its checkpoint has it, with the folds that were trained longest; None where there is none.
+    """The trial as its checkpoint has it, with the folds that were trained; None where there is none.
 
     `tick` is called while features of a frozen part are computed that are not there any more.
     """
@@ -170,9 +179,8 @@ def restore_longest(
     except (RunError, Infeasible) as error:
         log.warning("the networks of trial %d cannot be used: %s", finalist.number, error)
         return None
-    epochs = max((fold.epochs for fold in run.folds), default=0)
-    run.folds = [fold for fold in run.folds if fold.epochs == epochs]
-    return run if epochs else None
+    run.folds = [fold for fold in run.folds if fold.epochs]
+    return run if run.folds else None
 
 
 def _restored(run: TrialRun, finalist: Finalist, folder: RunFolder) -> bool:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from automl.conclude.fitting import restore_longest
+from automl.conclude.fitting import restore_trial
 from automl.conclude.inspection import inspection_deadline
 from automl.conclude.penultimate import NoLinearLayer, Penultimate, cosine, nearest
 from automl.conclude.sample_photos import choose_samples, show_photos
@@ -133,6 +133,7 @@ class _Inspector:
         if not self.dataset.classes:
             raise _LeftOut("the answers are numbers, and no labels")
         run = self.restored
+        epochs = [fold.epochs for fold in run.folds]
         soon = self.deadline.minus((1 - FOR_SUSPECTS) * self.deadline.left)
         rows, probabilities = predict_out_of_fold(run, soon, ASKED, self.seed)
         found = find_suspects(probabilities, self.dataset.y[rows])
@@ -148,7 +149,7 @@ class _Inspector:
             asked=len(rows),
             total=len(self.splits.training_part),
             folds=len(run.folds),
-            epochs=run.folds[0].epochs,
+            epochs=(min(epochs), max(epochs)),
         )
 
     def neighbours(self) -> Neighbours:
@@ -241,7 +242,7 @@ class _Inspector:
         if self._restored is None:
             folder, resident = self.work.folder, self.work.resident
             finalist = as_finalist(self.work.study, folder, self.prepared.objective, self.trial)
-            self._restored = restore_longest(self.prepared, finalist, resident, folder, self.deadline.check)
+            self._restored = restore_trial(self.prepared, finalist, resident, folder, self.deadline.check)
         if self._restored is None:
             raise _LeftOut(f"the networks of the folds of trial {self.trial} are not on this machine any more")
         return self._restored

@@ -60,7 +60,8 @@ class Suspect(Photo):
 class Suspects(Facts):
     """The surest of `found` suspects among `asked` of `total` training samples.
 
-    folds, epochs: of the networks that were asked, each about what it was not trained on.
+    folds: of the networks that were asked, each about what it was not trained on; epochs: the fewest and the most that
+    one of them was trained for.
     """
 
     photos: tuple[Suspect, ...] = Field(max_length=MOST)
@@ -68,7 +69,7 @@ class Suspects(Facts):
     asked: Count
     total: Count
     folds: Count
-    epochs: Count
+    epochs: tuple[Count, Count]
 
 
 class Neighbour(Photo):
