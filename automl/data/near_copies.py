@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 SMALLEST = 32  # pixels of the shorter side; smaller pictures, such as digits, look alike without being copies
-BITS = 8  # of 64 in which hashes may differ; copies that were compressed and resized differ in 0 to 5, other photos in 12 or more
+BITS = (
+    8  # of 64 in which hashes may differ; copies that were resized and compressed had 0 to 5, other photos 12 or more
+)
 CORRELATION = 0.97
 CELLS = 16  # of a side of the small grey pictures
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601

@@ -17,7 +17,7 @@ from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
 from automl.data.npz import read_arrays
 from automl.models.facts import Count, Facts, Name, Share
-from automl.models.mistakes import thumbnails
+from automl.models.mistakes import SIDE, thumbnails
 from automl.open_file import open_file
 from automl.run.folder import RunFolder
 
@@ -145,8 +145,15 @@ def load_pictures(folder: RunFolder) -> Pictures:
             stored = read_arrays(file)
         index, images, seen = stored["index"], stored["images"], stored["seen"]
         for pictures in (images, seen):
-            if len(pictures) and (pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1] not in (1, 3)):
+            if len(pictures) and not _are_pictures(pictures):
                 raise ValueError("these are no pictures")
         return Pictures(seen, dict(zip(index.tolist(), images, strict=True)))
     except Exception:  # damaged bytes surface as almost anything in zip, zlib and numpy
         return Pictures()
+
+
+def _are_pictures(stored: NDArray[Any]) -> bool:
+    small = (
+        stored.ndim == 4 and stored.shape[1] in (1, 3) and 0 < min(stored.shape[2:]) <= max(stored.shape[2:]) <= SIDE
+    )
+    return stored.dtype == np.uint8 and small
