@@ -150,6 +150,7 @@ class _Inspector:
             total=len(self.splits.training_part),
             folds=len(run.folds),
             epochs=(min(epochs), max(epochs)),
+            agree=float((probabilities.argmax(axis=1) == self.dataset.y[rows]).mean()),
         )
 
     def neighbours(self) -> Neighbours:

@@ -61,7 +61,7 @@ class Suspects(Facts):
     """The surest of `found` suspects among `asked` of `total` training samples.
 
     folds: of the networks that were asked, each about what it was not trained on; epochs: the fewest and the most that
-    one of them was trained for.
+    one of them was trained for; agree: the share of the samples that they predict as they are labelled.
     """
 
     photos: tuple[Suspect, ...] = Field(max_length=MOST)
@@ -70,6 +70,7 @@ class Suspects(Facts):
     total: Count
     folds: Count
     epochs: tuple[Count, Count]
+    agree: Share
 
 
 class Neighbour(Photo):

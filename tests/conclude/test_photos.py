@@ -99,6 +99,7 @@ def test_a_label_that_was_changed_is_found_by_predictions_out_of_fold(run):
     assert (first.name, first.label, first.predicted) == (f"train/red/{EVIL}", "red", "green")
     assert first.probability > 0.9
     assert (known.suspects.asked, known.suspects.total, known.suspects.folds) == (49, 49, 3)
+    assert known.suspects.agree > 0.9
     assert first.sample in load_pictures(run).by_sample
 
 

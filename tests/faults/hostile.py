@@ -366,7 +366,7 @@ def _inspections() -> dict[str, Callable[[Path], object]]:
     counts = dict.fromkeys(("found", "asked", "total", "folds", "test", "training", "all_test", "all_training"), 10**12)
     photos = {
         "seen": {"photos": [photo] * 30, "shape": [0, 0, 0], "changes": [name] * 40, "frozen": True},
-        "suspects": {"photos": [suspect] * 100, "epochs": [10**12, 0], **counts},
+        "suspects": {"photos": [suspect] * 100, "epochs": [10**12, 0], "agree": 0, **counts},
         "neighbours": {"of": {n: [{**photo, "similarity": -1}] * 5 for n in range(100)}, "compared": 0, "total": 0},
         "near_copies": {
             "pairs": [{"test": photo, "training": photo, "bits": 64, "similarity": None}] * 100, **counts,

@@ -42,7 +42,15 @@ def suspects(count, **more):
         Contradicted(**photo(n, name=f"{n}.jpg"), predicted="class 1", probability=0.999, own=0.001)
         for n in range(count)
     ]
-    facts = {"photos": found, "found": count, "asked": 80, "total": 80, "folds": 3, "epochs": (5, 5)} | more
+    facts = {
+        "photos": found,
+        "found": count,
+        "asked": 80,
+        "total": 80,
+        "folds": 3,
+        "epochs": (5, 5),
+        "agree": 0.93,
+    } | more
     return Suspects(**facts)
 
 
@@ -50,6 +58,7 @@ def test_suspect_labels_stand_there_with_picture_both_probabilities_and_file(tmp
     html = suspect_labels(run_with(tmp_path, samples=[0, 1], suspects=suspects(3)))
     page, text = Page(html), text_of(html)
     assert "The labels of 3 training photos may be wrong, of 80 that were looked at." in text
+    assert "it agrees with 93 % of the labels." in text
     assert "by the network of its fold, which was not trained on it, after 5 epochs." in text
     assert len([link for link in page.links if link.startswith("data:image/png;base64,")]) == 2
     assert "class 0 → class 1 , 99 % 0.jpg" in text
