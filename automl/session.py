@@ -11,6 +11,7 @@ import torch
 
 from automl.conclude.conclude import conclude
 from automl.conclude.inspection import inspect_table
+from automl.conclude.photos import inspect_photos
 from automl.errors import MachineFailed, NoTrialSucceeded
 from automl.racing.race import Race
 from automl.results.dashboard import annotate_study, annotate_trials
@@ -151,16 +152,17 @@ class _Session:
             self.folder.write_record(self.record)
 
     def conclude(self, work: WorkerLoop) -> None:
-        """Chooses the winner, fits the final model, tests it, and inspects a table.
+        """Chooses the winner, fits the final model, tests it, and inspects the data.
 
         Raises as `automl.conclude.conclude.conclude` does.
         """
         self._collect()
-        final, networks = conclude(self.prepared, work, self.budget, self.callback, self.record.final)
+        final, networks, model = conclude(self.prepared, work, self.budget, self.callback, self.record.final)
         self.record = self.record.but(final=final)
         with storage_errors():
             self.folder.write_record(self.record)  # the test set was touched: whatever happens now, that is known
         inspect_table(self.prepared, work, self.budget, final.trial, networks)
+        inspect_photos(self.prepared, work, self.budget, final.trial, model)
 
     def close(self, report: bool) -> Run:
         """Writes down what the run has come to, however the session ended."""

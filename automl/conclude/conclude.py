@@ -34,10 +34,13 @@ from automl.training.metrics import measure
 
 
 class Concluded(NamedTuple):
-    """What `run.yaml` keeps of the end of a search, and of a table networks of the winner's config on fresh folds."""
+    """What `run.yaml` keeps of the end of a search, of a table networks of the winner's config on fresh folds, and the
+    model where this session has fitted it.
+    """
 
     final: FinalRecord
     networks: Sequence[FoldModel] = ()
+    model: Model | None = None
 
 
 def conclude(
@@ -67,7 +70,8 @@ def conclude(
     found = _save_and_test(prepared, final, replace(winner, finalist=final.finalist), work.folder)
     touched = earlier.test_details.get("touched", 0) if earlier else 0
     found["test_details"]["touched"] = touched + 1
-    return Concluded(FinalRecord(**found, choice=choice), rescoring.networks.get(final.finalist.number, ()))
+    networks = rescoring.networks.get(final.finalist.number, ())
+    return Concluded(FinalRecord(**found, choice=choice), networks, final.model)
 
 
 def fit_later(
@@ -107,7 +111,7 @@ def _save_and_test(prepared: Prepared, final: FinalModel, winner: Winner, folder
     tested = predict_test(model, prepared.dataset, prepared.splits.test)
     with storage_errors():
         save_tested(folder, tested)
-        save_mistakes(folder, tested, prepared.dataset, prepared.settings.data, prepared.settings.follow_links)
+        save_mistakes(folder, tested, prepared.dataset)
     return {
         "model": str(path),
         "kind": model.about["final"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,18 +150,35 @@ def restore_fold_models(
 
 def _longest_folds(prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder) -> TrialRun | None:
     """The trial as its checkpoint has it, with the folds that were trained longest; None where there is none."""
+    run = restore_trial(prepared, finalist, resident, folder)
+    if run is not None:
+        epochs = max(fold.epochs for fold in run.folds)
+        run.folds = [fold for fold in run.folds if fold.epochs == epochs]
+    return run
+
+
+def restore_trial(
+    prepared: Prepared,
+    finalist: Finalist,
+    resident: Resident,
+    folder: RunFolder,
+    tick: Callable[[], None] = lambda: None,
+) -> TrialRun | None:
+    """The trial as its checkpoint has it, with the folds that were trained; None where there is none.
+
+    `tick` is called while features of a frozen part are computed that are not there any more.
+    """
     path = folder.checkpoint(finalist.number)
     if not path.exists():
         return None
-    run = prepared.trial_run(finalist.trial.config, finalist.number, resident, fused=False)
+    run = prepared.trial_run(finalist.trial.config, finalist.number, resident, fused=False, tick=tick)
     try:
         run.restore(path)
     except (RunError, Infeasible) as error:
         log.warning("the networks of trial %d cannot be used: %s", finalist.number, error)
         return None
-    epochs = max((fold.epochs for fold in run.folds), default=0)
-    run.folds = [fold for fold in run.folds if fold.epochs == epochs]
-    return run if epochs else None
+    run.folds = [fold for fold in run.folds if fold.epochs]
+    return run if run.folds else None
 
 
 def _restored(run: TrialRun, finalist: Finalist, folder: RunFolder) -> bool:

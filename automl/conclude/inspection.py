@@ -58,7 +58,7 @@ def inspect_table(
     known = load_inspection(work.folder)
     if dataset.kind != "table" or (known is not None and known.trial == trial and not known.left_out):
         return
-    deadline = _deadline(budget)
+    deadline = inspection_deadline(budget)
     columns = table_columns(dataset)
     summaries, summarised = summarise_columns(dataset, splits.training_part, MOST_COLUMNS)
     facts: dict[str, Any] = {
@@ -158,7 +158,7 @@ def _dependences(
     return found
 
 
-def _deadline(budget: Budget) -> Deadline:
+def inspection_deadline(budget: Budget) -> Deadline:
     """`INSPECTION` seconds from now, or the end of the budget before that."""
     clock = budget.deadline.clock
     soon = clock() + INSPECTION

@@ -10,7 +10,7 @@ that were sold at several prices.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -121,7 +121,7 @@ def _collision(equal: Indices) -> float:
     return float(((np.bincount(equal) / len(equal)) ** 2).sum())
 
 
-def notes_on(dataset: Dataset, equal: Equal, sample_name: Callable[[int], str]) -> tuple[str, ...]:
+def notes_on(dataset: Dataset, equal: Equal) -> tuple[str, ...]:
     """What has to be said about copies: how many, under two labels, in the given test set; and about mere repeats."""
     notes = []
     kind = "images" if dataset.kind == "image" else "rows"
@@ -141,7 +141,7 @@ def notes_on(dataset: Dataset, equal: Equal, sample_name: Callable[[int], str]) 
     notes.append(
         f"{len(copies):,} of {len(dataset):,} {kind} are copies of another one{alike}; copies stay in one fold."
     )
-    notes += _torn(dataset, copies, kind, sample_name)
+    notes += _torn(dataset, copies, kind)
     if dataset.test is not None:
         # Twins point to the first copy only, so compare the sides over whole sets of copies.
         in_training = np.zeros(len(dataset), dtype=bool)
@@ -152,7 +152,7 @@ def notes_on(dataset: Dataset, equal: Equal, sample_name: Callable[[int], str]) 
     return tuple(notes)
 
 
-def _torn(dataset: Dataset, copies: Indices, kind: str, sample_name: Callable[[int], str]) -> list[str]:
+def _torn(dataset: Dataset, copies: Indices, kind: str) -> list[str]:
     """On copies whose answer is another one than the original's."""
     originals = dataset.twins[copies]
     differs = (dataset.y[copies] != dataset.y[originals]).reshape(len(copies), -1).any(axis=1)
@@ -163,7 +163,7 @@ def _torn(dataset: Dataset, copies: Indices, kind: str, sample_name: Callable[[i
         return [f"{len(torn):,} copies have another answer than the first of their kind."]
 
     def name(index: int) -> str:
-        return f"{sample_name(index)} ('{dataset.classes[dataset.y[index]]}')"
+        return f"{dataset.name_of(index)} ('{dataset.classes[dataset.y[index]]}')"
 
     shown = "; ".join(f"{name(int(dataset.twins[i]))} = {name(int(i))}" for i in torn[:_SHOWN])
     return [f"{len(torn):,} {kind} stand under two labels: {shown}{'; ...' if len(torn) > _SHOWN else ''}."]

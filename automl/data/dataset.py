@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from automl.data.columns import Column
 from automl.data.conversion import Columns, Numbers, Pixels, features_of
 from automl.data.copies import Equal, find_equal, notes_on
+from automl.data.decode import printable
 from automl.data.features import Feature
 from automl.data.understood import Understood
 from automl.errors import DataError
@@ -36,6 +37,7 @@ class Dataset:
     folds: int64 [n], 0..K-1, where the source has folds of its own; -1 in its test set.
     times: float64 [n], where the order of time decides the splits.
     conversion: what made `x` of the raw data; a model takes it over.
+    names: what the source calls each sample, an image by its file; empty where it has no names.
     notes: plain sentences that the user should read. understood: what the source took its data for.
     fingerprint: SHA-256 over x, y, classes, test, groups, folds and times.
     """
@@ -54,9 +56,14 @@ class Dataset:
     fingerprint: str = ""
     folds: NDArray[np.int64] | None = None
     times: NDArray[np.float64] | None = None
+    names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def name_of(self, index: int) -> str:
+        """What a sample is called: as the source has it, else by its number."""
+        return printable(self.names[index]) if self.names else f"sample {index}"
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -113,10 +120,9 @@ class Dataset:
         return int((self.twins != np.arange(len(self))).sum())
 
 
-def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".format) -> Dataset:
+def complete(dataset: Dataset) -> Dataset:
     """Checks what every source must hold, adds the notes on copies and the fingerprint.
 
-    `sample_name` gives a sample's name in notes from its index: a folder's file, else they are counted from 0.
     Raises `DataError`: fewer than two classes, a class without training samples, or a constant target.
     """
     training = np.ones(len(dataset), dtype=bool) if dataset.test is None else ~dataset.test
@@ -137,7 +143,7 @@ def complete(dataset: Dataset, sample_name: Callable[[int], str] = "sample {}".f
             )
     else:
         _check_outputs(dataset, dataset.y[training])
-    notes = dataset.notes + notes_on(dataset, dataset._equal, sample_name)
+    notes = dataset.notes + notes_on(dataset, dataset._equal)
     completed = replace(dataset, notes=notes, fingerprint=_fingerprint(dataset))
     completed.__dict__["twins"] = dataset.twins  # already computed; looking at every image again takes seconds
     return completed

@@ -93,11 +93,12 @@ def load_folder(folder: Path, *, groups: Path | None = None, reading: Reading | 
         groups=None if groups is None else _groups(groups, [file.path for file in kept], folder),
         conversion=Pixels(),
         notes=tuple(printable(note) for note in (*photos.notes, *read.notes)),
+        names=[file.path for file in kept],
         understood=Understood(
             "photos", read.details, test_from=photos.test_from, joined=photos.joined, image_size=read.image_size
         ),
     )
-    return complete(read.known(dataset), lambda index: printable(kept[index].path))
+    return complete(read.known(dataset))
 
 
 def read_images(root: Path, files: Sequence[Found], reading: Reading) -> Read:

@@ -69,6 +69,7 @@ def load_image_list(
         folds=None if own.folds is None else own.folds[rows],
         conversion=Pixels(),
         notes=tuple(printable(note) for note in (*notes, *read.notes)),
+        names=[found.names[row] for row in rows.tolist()],
         understood=Understood(
             "photos",
             (*read.details, f"named in column '{found.column}'"),
@@ -81,7 +82,7 @@ def load_image_list(
             images=os.path.abspath(found.root),
         ),
     )
-    return complete(read.known(dataset), lambda index: printable(found.names[int(rows[index])]))
+    return complete(read.known(dataset))
 
 
 def _present(found: ImageList, skip: bool, notes: list[str]) -> NDArray[np.int64]:

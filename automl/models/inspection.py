@@ -1,4 +1,7 @@
-"""What the networks of a table's folds and its columns were found to be: `artifacts/inspection.json`.
+"""What was found out about the data with the networks of a search: `artifacts/inspection.json`.
+
+Of a table what its columns hold and what the networks of the winner's folds make of them; of photos what
+`automl.models.photos` has.
 
 It is made at the end of a search, where networks and data are at hand, so that a report needs neither. What is read may
 come from anybody: it is checked, and bounded.
@@ -6,14 +9,16 @@ come from anybody: it is checked, and bounded.
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from automl.data.atomic import write_atomic
 from automl.data.columns import Kind
 from automl.data.drift import Drift
-from automl.data.table_columns import LONGEST, ColumnSummary
+from automl.data.table_columns import ColumnSummary
+from automl.models.facts import Count, Facts, Finite, Name, Share
+from automl.models.photos import PhotoInspection
 from automl.open_file import read_file
 from automl.run.folder import RunFolder
 
@@ -23,19 +28,8 @@ MOST_INSPECTED = 30  # whose importance is measured
 MOST_FOLDS = 1000
 MOST_DRAWN = 2000  # residuals
 
-Finite = Annotated[
-    float, Field(ge=-1e39, le=1e39)
-]  # what a table may hold is float32, and what is made of it not larger
-Name = Annotated[str, Field(max_length=LONGEST)]
-Count = Annotated[int, Field(ge=0, le=10**12)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-
-class Importance(_Facts):
+class Importance(Facts):
     """By how much the score is worse where the values of a column are permuted: the mean, and its 95 % interval.
 
     by_fold: the mean over the repeats in each fold. ends: None where there is a single number.
@@ -52,7 +46,7 @@ class Importance(_Facts):
         return self.ends is not None and self.ends[0] > 0
 
 
-class Dependence(_Facts):
+class Dependence(Facts):
     """The partial dependence on a column: mean predictions [output][fold][value], all rows having the same value.
 
     values: numbers, or seconds since 1970 of a date. names: those of the values, where they have any. outputs: classes,
@@ -78,7 +72,7 @@ class Dependence(_Facts):
         return self
 
 
-class Residuals(_Facts):
+class Residuals(Facts):
     """Predictions of rows by the network of the fold that has not seen them, with the truth, of one target."""
 
     target: Name
@@ -92,7 +86,7 @@ class Residuals(_Facts):
         return self
 
 
-class Bin(_Facts):
+class Bin(Facts):
     """Predictions of about the same probability: how many, their mean, the share that came true, its 95 % interval."""
 
     count: int = Field(ge=1, le=10**12)
@@ -102,7 +96,7 @@ class Bin(_Facts):
     high: Share
 
 
-class Calibration(_Facts):
+class Calibration(Facts):
     """How often what was said with some probability came true. of: the class; "": the most probable one of each row.
 
     error: the mean distance of `predicted` and `observed`, weighted by the counts (expected calibration error).
@@ -113,7 +107,7 @@ class Calibration(_Facts):
     error: Share
 
 
-class Inspection(_Facts):
+class Inspection(Facts):
     """What was found for the model of `trial`.
 
     Args:
@@ -123,6 +117,7 @@ class Inspection(_Facts):
         folds, epochs: of the networks. rows: validation rows, of all folds. repeats: permutations of each column.
         columns: how many the table has; screened: of so many the importances are of the highest in a first look.
         summaries: of the first columns over `summarised` training rows; drift: from them to the test set.
+        photos: of images, of which nothing but this and `trial` is known.
     """
 
     trial: Count
@@ -142,6 +137,7 @@ class Inspection(_Facts):
     summarised: Count = 0
     summaries: tuple[ColumnSummary, ...] = Field(default=(), max_length=2 * MOST_COLUMNS)
     drift: tuple[Drift, ...] = Field(default=(), max_length=MOST_COLUMNS)
+    photos: PhotoInspection | None = None
 
 
 def save_inspection(folder: RunFolder, inspection: Inspection) -> None:

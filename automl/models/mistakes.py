@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,7 @@ from numpy.typing import NDArray
 
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
-from automl.data.decode import printable
-from automl.data.folders import find_images
 from automl.data.npz import read_arrays
-from automl.errors import DataError
 from automl.models.test_predictions import Predictions
 from automl.open_file import open_file
 from automl.run.folder import RunFolder
@@ -69,18 +64,15 @@ def choose_mistakes(tested: Predictions) -> NDArray[np.int64]:
     return np.array(chosen[:KEPT], dtype=np.int64)
 
 
-def save_mistakes(
-    folder: RunFolder, tested: Predictions, dataset: Dataset, data: str, follow_links: bool = False
-) -> None:
-    """Writes `artifacts/mistakes.npz`, whole or not at all. `data` is the source as the user named it."""
+def save_mistakes(folder: RunFolder, tested: Predictions, dataset: Dataset) -> None:
+    """Writes `artifacts/mistakes.npz`, whole or not at all."""
     index = tested.index[choose_mistakes(tested)]
-    files = _file_names(dataset, data, follow_links)
-    names = [printable(files[i]) if files else f"sample {i}" for i in index.tolist()]
+    names = [dataset.name_of(i) for i in index.tolist()]
     is_image = dataset.kind == "image"
     arrays: dict[str, Any] = {
         "index": index,
         "names": np.array(names, dtype=np.str_),
-        "images": _thumbnails(np.asarray(dataset.x[index])) if is_image else np.empty(0, dtype=np.uint8),
+        "images": thumbnails(np.asarray(dataset.x[index])) if is_image else np.empty(0, dtype=np.uint8),
         "rows": np.array([] if is_image else [_row_text(dataset, i) for i in index.tolist()], dtype=np.str_),
     }
     write_atomic(folder.artifacts / "mistakes.npz", lambda file: np.savez_compressed(file, **arrays))
@@ -97,19 +89,7 @@ def load_mistakes(folder: RunFolder) -> Mistakes | None:
         return None
 
 
-def _file_names(dataset: Dataset, data: str, follow_links: bool) -> Sequence[str]:
-    """The files of a folder of images, in the order of the samples; nothing where that is not certain."""
-    path = Path(data).expanduser()
-    if dataset.kind != "image" or not path.is_dir():
-        return ()
-    try:
-        files = find_images(path, follow_links).files
-    except (DataError, OSError):  # it has changed since
-        return ()
-    return [file.path for file in files] if len(files) == len(dataset) else ()
-
-
-def _thumbnails(x: NDArray[Any]) -> NDArray[np.uint8]:
+def thumbnails(x: NDArray[Any]) -> NDArray[np.uint8]:
     """Images [m, c, h, w] as grey or colour ones, small enough to be embedded in a page."""
     from PIL import Image
 

@@ -76,30 +76,36 @@ class Ensemble(nn.Module):
         return outputs.log_softmax(-1).logsumexp(0) - math.log(len(self.members))
 
     @property
-    def _first(self) -> Standardised:
+    def first(self) -> Standardised:
+        """The first member."""
         return cast(Standardised, self.members[0])
 
     @property
     def network(self) -> nn.Module:
         """The first member's."""
-        return self._first.network
+        return self.first.network
 
     @property
     def inputs(self) -> PixelInputs | TableInputs:
         """The first member's."""
-        return self._first.inputs
+        return self.first.inputs
 
     @property
     def y_mean(self) -> Tensor:
         """The first member's."""
-        return self._first.y_mean
+        return self.first.y_mean
 
     @property
     def log(self) -> bool:
         """The first member's."""
-        return self._first.log
+        return self.first.log
 
     @property
     def y_std(self) -> Tensor:
         """The first member's."""
-        return self._first.y_std
+        return self.first.y_std
+
+
+def first_member(module: Standardised | Ensemble) -> Standardised:
+    """The network itself, or the first of several."""
+    return module.first if isinstance(module, Ensemble) else module

@@ -18,10 +18,7 @@ ALONE = 1.6
 CARRYING_SHARE = 0.3  # for carrying waiting trials to the top
 FIRST_SHARE = 0.5  # for carrying the first that the race has chosen
 FINAL_SHARE = 0.3  # for the final fit
-INSPECTION, INSPECTION_SHARE = (
-    10.0,
-    0.03,
-)  # seconds, and a share of the timeout at most, for a table's columns
+INSPECTION, INSPECTION_SHARE = 10.0, 0.03  # seconds, and a share of the timeout at most, for a look at the data
 RESCORING_SHARE = 0.2  # for scoring the finalists again; where that does not suffice for two of them, nothing is kept
 
 
@@ -29,13 +26,12 @@ class TimeEstimates:
     """Seconds per fold-epoch of each trial, learnt from what it took so far.
 
     `repeats` and `final` are the settings: how often the finalists are cross-validated, and what the final model is.
-    `fused`: folds advance together, and cannot be shared out. `table`: there are columns to be looked at in the end.
+    `fused`: folds advance together, and cannot be shared out.
     """
 
-    def __init__(self, race: Race, repeats: int = 1, final: str = "refit", fused: bool = False, table: bool = False):
+    def __init__(self, race: Race, repeats: int = 1, final: str = "refit", fused: bool = False):
         self.race = race
         self.fused = fused
-        self.table = table
         self.repeats = repeats
         self.final = final
         self.rates: dict[int, float] = {}
@@ -56,9 +52,7 @@ class TimeEstimates:
         return self.final_fit(timeout) + self.rescoring(timeout) + self.inspection(timeout)
 
     def inspection(self, timeout: float | None) -> float:
-        """Seconds for the inspection of a table's columns, see `automl.conclude.inspection`; 0 for images."""
-        if not self.table:
-            return 0.0
+        """Seconds for the inspection of a table's columns or of photos, see `automl.conclude.inspection`."""
         return INSPECTION if timeout is None else min(INSPECTION, INSPECTION_SHARE * timeout)
 
     def final_fit(self, timeout: float | None) -> float:

@@ -83,8 +83,7 @@ class WorkerLoop:
         self.rule = OverfittingRule.of(settings.epochs, settings.patience, settings.tolerance)
         self.resident: Resident = prepared.resident(folder.features)
         self.resident.feature_files.progress = lambda done, total: callback(FeaturesComputed(done, total))
-        table = prepared.dataset.kind == "table"
-        self.estimates = TimeEstimates(race, settings.repeats, settings.final, prepared.fused, table)
+        self.estimates = TimeEstimates(race, settings.repeats, settings.final, prepared.fused)
         self.leases = leases or NoLeases()
         self.scheduler = Scheduler(
             study, race, budget, self.estimates, self.leases, len(prepared.space.first), prepared.objective

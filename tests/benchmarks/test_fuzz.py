@@ -66,7 +66,9 @@ STRUCTURED = {
     "journal": RECORDS.map(lambda records: b"".join(json.dumps(record).encode() + b"\n" for record in records)),
     "model": st.dictionaries(st.sampled_from([*DESCRIBED, "members", "format", "x"]), TREES).map(described),
     "npz": st.nothing(),
-    "inspection": TREES.map(lambda tree: json.dumps({"trial": 0, "importances": tree, "drift": tree}).encode()),
+    "inspection": TREES.map(
+        lambda tree: json.dumps({"trial": 0, "importances": tree, "drift": tree, "photos": tree}).encode()
+    ),
 }
 
 

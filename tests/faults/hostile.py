@@ -36,6 +36,7 @@ FILES = {
     "tested": "artifacts/test.npz",
     "mistakes": "artifacts/mistakes.npz",
     "inspection": "artifacts/inspection.json",
+    "photos": "artifacts/photos.npz",
     "curves": "artifacts/trial-00000-curves.npz",
     "report": "report.html",
 }
@@ -280,7 +281,7 @@ def _in_every_trial(*records: dict[str, Any]) -> Callable[[Path], None]:
 
 def _arrays(outside: Path) -> dict[str, Callable[[Path], object]]:
     """The .npz of a run: bombs, arrays that are shorter than they say, pickles, other shapes and kinds."""
-    names = ("splits", "tested", "mistakes", "curves")
+    names = ("splits", "tested", "mistakes", "photos", "curves")
 
     def write(content: bytes) -> Callable[[Path], None]:
         def harm(run: Path) -> None:
@@ -360,12 +361,29 @@ def _inspections() -> dict[str, Callable[[Path], object]]:
         "drift": [{"name": name, "measure": "total variation", "statistic": 1, "p": 0}] * 200,
     }  # fmt: skip
 
-    def fitting(run: Path) -> None:
-        trial = yaml.safe_load((run / "run.yaml").read_text())["final"]["trial"]
-        write(json.dumps({"trial": trial, **evil}))(run)
+    photo = {"sample": 10**12, "name": name, "label": name}
+    suspect = {**photo, "predicted": name, "probability": 1, "own": 1}
+    counts = dict.fromkeys(("found", "asked", "total", "folds", "test", "training", "all_test", "all_training"), 10**12)
+    photos = {
+        "seen": {"photos": [photo] * 30, "shape": [0, 0, 0], "changes": [name] * 40, "frozen": True},
+        "suspects": {"photos": [suspect] * 100, "epochs": [10**12, 0], "agree": 0, **counts},
+        "neighbours": {"of": {n: [{**photo, "similarity": -1}] * 5 for n in range(100)}, "compared": 0, "total": 0},
+        "near_copies": {
+            "pairs": [{"test": photo, "training": photo, "bits": 64, "similarity": None}] * 100, **counts,
+        },
+        "left_out": {name: name},
+    }  # fmt: skip
+
+    def fitting(**facts: object) -> Callable[[Path], None]:
+        def harm(run: Path) -> None:
+            trial = yaml.safe_load((run / "run.yaml").read_text())["final"]["trial"]
+            write(json.dumps({"trial": trial, **facts}))(run)
+
+        return harm
 
     return {
-        "inspection-evil": fitting,
+        "inspection-evil": fitting(**evil),
+        "inspection-photos": fitting(photos=photos),
         "inspection-brackets": write("[" * 100_000),
         "inspection-huge": write(json.dumps({"trial": 0, "folds": HUGE, "epochs": -1})),
         "inspection-digits": write('{"trial": ' + "9" * 1_000_000 + "}"),

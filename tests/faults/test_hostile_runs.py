@@ -19,7 +19,7 @@ SOME = [
     "linked-artifacts", "aliases", "code", "digits", "sqlite-new", "sqlite-pipe", "proxy", "evil-plugin", "evil-names",
     "data-device", "ray", "settings-8", "journal-brackets", "race_standing-7", "seconds-4", "npz-bomb", "npz-texts",
     "checkpoint-one-tensor", "checkpoint-pickle", "model-members", "model-overlap", "model-conversion-4",
-    "inspection-evil", "inspection-brackets",
+    "inspection-evil", "inspection-photos", "inspection-brackets",
 ]  # fmt: skip
 
 

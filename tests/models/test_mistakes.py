@@ -47,7 +47,7 @@ def test_the_largest_errors_of_a_regression_are_measured_in_spreads_of_each_outp
 def test_large_images_are_kept_small(folder):
     x = np.random.default_rng(0).integers(0, 255, (4, 3, 300, 200)).astype(np.uint8)
     tested = confident([0, 1, 0, 1], [1, 0, 1, 0], [0.9] * 4, 2)
-    save_mistakes(folder, tested, from_arrays(x, np.array([0, 1, 0, 1]), name="made"), "made.npz")
+    save_mistakes(folder, tested, from_arrays(x, np.array([0, 1, 0, 1]), name="made"))
     assert load_mistakes(folder).images.shape == (4, 3, 96, 64)
 
 
@@ -60,12 +60,14 @@ def test_images_of_a_folder_are_called_by_their_file(folder, tmp_path):
         Image.fromarray(rng.integers(0, 255, (5, 5)).astype(np.uint8)).save(tmp_path / "data" / name)
     dataset = load_folder(tmp_path / "data")
     tested = confident([0, 0, 1, 1], [0, 1, 1, 0], [0.9, 0.9, 0.9, 0.8], 2)
-    save_mistakes(folder, tested, dataset, str(tmp_path / "data"))
+    save_mistakes(folder, tested, dataset)
     kept = load_mistakes(folder)
     assert kept.names == ["a/2.png", "b/4.png"]
     np.testing.assert_array_equal(kept.images, dataset.x[[1, 3]])
-    (tmp_path / "data" / "b" / "new.png").write_bytes(b"")
-    save_mistakes(folder, tested, dataset, str(tmp_path / "data"))
+    (tmp_path / "data" / "b" / "0.png").write_bytes(b"")  # what comes later changes no name
+    save_mistakes(folder, tested, dataset)
+    assert load_mistakes(folder).names == ["a/2.png", "b/4.png"]
+    save_mistakes(folder, tested, from_arrays(np.asarray(dataset.x), dataset.y, name="made"))
     assert load_mistakes(folder).names == ["sample 1", "sample 3"]
 
 
@@ -74,7 +76,7 @@ def test_a_row_of_a_table_is_kept_as_text_with_its_category_by_name(folder, tmp_
     file.write_text("size,colour,y\n" + "".join(f"{i},{'red' if i % 3 else 'blue'},{i % 2}\n" for i in range(12)))
     dataset = load_csv(file, target="y")
     tested = Predictions(np.array([4, 6]), np.array([0, 0]), np.array([[0.1, 0.9], [0.9, 0.1]]))
-    save_mistakes(folder, tested, dataset, str(file))
+    save_mistakes(folder, tested, dataset)
     kept = load_mistakes(folder)
     assert kept.rows == ["size=4, colour=red"]
     assert len(kept.images) == 0
@@ -82,5 +84,5 @@ def test_a_row_of_a_table_is_kept_as_text_with_its_category_by_name(folder, tmp_
 
 def test_without_mistakes_there_is_an_empty_list_and_without_a_file_nothing(folder, images):
     assert load_mistakes(folder) is None
-    save_mistakes(folder, confident([0, 1], [0, 1], [1.0, 1.0]), images, "bars.npz")
+    save_mistakes(folder, confident([0, 1], [0, 1], [1.0, 1.0]), images)
     assert load_mistakes(folder).names == []

@@ -129,7 +129,8 @@ class TestRescoring:
         assert estimates.rescoring(None) == 0.0  # `repeats` 1 is the search's own
         estimates.repeats = 3
         assert estimates.rescoring(None) == pytest.approx((10 + 1) * 2 * 45 * MARGIN)
-        assert estimates.finish(None) == pytest.approx(estimates.final_fit(None) + estimates.rescoring(None))
+        rest = estimates.final_fit(None) + estimates.inspection(None)
+        assert estimates.finish(None) == pytest.approx(rest + estimates.rescoring(None))
 
     def test_nothing_is_kept_for_it_where_the_share_of_the_timeout_would_not_do_for_two(self, estimates):
         estimates.repeats = 2
@@ -168,7 +169,6 @@ def test_a_fold_of_its_own_takes_longer_than_its_share_of_a_fused_step(race):
 
 
 @pytest.mark.parametrize(("timeout", "seconds"), [(None, 10.0), (60.0, 1.8), (3600.0, 10.0)])
-def test_a_table_keeps_time_for_a_look_at_its_columns_and_images_do_not(timeout, seconds):
-    table, images = TimeEstimates(Race(LADDER), table=True), TimeEstimates(Race(LADDER))
-    assert table.finish(timeout) == table.inspection(timeout) == pytest.approx(seconds)
-    assert images.finish(timeout) == images.inspection(timeout) == 0.0
+def test_a_search_keeps_time_for_a_look_at_its_data(timeout, seconds):
+    estimates = TimeEstimates(Race(LADDER))
+    assert estimates.finish(timeout) == estimates.inspection(timeout) == pytest.approx(seconds)

@@ -16,6 +16,7 @@ from automl.results.report.learning import learning_curves
 from automl.results.report.out_of_fold import out_of_fold
 from automl.results.report.page import render
 from automl.results.report.parameters import importances, scores_by_parameter
+from automl.results.report.photos import sample_photos, suspect_labels
 from automl.results.report.reproduce import commands, search_command, settings, versions
 from automl.results.report.summary import first_screen
 from automl.results.report.test_set import test_set
@@ -34,6 +35,8 @@ SECTIONS = {
     "Column importances": column_importances,
     "Out-of-fold predictions": out_of_fold,
     "Test set": test_set,
+    "Suspect labels": suspect_labels,
+    "Photos as the network sees them": sample_photos,
     "What failed": failures,
     "Data": data,
     "Columns": columns,

@@ -34,6 +34,8 @@ def column_importances(context: Context) -> Html | None:
             return None
         why = "the run keeps none; a search makes it when it has come to its end"
         return render("column_importances", left_out=why)
+    if known.photos is not None:
+        return None
     if known.left_out or not known.importances:
         return render("column_importances", left_out=known.left_out or f"{known.metric} is not defined on these rows")
     classification = context.record.data.task == "classification"

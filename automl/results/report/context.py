@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from automl.models.inspection import Inspection, load_inspection
+from automl.models.photos import PhotoInspection, Pictures, load_pictures
 from automl.models.test_predictions import Predictions, load_tested
 from automl.racing.curves import Curves
 from automl.racing.objective import Objective
@@ -94,9 +95,20 @@ class Context:
 
     @cached_property
     def inspection(self) -> Inspection | None:
-        """What is known of a table's columns; None when the run keeps nothing, or that of an earlier model."""
+        """What is known of the data; None when the run keeps nothing, or that of an earlier model."""
         known = load_inspection(self.folder)
         return known if known is not None and self.final is not None and known.trial == self.final.trial else None
+
+    @property
+    def photos(self) -> PhotoInspection:
+        """What is known of photos: nothing of other data."""
+        known = self.inspection.photos if self.inspection is not None else None
+        return known if known is not None and self.record.data.kind == "image" else PhotoInspection()
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """The small pictures that the run keeps of its photos."""
+        return load_pictures(self.folder)
 
 
 def scores_by_rung(curves: Curves, rungs: Sequence[tuple[int, int]], row: Row) -> list[float]:

@@ -10,6 +10,7 @@ from automl.models.mistakes import load_mistakes
 from automl.results.report.context import Context
 from automl.results.report.formatting import percent
 from automl.results.report.page import Html, render
+from automl.results.report.photos import near_copies
 
 SURE = 0.9  # the model's probability for another class, from which on a label is suspect
 LISTED = 10
@@ -37,6 +38,8 @@ def data(context: Context) -> Html:
         understood=about.understood,
         facts={name: fact for name, fact in facts.items() if fact},
         notes=notes,
+        near_copies=near_copies(context),
+        training_too=context.photos.suspects is not None,
         **_suspects(context),
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +13,7 @@ from automl.models.mistakes import Mistakes, load_mistakes
 from automl.models.test_predictions import Predictions, by_class
 from automl.racing.objective import METRICS
 from automl.results.report.context import Context
+from automl.results.report.embedded import Thumbnail, embed, neighbours_of
 from automl.results.report.formatting import number, percent
 from automl.results.report.page import Html, render
 from automl.results.report.scatter import draw_truth
@@ -47,7 +46,9 @@ def test_set(context: Context) -> Html | None:
         matrix=np.bincount(tested.truth * k + labels, minlength=k * k).reshape(k, k).tolist() if small else None,
         pairs=None if small else _confused(tested, labels, classes),
         by_class=_by_class(tested, classes),
-        examples=_examples(tested, mistakes, classes),
+        examples=_examples(tested, mistakes, classes, neighbours_of(context)),
+        neighbours=context.photos.neighbours,
+        left_out=context.photos.left_out.get("neighbours", ""),
     )
 
 
@@ -75,14 +76,15 @@ def _by_class(tested: Predictions, classes: Sequence[str]) -> list[Sequence[Any]
 
 @dataclass(frozen=True)
 class Example:
-    """A mistake: the sample, its truth and prediction, the probability of that, and its picture in base64."""
+    """A mistake: the sample, its truth and prediction, the probability of that, its picture, and what it is near to."""
 
     name: str
     truth: str
     said: str
     sure: str
-    png: str
+    picture: str
     features: str
+    neighbours: Sequence[Thumbnail] = ()
 
     @property
     def row(self) -> tuple[str, str, str, str, str]:
@@ -90,7 +92,12 @@ class Example:
         return self.name, self.truth, self.said, self.sure, self.features
 
 
-def _examples(tested: Predictions, mistakes: Mistakes | None, classes: Sequence[str]) -> list[Example]:
+def _examples(
+    tested: Predictions,
+    mistakes: Mistakes | None,
+    classes: Sequence[str],
+    near: Mapping[int, Sequence[Thumbnail]],
+) -> list[Example]:
     if mistakes is None:
         return []
     places = {int(index): place for place, index in enumerate(tested.index)}
@@ -108,8 +115,9 @@ def _examples(tested: Predictions, mistakes: Mistakes | None, classes: Sequence[
                 classes[tested.truth[place]],
                 classes[labels[place]],
                 sure,
-                png=base64.b64encode(_png(mistakes.images[at])).decode() if pictured else "",
+                picture=embed(mistakes.images[at]) if pictured else "",
                 features="" if pictured else mistakes.rows[at],
+                neighbours=near.get(index, ()) if pictured else (),
             )
         )
     return found
@@ -148,12 +156,3 @@ def _own_scores(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """An image [c, h, w] with one or three channels as a PNG."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, 2)).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()

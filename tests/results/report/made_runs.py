@@ -167,7 +167,7 @@ def keep_test(folder, classes, samples=40, names=(), shape=(1, 6, 5)):
     save_tested(folder, tested)
     x = np.random.default_rng(0).integers(0, 255, (100 + samples, *shape)).astype(np.uint8)
     y = np.concatenate([np.arange(100) % classes, truth])
-    save_mistakes(folder, tested, from_arrays(x, y, name="made"), "made")
+    save_mistakes(folder, tested, from_arrays(x, y, name="made"))
     if names:
         with np.load(folder.artifacts / "mistakes.npz") as file:
             arrays = {**file, "names": np.array(list(names) * len(file["names"]))[: len(file["names"])]}

@@ -90,7 +90,7 @@ def test_a_regression_shows_predictions_against_the_truth_and_its_largest_errors
     predicted[7] += 5
     tested = Predictions(np.arange(40, 60), y[40:], predicted)
     save_tested(folder, tested)
-    save_mistakes(folder, tested, from_arrays(x, y[:, 0], name="made"), "made.npz")
+    save_mistakes(folder, tested, from_arrays(x, y[:, 0], name="made"))
     html = one_line(test_set(Context(summary, record, folder)))
     assert html.count("<svg") == 1
     largest = re.search("Largest errors.*?<tbody>(.*)</tbody>", html)[1]
