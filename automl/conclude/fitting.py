@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from automl.conclude.selection import Finalist
+from automl.data.dataset import Task
 from automl.data.resident import Normalisation, Resident
 from automl.errors import Infeasible, OutOfTime, RunError
 from automl.models.model import Model
@@ -131,7 +132,7 @@ class FoldModel(NamedTuple):
 
 def fold_models(run: TrialRun, numbers: Sequence[int]) -> list[FoldModel]:
     """The networks of a trial's folds as they are, which are called by these numbers."""
-    made = [_standardised(network, norm).eval() for network, norm in run.networks()]
+    made = [_standardised(network, norm, run.resident.task).eval() for network, norm in run.networks()]
     rows = [run.samples[fold.number][1] for fold in run.folds]
     return [FoldModel(*parts) for parts in zip(numbers, made, rows, strict=True)]
 
@@ -196,19 +197,17 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
 
 def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> Model:
     networks = run.networks()
-    members = [_standardised(network, norm) for network, norm in networks]
-    classification = prepared.dataset.task == "classification"
-    module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
+    members = [_standardised(network, norm, run.resident.task) for network, norm in networks]
+    module = members[0] if kind == "refit" else Ensemble(members)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
     module = module.to(run.whole.device).to(memory_format=torch.contiguous_format).eval()
     rebuilt = rebuild_config(networks[0][0], run.recipe.architecture_config)
     return Model(module, {**_about(prepared, finalist, run, cut_short, kind), "architecture_config": rebuilt})
 
 
-def _standardised(network: nn.Module, norm: Normalisation) -> Standardised:
-    if norm.target is None:
-        return Standardised(network, norm.inputs)
-    return Standardised(network, norm.inputs, norm.target.mean, norm.target.std, norm.target.log)
+def _standardised(network: nn.Module, norm: Normalisation, task: Task) -> Standardised:
+    scale = () if norm.target is None else (norm.target.mean, norm.target.std, norm.target.log)
+    return Standardised(network, norm.inputs, *scale, task=task)
 
 
 def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> dict[str, Any]:

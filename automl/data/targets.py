@@ -28,9 +28,10 @@ Target = str | Sequence[str] | None
 
 
 class Answers(NamedTuple):
-    """The targets' columns, the answers as in `Dataset`, the classes (none for a regression), how they were read."""
+    """The targets' columns, the task, the answers and classes as in `Dataset`, and how they were read."""
 
     columns: tuple[Column, ...]
+    task: Task
     y: NDArray[Any]
     classes: tuple[str, ...]
     read: str
@@ -71,7 +72,7 @@ def read_targets(table: Table, names: Sequence[str], task: Task | None) -> Answe
     if task is None:
         for column, values in zip(columns, y.T, strict=True):
             _refuse_two_values(table, column.name, np.unique(values))
-    return Answers(columns, y, (), answers_read(y, "regression", asked=task is not None, names=names))
+    return Answers(columns, "regression", y, (), answers_read(y, "regression", asked=task is not None, names=names))
 
 
 def answers_of(table: Table, columns: Sequence[Column]) -> NDArray[np.float64]:
@@ -102,7 +103,8 @@ def _read_one(table: Table, name: str, task: Task | None) -> Answers:
     if column is None:
         classes, labels = number_keys(table.texts(name))
         read = answers_read(np.array(classes), "classification", asked=asked)
-        return Answers((Column(name=name, kind="category", categories=classes),), labels, classes, read)
+        column = Column(name=name, kind="category", categories=classes)
+        return Answers((column,), "classification", labels, classes, read)
     values = answers_of(table, [column])[:, 0]
     distinct, labels = np.unique(values, return_inverse=True)
     whole = bool((distinct == np.round(distinct)).all())
@@ -110,10 +112,10 @@ def _read_one(table: Table, name: str, task: Task | None) -> Answers:
     chosen = task or ("classification" if whole and few else "regression")
     read = answers_read(values, chosen, asked=asked)
     if chosen == "regression":
-        return Answers((column,), values[:, None], (), read)
+        return Answers((column,), "regression", values[:, None], (), read)
     classes = tuple(f"{value:.15g}" for value in distinct)  # '1' and '1.0' are the same class, and 10 comes after 9
     column = Column(name=name, kind="category", categories=classes)
-    return Answers((column,), labels.astype(np.int64), classes, read)
+    return Answers((column,), "classification", labels.astype(np.int64), classes, read)
 
 
 def _one_of_several(table: Table, name: str, task: Task | None) -> Column:

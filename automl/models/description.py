@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from automl.data.conversion import Columns, Conversion, Numbers, Pixels
+from automl.data.dataset import Task
 from automl.data.table_inputs import Scaling
 
 FORMAT = 2
@@ -31,6 +32,7 @@ class _Description(BaseModel):
 
     format: Literal[2]
     sha256: str
+    task: Task
     classes: list[str]
     conversion: Conversion
     input_shape: Annotated[list[Positive], Field(min_length=1)]

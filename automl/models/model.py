@@ -49,6 +49,7 @@ from automl.open_file import read_file
 from automl.training.input_layer import build_network as build_network_for
 from automl.training.lazy import materialise
 from automl.training.on_meta import at_most, is_about_meta
+from automl.training.outputs import probabilities as shares
 
 LARGEST_DESCRIPTION = 64 << 20  # bytes; a name of a class or column takes tens of them
 BATCH = 512
@@ -127,7 +128,9 @@ class Model:
         """What `predict_proba` says of samples that are converted."""
         if not self.classes:
             raise BadInput("this is a regression model: it has no class probabilities; use predict()")
-        probabilities: NDArray[Any] = torch.from_numpy(self.finite_outputs(samples, names)).softmax(1).numpy()
+        probabilities: NDArray[Any] = shares(
+            torch.from_numpy(self.finite_outputs(samples, names)), self.about["task"]
+        ).numpy()
         return probabilities
 
     def finite_outputs(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
@@ -243,10 +246,9 @@ def _build(
         members, log = [], about.get("target_transform") == "log"
         for prefix in prefixes:
             y_mean, y_std = (torch.zeros_like(weights[prefix + name]) for name in ANSWERS)
-            members.append(
-                Standardised(_network(about, architecture), empty_inputs(about, weights, prefix), y_mean, y_std, log)
-            )
-        return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
+            inputs = empty_inputs(about, weights, prefix)
+            members.append(Standardised(_network(about, architecture), inputs, y_mean, y_std, log, task=about["task"]))
+        return Ensemble(members) if about.get("members") else members[0]
 
     most, too_many = most_layers(weights), ValueError("the network has many more layers than there are weights")
     try:

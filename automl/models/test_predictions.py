@@ -23,6 +23,7 @@ from automl.open_file import open_file
 from automl.racing.objective import METRICS
 from automl.run.folder import RunFolder
 from automl.training.metrics import finite_or_none, in_deviations, measure
+from automl.training.outputs import probabilities
 
 Array = NDArray[Any]
 
@@ -77,7 +78,7 @@ def predict_test(model: Model, dataset: Dataset, index: NDArray[np.int64]) -> Pr
     outputs = model.outputs(x)
     if dataset.task == "regression":
         return Predictions(index, y, outputs, deviations=dataset.deviations)
-    return Predictions(index, y, torch.from_numpy(outputs).softmax(1).numpy(), outputs)
+    return Predictions(index, y, probabilities(torch.from_numpy(outputs), dataset.task).numpy(), outputs)
 
 
 def save_tested(folder: RunFolder, tested: Predictions) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from automl.data.dataset import Task
 from automl.data.resident import Normalisation
 from automl.training.metrics import measure
+from automl.training.outputs import averaged
 from automl.training.techniques import Techniques, balanced_weights
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -93,16 +94,11 @@ def expected_output(network: nn.Module, batch: int, outputs: int) -> tuple[int, 
     return (batch, outputs) if members is None else (batch, int(members), outputs)
 
 
-def merge_members(network: nn.Module, output: Tensor, classification: bool) -> Tensor:
+def merge_members(network: nn.Module, output: Tensor, task: Task) -> Tensor:
     """The answer of a network with a number `ensemble_size`, [b, outputs], from its members' [b, ensemble_size,
-    outputs]: the logarithm of their mean probabilities, or the mean of their predictions. Another's is its output.
+    outputs]. Another's is its output.
     """
-    if not hasattr(network, "ensemble_size"):
-        return output
-    output = widened(output)
-    if not classification:
-        return output.mean(1)
-    return output.log_softmax(-1).logsumexp(1) - math.log(output.shape[1])
+    return averaged(widened(output), task, 1) if hasattr(network, "ensemble_size") else output
 
 
 def criterion_for(loss: Loss, techniques: Techniques, labels: Tensor, classes: int) -> Criterion:
@@ -143,6 +139,6 @@ def training_loss(criterion: Criterion, network: nn.Module, output: Any, y: Tens
     return minimised, output
 
 
-def loss_for(task: str, deviations: NDArray[np.float64] | None = None) -> Loss:
+def loss_for(task: Task, deviations: NDArray[np.float64] | None = None) -> Loss:
     """The loss of a task: `classification` or `regression`, of several outputs with their `deviations`."""
     return ClassificationLoss() if task == "classification" else RegressionLoss(deviations)
