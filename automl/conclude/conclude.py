@@ -16,7 +16,7 @@ from automl.conclude.gap import gap
 from automl.conclude.guessing import judge
 from automl.conclude.rescoring import Rescoring, splits_of
 from automl.conclude.selection import Winner, as_finalist, choose, find_finalists
-from automl.data.splits import units_of
+from automl.data.units import units_of
 from automl.errors import RunError
 from automl.failpoints import passing
 from automl.models.mistakes import save_mistakes
