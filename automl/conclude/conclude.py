@@ -128,8 +128,7 @@ def _judged(prepared: Prepared, winner: Winner, tested: Predictions) -> dict[str
     units = units_of(dataset)
     together, test_units = units[tested.index], len(np.unique(units[tested.index]))
     groups = together if test_units < len(together) else None
-    several = () if dataset.deviations is None else dataset.output_names
-    details = describe_test(tested, dataset.classes, groups, several)
+    details = describe_test(tested, dataset.classes, groups, dataset.several)
     guesses: list[float] = []
     for repeat in range(1, 1 + math.ceil(winner.folds / k)):
         guesses += guess_scores(dataset, splits_of(prepared, repeat), objective.name)

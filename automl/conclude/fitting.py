@@ -219,7 +219,7 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "task": dataset.task,
         "kind": dataset.kind,
         "classes": list(dataset.classes),
-        "targets": list(dataset.understood.targets) if dataset.task == "regression" else [],
+        "targets": list(dataset.understood.targets) if dataset.task != "classification" else [],
         "deviations": [] if dataset.deviations is None else dataset.deviations.tolist(),
         "conversion": dataset.conversion.model_dump(mode="json"),
         "input_shape": list(dataset.input_shape),

@@ -31,7 +31,7 @@ def load_image_list(
 ) -> Dataset:
     """The images that a table lists as the data set `name`; `reading` says how the files are read.
 
-    target: the column to predict, or several of numbers, by default the one that is left over, or that is called
+    target: the column to predict, or several, by default the one that is left over, or that is called
     `label` or so; the rule for classes and numbers is that of any table. groups: the column of groups, by default that
     of this name. With rows for testing those for validation are trained on, without them these are the test set.
     Raises `DataError`: missing or unusable files, a column that is not there or ambiguous, an empty cell.

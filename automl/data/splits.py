@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
 from automl.data.npz import read_arrays
-from automl.data.strata import Strata, strata_of
+from automl.data.strata import Strata, merge_small, strata_of
 from automl.data.time_order import FIRST, forward_folds
 from automl.data.units import units_of
 from automl.errors import DataError, RunError, SettingsError
@@ -72,8 +72,9 @@ class Splits:
 def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, seed: int) -> Splits:
     """Cuts off the test set and deals the rest into `folds` folds; the same seed gives the same splits.
 
-    Classification is stratified. Groups, and identical images, stay in one fold and on one side of the cut; a test set
-    set apart by the source is taken as it is, and so are its folds. `test_fraction` 0 makes no test set.
+    Classification is stratified, labels as `automl.data.strata` says. Groups, and identical images, stay in one fold
+    and on one side of the cut; a test set set apart by the source is taken as it is, and so are its folds.
+    `test_fraction` 0 makes no test set.
     Raises `SettingsError` for folds < 2 or a fraction outside [0, 1); `DataError` when a class or the number of groups
     is too small, naming it and the largest K possible, or when a group stands on both sides of a given cut.
     """
@@ -84,7 +85,7 @@ def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, see
     if dataset.times is not None:
         return _in_order_of_time(dataset, folds, test_fraction)
     rng = np.random.default_rng(seed)
-    units, strata = units_of(dataset), strata_of(dataset)
+    units, strata = units_of(dataset), strata_of(dataset, folds)
     counts = _counts(dataset, strata, units)
     if dataset.test is None:
         _check_size(dataset, strata, counts, folds)
@@ -107,7 +108,7 @@ def deal_again(dataset: Dataset, splits: Splits, *, seed: int) -> Splits:
     if dataset.times is not None:
         raise DataError("rows in the order of time can be dealt in one way only")
     rng = np.random.default_rng(seed)
-    units, strata = units_of(dataset), strata_of(dataset)
+    units, strata = units_of(dataset), strata_of(dataset, splits.folds)
     for attempt in range(ATTEMPTS):
         try:
             # Strictly by size, groups of different sizes would fall as they fell before.
@@ -122,7 +123,7 @@ def _in_order_of_time(dataset: Dataset, folds: int, test_fraction: float) -> Spl
     """Raises `DataError` where a fold would have to predict a class that was not there before."""
     assert dataset.times is not None
     splits = Splits(forward_folds(dataset.name, dataset.times, folds, test_fraction))
-    if (lacking := strata_of(dataset).lacking(splits.fold == FIRST)) is not None:
+    if (lacking := strata_of(dataset, folds).lacking(splits.fold == FIRST)) is not None:
         raise DataError(
             f"{dataset.name}: class '{lacking}' is not among the earliest rows, on which the first of {folds} folds is "
             "trained; use fewer folds, or leave out what is before it"
@@ -241,7 +242,8 @@ def _deal(dataset: Dataset, counts: Indices, folds: int, rng: np.random.Generato
     from sklearn.model_selection import KFold, StratifiedKFold
 
     splitter: Any = KFold if counts.shape[1] == 1 else StratifiedKFold
-    label = counts.argmax(axis=1)
+    # Strata that are no classes may have fewer units than samples, and scikit-learn wants K of some.
+    label = merge_small(counts.argmax(axis=1), folds)
     fold = np.empty(len(counts), dtype=np.int64)
     seed = int(rng.integers(2**31))
     for number, (_, validation) in enumerate(splitter(folds, shuffle=True, random_state=seed).split(label, label)):

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from automl.data.dataset import Dataset
 
+Numbers = NDArray[np.int64]
+
 
 @dataclass(frozen=True, eq=False)
 class Strata:
@@ -16,7 +18,7 @@ class Strata:
     training part; nothing where a fold can do without.
     """
 
-    of: NDArray[np.int64]
+    of: Numbers
     classes: tuple[str, ...] = ()
 
     @property
@@ -24,7 +26,7 @@ class Strata:
         """How many there are."""
         return len(self.classes) or int(self.of.max()) + 1
 
-    def lacking(self, samples: NDArray[np.int64] | NDArray[np.bool_]) -> str | None:
+    def lacking(self, samples: Numbers | NDArray[np.bool_]) -> str | None:
         """A class that none of these samples has, which somebody trained on them could not learn; None: there is none.
 
         samples: their numbers, or a mask [n].
@@ -33,8 +35,32 @@ class Strata:
         return self.classes[int(held.argmin())] if self.classes and (held == 0).any() else None
 
 
-def strata_of(dataset: Dataset) -> Strata:
-    """The classes of a classification; the samples of a regression are one stratum."""
+def strata_of(dataset: Dataset, folds: int) -> Strata:
+    """The classes of a classification; combinations of labels, see `by_labels`, each in twice as many samples as there
+    are `folds`; the samples of a regression are one stratum.
+    """
     if dataset.task == "classification":
         return Strata(dataset.y, dataset.classes)
+    if dataset.task == "multilabel":
+        return Strata(by_labels(dataset.y, 2 * folds))
     return Strata(np.zeros(len(dataset), dtype=np.int64))
+
+
+def by_labels(y: Numbers, fewest: int) -> Numbers:
+    """[n]: strata of labels [n, labels], each of `fewest` samples at least, or of all.
+
+    A stratum is a combination of labels ('labelsets': Sechidis et al., 2011, 'On the stratification of multi-label
+    data'). Samples with a rare one are dealt out by the rarest of their labels, so that this one is spread evenly.
+    """
+    _, of, counts = np.unique(y, axis=0, return_inverse=True, return_counts=True)
+    of = of.reshape(-1)
+    rarest = np.where(y == 1, y.sum(axis=0), len(y) + 1).argmin(axis=1)
+    by_rarest = len(counts) + np.where(y.any(axis=1), rarest, y.shape[1])
+    return merge_small(np.where(counts[of] < fewest, by_rarest, of), fewest)
+
+
+def merge_small(of: Numbers, fewest: int) -> Numbers:
+    """[n]: the strata `of` samples, numbered from 0; those of fewer than `fewest` become part of the largest."""
+    _, of, counts = np.unique(of, return_inverse=True, return_counts=True)
+    merged: Numbers = np.unique(np.where(counts[of] < fewest, counts.argmax(), of), return_inverse=True)[1]
+    return merged

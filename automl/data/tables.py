@@ -29,8 +29,8 @@ def load_csv(path: Path, *, target: Target, groups: str | None = None, task: Tas
     """The csv at `path` with the column `target` to predict; the column `groups` is used for splitting only.
 
     `task` overrides the rule: text, booleans, and integers with few distinct values (`targets.MAX_INTEGER_CLASSES`) are
-    classes, other numbers a regression; several targets are a regression. Raises `DataError` that names the column and
-    the row.
+    classes, other numbers a regression; several targets are labels where each is yes or no, else a regression. Raises
+    `DataError` that names the column and the row.
     """
     return table_dataset(read_csv(path), name=path.stem, target=target, groups=groups, task=task)
 

@@ -50,6 +50,8 @@ class _Description(BaseModel):
     def _belongs_together(self) -> _Description:
         if self.classes and len(self.classes) != self.num_outputs:
             raise ValueError(f"{len(self.classes)} classes do not belong to {self.num_outputs} outputs")
+        if bool(self.classes) != (self.task == "classification"):
+            raise ValueError(f"a {self.task} model has {len(self.classes)} classes")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("two classes have the same name")
         known = self.conversion.targets if isinstance(self.conversion, Columns) and not self.classes else ()

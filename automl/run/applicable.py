@@ -56,7 +56,7 @@ def _objection(name: str, dataset: Dataset) -> str:
         return "only a classification has classes, and this is a regression" if regression else ""
     if name == "scaling":
         return "only a table has numbers to scale, and these are images" if dataset.kind == "image" else ""
-    if dataset.task == "classification":
+    if dataset.task != "regression":
         return "only a regression has numbers as its target, and this is a classification"
     y = dataset.y if dataset.test is None else dataset.y[~dataset.test]
     if (dataset.y <= 0).any():

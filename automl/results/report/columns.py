@@ -36,7 +36,7 @@ def column_importances(context: Context) -> Html | None:
         return render("column_importances", left_out=why)
     if known.left_out or not known.importances:
         return render("column_importances", left_out=known.left_out or f"{known.metric} is not defined on these rows")
-    classification = context.record.data.task == "classification"
+    classification = context.record.data.task != "regression"
     return render(
         "column_importances",
         left_out="",
