@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
 from automl.data.npz import read_arrays
-from automl.data.strata import Strata, merge_small, strata_of
+from automl.data.strata import Strata, assign, merge_small, strata_of
 from automl.data.time_order import FIRST, forward_folds
 from automl.data.units import units_of
 from automl.errors import DataError, RunError, SettingsError
@@ -89,7 +89,7 @@ def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, see
     counts = _counts(dataset, strata, units)
     if dataset.test is None:
         _check_size(dataset, strata, counts, folds)
-        in_test = _cut(dataset, counts, folds, test_fraction, rng)[units]
+        in_test = _cut(dataset, strata, counts, folds, test_fraction, rng)[units]
     else:
         in_test = dataset.test
         _check_given_cut(dataset)
@@ -213,13 +213,16 @@ def _check_given_cut(dataset: Dataset) -> None:
         )
 
 
-def _cut(dataset: Dataset, counts: Indices, folds: int, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """bool [units]: the test set. At least K units of each class stay for training."""
+def _cut(
+    dataset: Dataset, strata: Strata, counts: Indices, folds: int, fraction: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """bool [units]: the test set. At least K units, where there are classes of each, stay for training."""
     chosen = np.zeros(len(counts), dtype=bool)
     if fraction == 0:
         return chosen
     if dataset.groups is not None:
-        chosen = _assign(counts, np.array([1 - fraction, fraction]), rng, keep=folds) == 1
+        kept = counts > 0 if strata.classes else np.ones((len(counts), 1), dtype=bool)
+        chosen = assign(counts, np.array([1 - fraction, fraction]), rng, kept, folds) == 1
     else:
         label = counts.argmax(axis=1)
         for value in range(counts.shape[1]):
@@ -238,7 +241,7 @@ def _cut(dataset: Dataset, counts: Indices, folds: int, fraction: float, rng: np
 def _deal(dataset: Dataset, counts: Indices, folds: int, rng: np.random.Generator, shuffled: float = 0.0) -> Indices:
     """int64 [units]: the fold of each unit."""
     if dataset.groups is not None:
-        return _assign(counts, np.full(folds, 1 / folds), rng, shuffled=shuffled)
+        return assign(counts, np.full(folds, 1 / folds), rng, shuffled=shuffled)
     from sklearn.model_selection import KFold, StratifiedKFold
 
     splitter: Any = KFold if counts.shape[1] == 1 else StratifiedKFold
@@ -249,36 +252,6 @@ def _deal(dataset: Dataset, counts: Indices, folds: int, rng: np.random.Generato
     for number, (_, validation) in enumerate(splitter(folds, shuffle=True, random_state=seed).split(label, label)):
         fold[validation] = number
     return fold
-
-
-def _assign(
-    counts: Indices, shares: NDArray[np.float64], rng: np.random.Generator, keep: int = 0, shuffled: float = 0.0
-) -> Indices:
-    """int64 [units]: the part that each unit goes to, so that part p gets about `shares[p]` of every class.
-
-    Part 0 ends with at least `keep` units of each class. Greedy, largest unit first, ties in random order; each size
-    counts for less by a random share of at most `shuffled`.
-    """
-    order = rng.permutation(len(counts))
-    sizes = counts[order].sum(axis=1) * (1 - shuffled * rng.random(len(counts)) if shuffled else 1)
-    order = order[np.argsort(-sizes, kind="stable")]
-    weight = 1.0 / np.maximum(counts.sum(axis=0), 1)  # a rare class counts as much as a common one
-    target = shares[:, None] * np.ones(counts.shape[1])
-    filled = np.zeros_like(target)
-    left = (counts > 0).sum(axis=0)  # units of each class that part 0 has or can still get
-    part = np.zeros(len(counts), dtype=np.int64)
-    for unit in order:
-        share = counts[unit] * weight
-        # Growth of the squared distance to the target, relative to the part's size.
-        cost = ((2 * (filled - target) + share) * share).sum(axis=1) / shares
-        best = int(cost.argmin())
-        if best != 0 and keep and (left[counts[unit] > 0] <= keep).any():
-            best = 0
-        if best != 0:
-            left -= counts[unit] > 0
-        filled[best] += share
-        part[unit] = best
-    return part
 
 
 def _check_folds(dataset: Dataset, strata: Strata, fold: Indices, folds: int) -> None:

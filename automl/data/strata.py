@@ -1,4 +1,4 @@
-"""Strata: what test set and folds are to hold in equal shares."""
+"""Strata: what test set and folds are to hold in equal shares, and how whole groups are dealt out so."""
 
 from __future__ import annotations
 
@@ -64,3 +64,40 @@ def merge_small(of: Numbers, fewest: int) -> Numbers:
     _, of, counts = np.unique(of, return_inverse=True, return_counts=True)
     merged: Numbers = np.unique(np.where(counts[of] < fewest, counts.argmax(), of), return_inverse=True)[1]
     return merged
+
+
+def assign(
+    counts: Numbers,
+    shares: NDArray[np.float64],
+    rng: np.random.Generator,
+    kept: NDArray[np.bool_] | None = None,
+    keep: int = 0,
+    shuffled: float = 0.0,
+) -> Numbers:
+    """int64 [units]: the part that each unit goes to, so that part p gets about `shares[p]` of every stratum.
+
+    counts: [units, strata], samples of each. kept, keep: part 0 ends with at least `keep` units of each column of
+    `kept` [units, columns]. Greedy, largest unit first, ties in random order; each size counts for less by a random
+    share of at most `shuffled`.
+    """
+    order = rng.permutation(len(counts))
+    sizes = counts[order].sum(axis=1) * (1 - shuffled * rng.random(len(counts)) if shuffled else 1)
+    order = order[np.argsort(-sizes, kind="stable")]
+    weight = 1.0 / np.maximum(counts.sum(axis=0), 1)  # a rare class counts as much as a common one
+    target = shares[:, None] * np.ones(counts.shape[1])
+    filled = np.zeros_like(target)
+    kept = np.zeros((len(counts), 0), dtype=bool) if kept is None else kept
+    left = kept.sum(axis=0)  # units of each column that part 0 has or can still get
+    part = np.zeros(len(counts), dtype=np.int64)
+    for unit in order:
+        share = counts[unit] * weight
+        # Growth of the squared distance to the target, relative to the part's size.
+        cost = ((2 * (filled - target) + share) * share).sum(axis=1) / shares
+        best = int(cost.argmin())
+        if best != 0 and (left[kept[unit]] <= keep).any():
+            best = 0
+        if best != 0:
+            left -= kept[unit]
+        filled[best] += share
+        part[unit] = best
+    return part
