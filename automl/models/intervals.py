@@ -39,7 +39,8 @@ LEVEL = 0.95
 RESAMPLES = 1000
 SOURCE = (
     "accuracy: Wilson; balanced accuracy: Price and Bonett; macro F1: Wilson with the standard error's sample size; "
-    "AUROC: Newcombe with DeLong's variance; losses: studentised bootstrap"
+    "AUROC: Newcombe with DeLong's variance; those of labels: Wilson with the standard error's sample size; losses: "
+    "studentised bootstrap"
 )
 _MANY = 5000  # numbers from which on the bootstrap says what the normal distribution does
 _WIDE = 8  # outputs of a regression whose covariances are resampled
