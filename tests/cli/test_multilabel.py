@@ -216,6 +216,28 @@ def test_a_frame_with_a_list_of_labels_is_searched_in_python_by_the_metric_that_
         automl.search(frame, LINEAR, target=LABELS, metric="rmse", out=tmp_path / "other")
 
 
+def test_labels_of_arrays_and_of_photos_have_no_words_of_their_own(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 90, (40, 8, 8), dtype=np.uint8)
+    y = rng.integers(0, 2, (40, 2))
+    x[y[:, 0] == 1, :3] += 120
+    np.savez(tmp_path / "t.npz", x=x, y=y, classes=["top", "left"])
+    training = {"optimizer": "adam", "lr": 0.05, "batch_size": 8, "mixup": 0.2, "class_weights": "balanced"}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(LINEAR | {"training": training}))
+    run = tmp_path / "run"
+    call("search", tmp_path / "t.npz", "--space", tmp_path / "space.yaml", *TINY, "-o", run)
+    found = json.loads(call("evaluate", run, tmp_path / "t.npz", "--json"))
+    assert [row["target"] for row in found["targets"]] == ["top", "left"]
+    assert found["targets"][0]["metrics"]["accuracy"] > 0.8
+    lines = call("predict", run, tmp_path / "t.npz").splitlines()
+    assert lines[0] == "row,label_top,label_left,p_top,p_left"
+    assert {line.split(",")[1] for line in lines[1:]} == {"0", "1"}
+    assert "Example mistakes" in (run / "report.html").read_text(encoding="utf-8")
+    np.savez(tmp_path / "wrong.npz", x=x, y=y + 1)
+    with pytest.raises(BadInput, match="labels are 0 and 1"):
+        call("evaluate", run, tmp_path / "wrong.npz")
+
+
 def test_labels_beside_a_number_are_refused_before_anything_is_written(folder, tmp_path):
     words = r"targets 'sick', 'smokes' are yes or no .*--target sick,smokes and --target age$"
     with pytest.raises(BadInput, match=words):
