@@ -13,13 +13,17 @@ from automl.data.numbers import plain_number
 from automl.data.texts import Texts
 from automl.errors import DataError
 
+SPELLINGS = 100
+"""So many distinct cells at most has a label, whatever case and blanks its words are written with. Looking at each of a
+million distinct prices takes seconds."""
+
 WRITTEN = "0 and 1, no and yes, or false and true"
 
 
 def as_label(table: Table, name: str) -> Column | None:
     """The column as a label, whose `categories` are its words for no and for yes; None where a cell is neither."""
     column, texts = Column(name=name, kind="boolean"), table.texts(name)
-    values = column.parse(texts)
+    values = column.parse(texts) if len(texts.distinct) <= SPELLINGS else np.array([np.nan])
     if np.isnan(values).any():
         return None
     words = tuple(_commonest(texts, np.flatnonzero(values == value).tolist(), value) for value in (0, 1))

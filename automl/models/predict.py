@@ -110,9 +110,8 @@ def _rows(model: Model, batch: Batch) -> Iterator[str]:
         return
     if model.about["task"] == "multilabel":
         words = _words(model)
-        shares = model.probabilities(batch.x, batch.names)
-        for name, row, held in zip(batch.names, shares, model.answers(batch.x), strict=True):
-            said = [cell(word[answer]) for word, answer in zip(words, held.tolist(), strict=True)]
+        for name, row in zip(batch.names, model.probabilities(batch.x, batch.names), strict=True):
+            said = [cell(word[int(share > 0.5)]) for word, share in zip(words, row.tolist(), strict=True)]
             yield _line([cell(name), *said, *(f"{value:.9g}" for value in row)])
         return
     for name, row in zip(batch.names, model.answers(batch.x, batch.names).reshape(len(batch.names), -1), strict=True):
