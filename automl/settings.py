@@ -79,8 +79,8 @@ class Settings(BaseModel):
 
     data: str = "digits"
     target: tuple[str, ...] = option((), DATA, "The column of a table to predict; several: a,b", metavar="COLUMN")
-    task: Literal["classification", "regression"] | None = option(
-        None, DATA, "classification or regression, where unclear"
+    task: Literal["classification", "regression", "multilabel"] | None = option(
+        None, DATA, "classification, regression or multilabel, where unclear"
     )
     groups: str | None = option(None, DATA, "Column, array or file of groups that stay in one fold")
     categorical: tuple[str, ...] = option((), DATA, "A column of numbers that are categories", metavar="COLUMN")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automl.api import search
@@ -94,7 +94,7 @@ class _Search(BaseEstimator):  # type: ignore[misc]
         assert_all_finite(answers, input_name="y")
         self._names = list(X.columns)
 
-    def _search_frame(self, X: Any, answers: Any, names: Sequence[str] = ("target",)) -> Self:
+    def _search_frame(self, X: Any, answers: Any, names: Sequence[str] = ("target",), **more: Any) -> Self:
         """`answers`: [n], or with a name for each column [n, targets]."""
         taken = {str(name).strip() for name in X.columns}
         free: list[str] = []
@@ -103,15 +103,15 @@ class _Search(BaseEstimator):  # type: ignore[misc]
                 name += "_"
             free.append(name)
         columns = [answers] if len(free) == 1 else list(answers.T)
-        return self._search(X.assign(**dict(zip(free, columns, strict=True))), target=free)
+        return self._search(X.assign(**dict(zip(free, columns, strict=True))), target=free, **more)
 
     def _search(self, data: Any, **more: Any) -> Self:
-        settings = self.get_params(deep=False) | more
+        settings = self.get_params(deep=False) | {"task": self.task} | more
         out = settings.pop("out")
         self._folder = tempfile.TemporaryDirectory(prefix="automl-") if out is None else None
         try:
             folder = out or Path(self._folder.name, "run")  # type: ignore[union-attr]
-            self.run_: Run = search(data, out=folder, report=out is not None, task=self.task, **settings)
+            self.run_: Run = search(data, out=folder, report=out is not None, **settings)
         except BadInput as error:  # for scikit-learn, whatever is wrong with arguments or data is a ValueError
             raise ValueError(str(error)) from error
         self.model_: Model = self.run_.model
@@ -158,9 +158,11 @@ class _Search(BaseEstimator):  # type: ignore[misc]
 
 
 class SearchClassifier(ClassifierMixin, _Search):  # type: ignore[misc]
-    """A search for a network that classifies: `X` [n, features], or images as `automl.search` takes them; `y` [n].
+    """A search for a network that classifies: `X` [n, features], or images as `automl.search` takes them; `y` [n], or 0
+    and 1 [n, labels] for a multi-label classification.
 
-    `classes_` are the classes in the order of `predict_proba`'s columns.
+    `classes_` are the classes in the order of `predict_proba`'s columns; of labels their numbers, as those of
+    scikit-learn's `MLPClassifier`.
     """
 
     __doc__ = f"{__doc__}\n{_Search.__doc__}"
@@ -168,6 +170,9 @@ class SearchClassifier(ClassifierMixin, _Search):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Searches, fits the winner, tests it once. Raises ValueError for data or settings that cannot be used."""
+        self._labels = type_of_target(y) == "multilabel-indicator"
+        if self._labels:
+            return self._fit_labels(X, y)
         if is_frame(X):
             answers = column_or_1d(y, warn=True)
             self._check_frame(X, answers)
@@ -185,18 +190,43 @@ class SearchClassifier(ClassifierMixin, _Search):  # type: ignore[misc]
         self._order = np.array([self.model_.classes.index(normal_key(name)) for name in names])
         return self
 
+    def _fit_labels(self, X: ArrayLike, y: ArrayLike) -> Self:
+        if is_frame(X):
+            answers = check_array(y, input_name="y", dtype=int)
+            self._check_frame(X, answers)
+            self._search_frame(X, answers, answer_names(y, answers.shape[1]), task="multilabel")
+        else:
+            samples, answers = validate_data(
+                self, X, y, allow_nd=True, ensure_min_samples=2, multi_output=True, **MISSING
+            )
+            answers = answers.toarray() if hasattr(answers, "toarray") else answers
+            self._search({"x": samples, "y": answers.astype(int)}, task="multilabel")
+        self.classes_ = np.arange(answers.shape[1])
+        return self
+
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """[n, classes]: the probability of each class."""
+        """[n, classes]: the probability of each class; or [n, labels], of each label."""
         samples = self._samples(X)
+        if self._labels:
+            own: NDArray[np.float64] = self.model_.probabilities(samples).astype(float)
+            return own
         probabilities = self.model_.probabilities(samples).astype(float)[:, self._order]
         shares: NDArray[np.float64] = probabilities / probabilities.sum(axis=1, keepdims=True)  # to the last bits
         return shares
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """[n]: the likeliest class."""
+        """[n]: the likeliest class; or [n, labels], as 0 and 1."""
+        if getattr(self, "_labels", False):
+            found: NDArray[Any] = self.model_.answers(self._samples(X))
+            return found
         likeliest = self.predict_proba(X).argmax(axis=1)
         labels: NDArray[Any] = self.classes_[likeliest]
         return labels
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
 class SearchRegressor(RegressorMixin, _Search):  # type: ignore[misc]

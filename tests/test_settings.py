@@ -61,7 +61,7 @@ def test_a_timeout_is_given_as_text_or_seconds():
         ({"precision": "fp16"}, r"--precision fp16: should be 'auto', 'fp32' or 'bf16'"),
         ({"seed": -1}, r"--seed -1: should be greater than or equal to 0"),
         ({"seed": 2**31}, r"--seed 2147483648: should be less than"),
-        ({"task": "ranking"}, r"--task ranking: should be 'classification' or 'regression'"),
+        ({"task": "ranking"}, r"--task ranking: should be 'classification', 'regression' or 'multilabel'"),
         ({"architectures": "lenet"}, r"--architecture lenet: should be a valid tuple"),
         ({"overrides": 3}, r"--set 3: should be a valid tuple"),
         ({"data": 5}, r"DATA 5: should be a valid string"),

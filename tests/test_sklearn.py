@@ -7,10 +7,11 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
-from sklearn.datasets import load_digits, make_regression
+from sklearn.datasets import load_digits, make_multilabel_classification, make_regression
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import r2_score
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -102,3 +103,26 @@ def test_several_targets_of_a_frame_are_predicted_together_in_their_order():
         assert np.array_equal(pickle.loads(pickle.dumps(made)).predict(frame), made.predict(frame))
     assert SearchRegressor(**TINY).fit(frame, y[:, :1]).predict(frame).shape == (60, 1)
     assert SearchRegressor(**TINY).fit(frame, y[:, 0]).predict(frame).shape == (60,)
+
+
+def test_labels_are_predicted_together_as_scikit_learns_multi_label_classifiers_do():
+    x, y = make_multilabel_classification(80, 4, n_classes=3, random_state=0)
+    frame = pd.DataFrame(x, columns=list("abcd"))
+    for samples, answers, names in (
+        (x, y, []),
+        (x, csr_matrix(y), []),
+        (frame, y.astype(bool), ["target_0", "target_1", "target_2"]),
+        (frame, pd.DataFrame(y, columns=["cat", "dog", "a"]), ["cat", "dog", "a_"]),
+    ):
+        made = SearchClassifier(**TINY).fit(samples, answers)
+        predicted, shares = made.predict(samples), made.predict_proba(samples)
+        assert made.run_.record.data.task == "multilabel"
+        assert made.model_.targets == names
+        assert made.classes_.tolist() == [0, 1, 2]
+        assert (predicted.shape, predicted.dtype.kind, shares.shape) == ((80, 3), "i", (80, 3))
+        assert np.array_equal(predicted, shares > 0.5)
+        assert made.score(samples, y) == accuracy_score(y, predicted)
+        assert (predicted == y).mean() > (y == (y.mean(0) > 0.5)).mean()  # better than the commoner answer
+        assert np.array_equal(pickle.loads(pickle.dumps(made)).predict(samples), predicted)
+    again = made.fit(x, y[:, 0])  # of another kind than before
+    assert again.predict(x).shape == (80,)

@@ -11,6 +11,7 @@ import typer
 from automl.cli.output import as_data
 from automl.cli.paths import require_model, require_model_and_data, require_run
 from automl.cli.runs import RunPlugins
+from automl.cli.targets import MEANS, call_target
 from automl.foreign_text import escaped
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The run's folder, or its model/ folder.")]
@@ -84,10 +85,10 @@ def evaluate(
     for name, value in found["metrics"].items():
         typer.echo(f"{name:<18}{_text(value)}")
     if found["targets"]:
-        typer.echo("rmse and mae are means over the targets, in standard deviations of each; by target:")
+        typer.echo(MEANS[found["task"]])
     for row in found["targets"]:
         own = ", ".join(f"{name} {_text(value)}" for name, value in row["metrics"].items())
-        typer.echo(f"{row['target']}, in its own units: {own}")
+        typer.echo(f"{call_target(row, found['task'])}: {own}")
     if found["classes"]:
         _print_classes(found["classes"])
 

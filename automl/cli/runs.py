@@ -11,6 +11,7 @@ import typer
 
 from automl.cli.output import as_data
 from automl.cli.paths import require_run
+from automl.cli.targets import MEANS, call_target
 
 if TYPE_CHECKING:
     from automl.results.run import Run
@@ -134,7 +135,7 @@ def print_answer(run: Run) -> None:
     if final:
         details = summary["test_details"] or {"intervals": {}, "gap": None}
         typer.echo("test      " + ", ".join(_tested(summary["test"], details["intervals"])))
-        _print_targets(details.get("targets", ()))
+        _print_targets(details.get("targets", ()), run.record.data.task)
         if details["gap"]:
             typer.echo(f"          {details['gap']['words']}")
         if final.words:
@@ -192,13 +193,13 @@ def _tested(scores: Mapping[str, float], intervals: Mapping[str, Sequence[float]
     return [f"{name} {value:.4f}{ends.get(name, '')}" for name, value in scores.items()]
 
 
-def _print_targets(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The test of each of several targets in its own units."""
+def _print_targets(rows: Sequence[Mapping[str, Any]], task: str) -> None:
+    """The test of each of several targets."""
     if rows:
-        typer.echo("          rmse and mae are means over the targets, in standard deviations of each; by target:")
+        typer.echo(f"          {MEANS[task]}")
     for row in rows[:TARGETS]:
         known = {name: value for name, value in row["metrics"].items() if value is not None}
-        typer.echo(f"          {row['target']}, in its own units: {', '.join(_tested(known, row['intervals']))}")
+        typer.echo(f"          {call_target(row, task)}: {', '.join(_tested(known, row['intervals']))}")
     if len(rows) > TARGETS:
         typer.echo(f"          and {len(rows) - TARGETS} more targets, which the report has")
 

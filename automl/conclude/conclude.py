@@ -16,7 +16,7 @@ from automl.conclude.gap import gap
 from automl.conclude.guessing import judge
 from automl.conclude.rescoring import Rescoring, splits_of
 from automl.conclude.selection import Winner, as_finalist, choose, find_finalists
-from automl.data.splits import units_of
+from automl.data.units import units_of
 from automl.errors import RunError
 from automl.failpoints import passing
 from automl.models.mistakes import save_mistakes
@@ -132,8 +132,7 @@ def _judged(prepared: Prepared, winner: Winner, tested: Predictions) -> dict[str
     units = units_of(dataset)
     together, test_units = units[tested.index], len(np.unique(units[tested.index]))
     groups = together if test_units < len(together) else None
-    several = () if dataset.deviations is None else dataset.output_names
-    details = describe_test(tested, dataset.classes, groups, several)
+    details = describe_test(tested, dataset.classes, groups, dataset.several)
     guesses: list[float] = []
     for repeat in range(1, 1 + math.ceil(winner.folds / k)):
         guesses += guess_scores(dataset, splits_of(prepared, repeat), objective.name)

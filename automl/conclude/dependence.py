@@ -45,11 +45,11 @@ def depend(
 
 
 def _means(network: FoldNetwork, column: TableColumn, grid: Array, dataset: Dataset, deadline: Deadline) -> Array:
-    """[value, outputs]: of a classification mean probabilities."""
+    """[value, outputs]: of classes and labels mean probabilities."""
     deadline.check()
     x = np.tile(network.x, (len(grid), 1))
     x[:, list(column.places)] = np.repeat(grid, len(network.x), axis=0)
-    outputs = network.probabilities(x) if dataset.classes else network.outputs(x)
+    outputs = network.outputs(x) if dataset.task == "regression" else network.probabilities(x)
     means: Array = outputs.reshape(len(grid), len(network.x), -1).mean(axis=1)
     return means
 
@@ -79,7 +79,11 @@ def _places_of_quantiles(distinct: Array, counts: NDArray[np.int64]) -> NDArray[
 
 
 def outputs_of(dataset: Dataset) -> tuple[list[int], tuple[str, ...]]:
-    """Which outputs are shown, and their names: the first target; of two classes the second; else the commonest."""
+    """Which outputs are shown, and their names: the first target; the first labels; of two classes the second; else the
+    commonest.
+    """
+    if dataset.task == "multilabel":
+        return list(range(dataset.num_outputs))[:CLASSES], tuple(map(shown, dataset.output_names[:CLASSES]))
     if not dataset.classes:
         name = next(map(shown, dataset.understood.targets), "target" if dataset.num_outputs == 1 else "output 0")
         return [0], (name,)

@@ -211,8 +211,7 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
 
 def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> Model:
     members = _modules(run)
-    classification = prepared.dataset.task == "classification"
-    module = members[0] if kind == "refit" else Ensemble(members, classification=classification)
+    module = members[0] if kind == "refit" else Ensemble(members)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
     module = module.to(run.whole.device).to(memory_format=torch.contiguous_format).eval()
     rebuilt = rebuild_config(members[0].network, run.recipe.architecture_config)
@@ -225,7 +224,8 @@ def _modules(run: TrialRun) -> list[Standardised]:
     for network, norm in run.networks():
         scale = norm.target
         mean, std, log = (None, None, False) if scale is None else (scale.mean, scale.std, scale.log)
-        made.append(Standardised(network, norm.inputs, mean, std, log, run.averages_mirrored).eval())
+        mirrored, task = run.averages_mirrored, run.resident.task
+        made.append(Standardised(network, norm.inputs, mean, std, log, mirrored=mirrored, task=task).eval())
     return made
 
 
@@ -238,7 +238,7 @@ def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: boo
         "task": dataset.task,
         "kind": dataset.kind,
         "classes": list(dataset.classes),
-        "targets": list(dataset.understood.targets) if dataset.task == "regression" else [],
+        "targets": list(dataset.understood.targets) if dataset.task != "classification" else [],
         "deviations": [] if dataset.deviations is None else dataset.deviations.tolist(),
         "conversion": dataset.conversion.model_dump(mode="json"),
         "input_shape": list(dataset.input_shape),

@@ -119,8 +119,8 @@ def inspect_networks(
         "repeats": len(rises),
         "screened": screened,
         "importances": [importance for _, importance in ranked],
-        "calibration": find_calibration(networks, dataset) if dataset.classes else None,
-        "residuals": None if dataset.classes else find_residuals(networks, dataset, seed),
+        "calibration": None if dataset.task == "regression" else find_calibration(networks, dataset),
+        "residuals": find_residuals(networks, dataset, seed) if dataset.task == "regression" else None,
         "dependences": _dependences(networks, [column for column, _ in ranked[:DEPENDED]], dataset, deadline, pace),
     }
 

@@ -17,6 +17,7 @@ from automl.models.model import Model
 from automl.models.modules import Standardised
 from automl.racing.objective import Objective
 from automl.training.metrics import measure
+from automl.training.outputs import probabilities
 
 Array = NDArray[Any]
 
@@ -42,7 +43,7 @@ class FoldNetwork:
 
     def probabilities(self, x: Array) -> Array:
         """The same of a classification as probabilities."""
-        shares: Array = torch.from_numpy(self.outputs(x)).double().softmax(1).numpy()
+        shares: Array = probabilities(torch.from_numpy(self.outputs(x)).double(), self.module.task).numpy()
         return shares
 
     def cost(self, x: Array, objective: Objective) -> float:

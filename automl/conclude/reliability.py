@@ -1,4 +1,4 @@
-"""How far out-of-fold predictions can be relied on: residuals of a regression, calibration of a classification."""
+"""How far out-of-fold predictions can be relied on: residuals of a regression, calibration of classes and labels."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ def find_residuals(networks: Sequence[FoldNetwork], dataset: Dataset, seed: int)
 
 
 def find_calibration(networks: Sequence[FoldNetwork], dataset: Dataset) -> Calibration:
-    """Of two classes the calibration of the second one's probability, of more that of the most probable class."""
+    """Of two classes the calibration of the second one's probability, of more that of the most probable class, of
+    labels that of the first one's.
+    """
     truth = np.concatenate([network.y for network in networks])
     probabilities = np.concatenate([network.probabilities(network.x) for network in networks])
+    if dataset.task == "multilabel":
+        return calibrate(truth[:, 0] == 1, probabilities[:, 0], shown(dataset.output_names[0]))
     if len(dataset.classes) == 2:
         return calibrate(truth == 1, probabilities[:, 1], shown(str(dataset.classes[1])))
     return calibrate(truth == probabilities.argmax(axis=1), probabilities.max(axis=1), "")

@@ -49,7 +49,7 @@ def show_photos(
     with forked(resident.device), torch.no_grad():
         seed_torch(seed, resident.device)
         x, y = resident.batch(index)
-        classes = resident.num_outputs if resident.classification else None
+        classes = resident.num_outputs if resident.task == "classification" else None
         augmented, _ = augmentation(x, y, classes)
         given = first_input(member.network.eval(), member.inputs, augmented)
     pixels = given.round().clamp(0, 255).to(torch.uint8).cpu().numpy()

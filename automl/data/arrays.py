@@ -69,7 +69,8 @@ def from_arrays(
 
     x: images uint8 [n, h, w], [n, h, w, c] or [n, c, h, w] with 1, 3 or 4 channels (other numbers where the
     conversion is exact), or a table [n, features] of numbers. y: [n] integers, booleans or text for classification
-    (with `classes`, integers index it), floats [n] or [n, outputs] for regression; `task` overrides.
+    (with `classes`, integers index it), floats [n] or [n, outputs] for regression, integers 0 and 1 or booleans [n,
+    labels] for multilabel (with `classes`, the labels' names); `task` overrides.
     x_test, y_test: a test set of its own. groups: [n] for the samples of `x`. source: what messages call the data.
     Raises `DataError` that names the array and the row.
     """
@@ -91,14 +92,25 @@ def from_arrays(
         raise DataError(f"{source}: a test set needs both x_test and y_test")
     samples, conversion = samples_of(source, x)
     kind: Kind = "table" if isinstance(conversion, Numbers) else "image"
-    chosen = task or ("regression" if y.dtype.kind == "f" else "classification")
-    answers, names = _classes(source, y, classes) if chosen == "classification" else (_targets(source, y), ())
+    chosen = task or ("regression" if y.dtype.kind == "f" else "multilabel" if _are_labels(y) else "classification")
+    answers: Array
+    names: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    if chosen == "classification":
+        answers, names = _classes(source, y, classes)
+    elif chosen == "multilabel":
+        answers, targets = _labels(source, y, classes)
+    else:
+        answers = _targets(source, y)
     notes = tuple(merged(samples)) if kind == "table" else ()
     # Nobody takes the numbers of image classes for measurements.
-    read = "" if (kind, chosen) == ("image", "classification") else answers_read(y, chosen, asked=task is not None)
+    read = ""
+    if (kind, chosen) != ("image", "classification"):
+        read = answers_read(y, chosen, asked=task is not None, names=targets)
     understood = Understood(
         samples="images" if kind == "image" else "rows",
         details=_details(samples),
+        targets=targets,
         answers=read,
         test_from="x_test" if test is not None else "",
     )
@@ -224,6 +236,25 @@ def _targets(source: str, y: Array) -> NDArray[np.float64]:
     return numbers_of(source, "y", y.reshape(len(y), -1)).astype(np.float64)
 
 
+def _are_labels(y: Array) -> bool:
+    """Whether `y` is 0 and 1 for several labels, of which some samples have none or several: else it is one-hot."""
+    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biu":
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) != 1).any())
+
+
+def _labels(source: str, y: Array, names: Sequence[str] | None) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Labels [n, labels] as 0 and 1, and their names where they have any."""
+    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf" or not ((y == 0) | (y == 1)).all():
+        raise DataError(
+            f"{source}: array 'y' is {y.dtype} {y.shape}; a multi-label classification needs 0 and 1 [n, labels], of "
+            "two labels at least"
+        )
+    if names is not None and len(set(names)) != y.shape[1]:
+        raise DataError(f"{source}: 'classes' has {len(set(names))} names for {y.shape[1]} labels")
+    return y.astype(np.int64), tuple(names or ())
+
+
 def _classes(source: str, y: Array, given: Sequence[str] | None) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Labels 0..classes-1, and the class names."""
     if y.ndim == 2 and y.shape[1] == 1:
@@ -231,7 +262,8 @@ def _classes(source: str, y: Array, given: Sequence[str] | None) -> tuple[NDArra
     if y.ndim != 1 or y.dtype.kind not in "biufUS":
         raise DataError(
             f"{source}: array 'y' is {y.dtype} {y.shape}; classification needs one integer or text a sample "
-            "(for one-hot labels give y.argmax(axis=1), for several numbers task 'regression')"
+            "(for one-hot labels give y.argmax(axis=1), for 0 and 1 of which any number may be 1 task 'multilabel', "
+            "for several numbers task 'regression')"
         )
     if y.dtype.kind == "f":
         check_finite(source, "y", y)

@@ -159,7 +159,7 @@ def _torn(dataset: Dataset, copies: Indices, kind: str) -> list[str]:
     torn = copies[differs]
     if not len(torn):
         return []
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return [f"{len(torn):,} copies have another answer than the first of their kind."]
 
     def name(index: int) -> str:

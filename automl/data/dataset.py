@@ -20,7 +20,8 @@ from automl.data.understood import Understood
 from automl.errors import DataError
 
 Kind = Literal["image", "table"]
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "multilabel"]
+"""One of several classes; one or several numbers; for each of several labels whether it holds."""
 
 _SHOWN = 5  # how many culprits a note lists by name
 
@@ -31,7 +32,8 @@ class Dataset:
 
     x: images uint8 [n, c, h, w] (maybe a read-only memmap), tables [n, features] as `features` describes them, float32
     where that changes no number, else float64.
-    y: classification int64 [n], an index into `classes`; regression float64 [n, outputs].
+    y: classification int64 [n], an index into `classes`; regression float64 [n, outputs]; multilabel int64 [n, labels],
+    1 where the label holds, else 0.
     test: bool [n], True where the source itself sets the sample apart for testing.
     groups: int64 [n]; samples of one group never stand on two sides of a split.
     folds: int64 [n], 0..K-1, where the source has folds of its own; -1 in its test set.
@@ -82,13 +84,19 @@ class Dataset:
 
     @property
     def num_outputs(self) -> int:
-        """The number of classes, or of a regression's outputs."""
+        """The number of classes, of labels, or of a regression's outputs."""
         return len(self.classes) if self.task == "classification" else int(self.y.shape[1])
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """What each output of a regression is called: by its column, or `output 0`, ..."""
-        return self.understood.targets or tuple(f"output {number}" for number in range(self.num_outputs))
+        """What each label, or output of a regression, is called: by its column, or `label 0`, `output 0`, ..."""
+        what = "label" if self.task == "multilabel" else "output"
+        return self.understood.targets or tuple(f"{what} {number}" for number in range(self.num_outputs))
+
+    @property
+    def several(self) -> tuple[str, ...]:
+        """The names of the outputs where they are several targets, each of which has scores of its own; else none."""
+        return self.output_names if self.y.ndim == 2 and self.y.shape[1] > 1 else ()
 
     @cached_property
     def deviations(self) -> NDArray[np.float64] | None:
@@ -96,7 +104,7 @@ class Dataset:
 
         Errors are divided by them before they are averaged over the outputs, whose units may differ.
         """
-        if self.task == "classification" or self.y.shape[1] == 1:
+        if self.task != "regression" or self.y.shape[1] == 1:
             return None
         y = self.y if self.test is None else self.y[~self.test]
         found = y.std(axis=0, dtype=np.float64)
@@ -149,14 +157,15 @@ def complete(dataset: Dataset) -> Dataset:
     return completed
 
 
-def _check_outputs(dataset: Dataset, y: NDArray[np.float64]) -> None:
+def _check_outputs(dataset: Dataset, y: NDArray[Any]) -> None:
     """Raises `DataError` for an output that is the same in all samples `y` [m, outputs], or equal to another one."""
     named = "target '{}'" if dataset.understood.targets else "{}"
     names = [named.format(name) for name in dataset.output_names]
     constant = np.flatnonzero((y == y[0]).all(axis=0))
     if len(constant):
         name, value = names[constant[0]], float(y[0, constant[0]])
-        raise DataError(f"{dataset.name}: {name} is {value:g} in every sample: nothing to learn")
+        remedy = "; leave it out" if len(names) > 1 else ""
+        raise DataError(f"{dataset.name}: {name} is {value:g} in every sample: nothing to learn{remedy}")
     first: dict[bytes, str] = {}
     for name, values in zip(names, y.T, strict=True):
         other = first.setdefault(np.ascontiguousarray(values + 0).tobytes(), name)  # minus zero is zero

@@ -76,7 +76,7 @@ def take(
         data: `(x, y)` as arrays or tensors; a mapping with the arrays of an .npz (`x`, `y`, and where wanted `groups`,
             `classes`, `x_test` and `y_test`); a map-style torch `Dataset`, read once from its first sample to its last,
             or `(training, test)` of them; a pandas DataFrame with `target`, or `(DataFrame, y)`.
-        target: the DataFrame's column to predict, or several of numbers.
+        target: the DataFrame's column to predict, or several, of numbers or of yes and no.
         groups: the mapping's array of groups, or the DataFrame's column of them.
         images, reading: of a DataFrame that lists images, where its paths begin, and how the files are read.
         categorical: the DataFrame's columns that are categories although they are numbers.
@@ -219,6 +219,6 @@ def _as_npz(dataset: Dataset) -> dict[str, Any]:
         arrays = {"x": x[train], "y": dataset.y[train], "x_test": x[~train], "y_test": dataset.y[~train]}
     if dataset.groups is not None:
         arrays["groups"] = dataset.groups[train]
-    if dataset.task == "classification":
-        arrays["classes"] = np.array(dataset.classes)
+    if names := dataset.classes or (dataset.task == "multilabel" and dataset.understood.targets):
+        arrays["classes"] = np.array(names)
     return arrays

@@ -31,7 +31,7 @@ def load_image_list(
 ) -> Dataset:
     """The images that a table lists as the data set `name`; `reading` says how the files are read.
 
-    target: the column to predict, or several of numbers, by default the one that is left over, or that is called
+    target: the column to predict, or several, by default the one that is left over, or that is called
     `label` or so; the rule for classes and numbers is that of any table. groups: the column of groups, by default that
     of this name. With rows for testing those for validation are trained on, without them these are the test set.
     Raises `DataError`: missing or unusable files, a column that is not there or ambiguous, an empty cell.
@@ -47,7 +47,7 @@ def load_image_list(
         raise DataError(f"{table.path}: column '{group}' cannot be both the target and the groups")
     if group is not None:
         refuse_missing(table, group)
-    _, y, classes, answers = read_targets(table, targets, task)
+    answers = read_targets(table, targets, task)
     own = own_splits(table, found.role(SPLIT), found.role(FOLD))
     test = np.zeros(len(found.paths), dtype=bool) if own.test is None else own.test
     rows = _present(found, reading.skip_bad, notes)
@@ -60,10 +60,10 @@ def load_image_list(
     dataset = Dataset(
         name=name,
         kind="image",
-        task="classification" if classes else "regression",
+        task=answers.task,
         x=read.pixels,
-        y=y[rows],
-        classes=classes,
+        y=answers.y[rows],
+        classes=answers.classes,
         test=None if own.test is None else own.test[rows],
         groups=None if group is None else number_keys(table.texts(group))[1][rows],
         folds=None if own.folds is None else own.folds[rows],
@@ -74,7 +74,7 @@ def load_image_list(
             "photos",
             (*read.details, f"named in column '{found.column}'"),
             targets=targets,
-            answers=answers,
+            answers=answers.read,
             test_from=own.test_from,
             joined=own.joined,
             folds_from=own.folds_from,

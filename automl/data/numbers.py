@@ -22,8 +22,8 @@ NO_NUMBER = EMPTY | {
 }
 """What stands in an empty cell among numbers or dates: marks, and the errors of spreadsheets."""
 
-TRUE = frozenset({"true", "t", "yes", "y", "on"})
-FALSE = frozenset({"false", "f", "no", "n", "off"})
+TRUE = frozenset({"true", "t", "yes", "y", "on", "ja"})
+FALSE = frozenset({"false", "f", "no", "n", "off", "nein"})
 
 _CURRENCY = "$\u20ac\u00a3\u00a5\u20b9"
 _SIGNS = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'"})

@@ -89,7 +89,7 @@ class Resident:
         self.feature_files = FeatureFiles(features, dataset.fingerprint)
         self.device = device
         self.image = dataset.kind == "image"
-        self.classification = dataset.task == "classification"
+        self.task = dataset.task
         self.num_outputs = dataset.num_outputs
         self.deviations = dataset.deviations
         self.features = dataset.features
@@ -137,7 +137,7 @@ class Resident:
         index = np.asarray(index, dtype=np.int64)
         inputs: PixelInputs | TableInputs
         inputs, rows = self._pixel_inputs(index) if self.image else self._table_inputs(index, scaling)
-        if self.classification:
+        if self.task != "regression":
             return Normalisation(inputs, rows=rows)
         y = self.y[torch.from_numpy(index).to(self.device)]
         return Normalisation(inputs, TargetScale.of(y, log_target), rows)

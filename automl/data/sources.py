@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -43,12 +43,12 @@ def load(
 ) -> Dataset:
     """Loads DATA: `digits`, a folder of images, an .npz, a .csv, `torchvision:NAME`, or a plugin's data set by name.
 
-    target: the table's column to predict, or several of numbers. groups: a table's column, an .npz's array, or for a
-    folder of images a csv file with the columns file,group. images: the folder in which the paths of a list of images
-    begin. categorical: a table's columns that are categories although their cells are numbers. time: the one whose
-    order decides the splits. task: 'classification' or 'regression', where the rule of the source decides otherwise.
-    reading: how image files are read. plugin_datasets: by name, functions that make the data of their parameters: the
-    text behind `NAME:`, "" for none.
+    target: the table's column to predict, or several, of numbers or of yes and no. groups: a table's column, an .npz's
+    array, or for a folder of images a csv file with the columns file,group. images: the folder in which the paths of a
+    list of images begin. categorical: a table's columns that are categories although their cells are numbers. time: the
+    one whose order decides the splits. task: 'classification', 'regression' or 'multilabel', where the rule of the
+    source decides otherwise. reading: how image files are read. plugin_datasets: by name, functions that make the data
+    of their parameters: the text behind `NAME:`, "" for none.
     Raises `DataError` with the culprit and the remedy, also for an option that this kind of DATA does not have.
     """
     plugins = plugin_datasets or {}
@@ -87,10 +87,10 @@ def load(
             name = path.resolve().name
             return load_image_list(listed, name=name, target=target, groups=groups, task=wanted, reading=reading)
         _refuse(data, {key: options[key] for key in ("target", "images", "categorical", "time")})
-        if wanted == "regression":
+        if wanted not in (None, "classification"):
             raise DataError(
-                f"{data}: a folder of images is a classification; for a regression on images give a csv with a column "
-                "of paths and one of numbers"
+                f"{data}: a folder of images is a classification; for a {wanted} task on images give a csv with a "
+                "column of paths and those of the answers"
             )
         return load_folder(path, groups=None if groups is None else Path(groups).expanduser(), reading=reading)
     if path.is_file() and path.suffix.lower() == ".npz":
@@ -145,13 +145,12 @@ def _is_sorted(folder: Path, follow_links: bool) -> bool:
 
 
 def _task(task: str | None) -> Task | None:
+    for known in get_args(Task):
+        if task == known:
+            return known  # type: ignore[no-any-return]
     if task is None:
         return None
-    if task == "classification":
-        return "classification"
-    if task == "regression":
-        return "regression"
-    raise DataError(f"task is 'classification' or 'regression', not {task!r}")
+    raise DataError(f"task is 'classification', 'regression' or 'multilabel', not {task!r}")
 
 
 def _refuse(data: str, options: Mapping[str, object]) -> None:

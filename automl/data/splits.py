@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from automl.data.atomic import write_atomic
 from automl.data.dataset import Dataset
 from automl.data.npz import read_arrays
+from automl.data.strata import Strata, assign, merge_small, strata_of
 from automl.data.time_order import FIRST, forward_folds
+from automl.data.units import units_of
 from automl.errors import DataError, RunError, SettingsError
 from automl.open_file import open_file
 
@@ -70,8 +72,9 @@ class Splits:
 def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, seed: int) -> Splits:
     """Cuts off the test set and deals the rest into `folds` folds; the same seed gives the same splits.
 
-    Classification is stratified. Groups, and identical images, stay in one fold and on one side of the cut; a test set
-    set apart by the source is taken as it is, and so are its folds. `test_fraction` 0 makes no test set.
+    Classification is stratified, labels as `automl.data.strata` says. Groups, and identical images, stay in one fold
+    and on one side of the cut; a test set set apart by the source is taken as it is, and so are its folds.
+    `test_fraction` 0 makes no test set.
     Raises `SettingsError` for folds < 2 or a fraction outside [0, 1); `DataError` when a class or the number of groups
     is too small, naming it and the largest K possible, or when a group stands on both sides of a given cut.
     """
@@ -82,17 +85,17 @@ def make_splits(dataset: Dataset, *, folds: int, test_fraction: float = 0.2, see
     if dataset.times is not None:
         return _in_order_of_time(dataset, folds, test_fraction)
     rng = np.random.default_rng(seed)
-    units = units_of(dataset)
-    counts = _counts(dataset, units)
+    units, strata = units_of(dataset), strata_of(dataset, folds)
+    counts = _counts(dataset, strata, units)
     if dataset.test is None:
-        _check_size(dataset, counts, folds)
-        in_test = _cut(dataset, counts, folds, test_fraction, rng)[units]
+        _check_size(dataset, strata, counts, folds)
+        in_test = _cut(dataset, strata, counts, folds, test_fraction, rng)[units]
     else:
         in_test = dataset.test
         _check_given_cut(dataset)
     if dataset.folds is not None:
-        return _given_folds(dataset, in_test, folds)
-    return _deal_training_part(dataset, np.flatnonzero(~in_test), units, folds, rng)
+        return _given_folds(dataset, strata, in_test, folds)
+    return _deal_training_part(dataset, strata, np.flatnonzero(~in_test), units, folds, rng)
 
 
 def deal_again(dataset: Dataset, splits: Splits, *, seed: int) -> Splits:
@@ -105,11 +108,11 @@ def deal_again(dataset: Dataset, splits: Splits, *, seed: int) -> Splits:
     if dataset.times is not None:
         raise DataError("rows in the order of time can be dealt in one way only")
     rng = np.random.default_rng(seed)
-    units = units_of(dataset)
+    units, strata = units_of(dataset), strata_of(dataset, splits.folds)
     for attempt in range(ATTEMPTS):
         try:
             # Strictly by size, groups of different sizes would fall as they fell before.
-            return _deal_training_part(dataset, splits.training_part, units, splits.folds, rng, shuffled=0.5)
+            return _deal_training_part(dataset, strata, splits.training_part, units, splits.folds, rng, shuffled=0.5)
         except DataError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -120,70 +123,50 @@ def _in_order_of_time(dataset: Dataset, folds: int, test_fraction: float) -> Spl
     """Raises `DataError` where a fold would have to predict a class that was not there before."""
     assert dataset.times is not None
     splits = Splits(forward_folds(dataset.name, dataset.times, folds, test_fraction))
-    if dataset.task == "classification":
-        held = np.bincount(dataset.y[splits.fold == FIRST], minlength=len(dataset.classes))
-        if (held == 0).any():
-            raise DataError(
-                f"{dataset.name}: class '{dataset.classes[int(held.argmin())]}' is not among the earliest rows, on "
-                f"which the first of {folds} folds is trained; use fewer folds, or leave out what is before it"
-            )
+    if (lacking := strata_of(dataset, folds).lacking(splits.fold == FIRST)) is not None:
+        raise DataError(
+            f"{dataset.name}: class '{lacking}' is not among the earliest rows, on which the first of {folds} folds is "
+            "trained; use fewer folds, or leave out what is before it"
+        )
     return splits
 
 
-def _given_folds(dataset: Dataset, in_test: NDArray[np.bool_], folds: int) -> Splits:
+def _given_folds(dataset: Dataset, strata: Strata, in_test: NDArray[np.bool_], folds: int) -> Splits:
     """The data's own folds as they are. Raises `DataError` where they are not `folds`, or one is of no use."""
     assert dataset.folds is not None
     fold = np.where(in_test, -1, dataset.folds)
     if (found := int(fold.max()) + 1) != folds:
         raise DataError(f"{dataset.name}: the data have {found} folds of their own, not {folds}; leave --folds out")
-    _check_folds(dataset, fold, folds)
+    _check_folds(dataset, strata, fold, folds)
     return Splits(fold)
 
 
 def _deal_training_part(
-    dataset: Dataset, training: Indices, units: Indices, folds: int, rng: np.random.Generator, shuffled: float = 0.0
+    dataset: Dataset,
+    strata: Strata,
+    training: Indices,
+    units: Indices,
+    folds: int,
+    rng: np.random.Generator,
+    shuffled: float = 0.0,
 ) -> Splits:
     fold = np.full(len(dataset), -1, dtype=np.int64)
     # Renumbered from 0 over the training part: images with a copy in a given test set stay where the source put them.
     _, inner = np.unique(units[training], return_inverse=True)
-    counts = _counts(dataset, inner, training)
-    _check_size(dataset, counts, folds)
+    counts = _counts(dataset, strata, inner, training)
+    _check_size(dataset, strata, counts, folds)
     fold[training] = _deal(dataset, counts, folds, rng, shuffled)[inner]
-    _check_folds(dataset, fold, folds)
+    _check_folds(dataset, strata, fold, folds)
     return Splits(fold)
 
 
-def units_of(dataset: Dataset) -> Indices:
-    """int64 [n]: 0..units-1, equal for samples that stay together: one group, or groups tied by a shared image."""
-    if dataset.groups is None:
-        units: Indices = np.unique(dataset.twins, return_inverse=True)[1]
-        return units
-    _, group = np.unique(dataset.groups, return_inverse=True)
-    # Each copy ties its group to the group of the first copy; a unit is a connected component of these ties.
-    ties = np.stack([group, group[dataset.twins]], axis=1)[group != group[dataset.twins]]
-    parent = list(range(int(group.max()) + 1))
-
-    def root(member: int) -> int:
-        while parent[member] != member:
-            parent[member] = parent[parent[member]]
-            member = parent[member]
-        return member
-
-    for a, b in np.unique(ties, axis=0).tolist():
-        parent[root(a)] = root(b)
-    roots = np.array([root(member) for member in range(len(parent))], dtype=np.int64)
-    merged: Indices = np.unique(roots, return_inverse=True)[1][group]
-    return merged
-
-
-def _counts(dataset: Dataset, units: Indices, samples: Indices | None = None) -> Indices:
-    """int64 [units, classes] (one column for regression): how many samples of each class a unit holds.
+def _counts(dataset: Dataset, strata: Strata, units: Indices, samples: Indices | None = None) -> Indices:
+    """int64 [units, strata]: how many samples of each stratum a unit holds.
 
     Raises `DataError` for more classes than can be counted so.
     """
-    y = np.zeros(len(dataset), dtype=np.int64) if dataset.task == "regression" else dataset.y
-    width = max(1, len(dataset.classes))
-    y = y if samples is None else y[samples]
+    y = strata.of if samples is None else strata.of[samples]
+    width = strata.count
     height = int(units.max()) + 1
     if height * width > MOST_COUNTS:
         raise DataError(
@@ -193,13 +176,13 @@ def _counts(dataset: Dataset, units: Indices, samples: Indices | None = None) ->
     return np.bincount(units * width + y, minlength=height * width).reshape(height, width)
 
 
-def _check_size(dataset: Dataset, counts: Indices, folds: int) -> None:
+def _check_size(dataset: Dataset, strata: Strata, counts: Indices, folds: int) -> None:
     """Every class must reach every fold, so it needs at least K units."""
     what = "groups" if dataset.groups is not None else "distinct samples"
     if len(counts) < folds:
         hint = f"; use at most {len(counts)} folds" if len(counts) >= 2 else ""
         raise DataError(f"{dataset.name}: {len(counts)} {what} are too few for {folds} folds{hint}")
-    if dataset.task == "regression":
+    if not strata.classes:
         return
     if dataset.groups is not None:
         holding = (counts > 0).sum(axis=0)
@@ -213,7 +196,7 @@ def _check_size(dataset: Dataset, counts: Indices, folds: int) -> None:
             else "no number of folds is possible: add to the class or remove it"
         )
         raise DataError(
-            f"{dataset.name}: class '{dataset.classes[smallest]}' has {holding[smallest]} {what} to train on, "
+            f"{dataset.name}: class '{strata.classes[smallest]}' has {holding[smallest]} {what} to train on, "
             f"too few for {folds} folds; {remedy}"
         )
 
@@ -230,13 +213,16 @@ def _check_given_cut(dataset: Dataset) -> None:
         )
 
 
-def _cut(dataset: Dataset, counts: Indices, folds: int, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """bool [units]: the test set. At least K units of each class stay for training."""
+def _cut(
+    dataset: Dataset, strata: Strata, counts: Indices, folds: int, fraction: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """bool [units]: the test set. At least K units, where there are classes of each, stay for training."""
     chosen = np.zeros(len(counts), dtype=bool)
     if fraction == 0:
         return chosen
     if dataset.groups is not None:
-        chosen = _assign(counts, np.array([1 - fraction, fraction]), rng, keep=folds) == 1
+        kept = counts > 0 if strata.classes else np.ones((len(counts), 1), dtype=bool)
+        chosen = assign(counts, np.array([1 - fraction, fraction]), rng, kept, folds) == 1
     else:
         label = counts.argmax(axis=1)
         for value in range(counts.shape[1]):
@@ -255,11 +241,12 @@ def _cut(dataset: Dataset, counts: Indices, folds: int, fraction: float, rng: np
 def _deal(dataset: Dataset, counts: Indices, folds: int, rng: np.random.Generator, shuffled: float = 0.0) -> Indices:
     """int64 [units]: the fold of each unit."""
     if dataset.groups is not None:
-        return _assign(counts, np.full(folds, 1 / folds), rng, shuffled=shuffled)
+        return assign(counts, np.full(folds, 1 / folds), rng, shuffled=shuffled)
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    splitter: Any = KFold if dataset.task == "regression" else StratifiedKFold
-    label = counts.argmax(axis=1)
+    splitter: Any = KFold if counts.shape[1] == 1 else StratifiedKFold
+    # Strata that are no classes may have fewer units than samples, and scikit-learn wants K of some.
+    label = merge_small(counts.argmax(axis=1), folds)
     fold = np.empty(len(counts), dtype=np.int64)
     seed = int(rng.integers(2**31))
     for number, (_, validation) in enumerate(splitter(folds, shuffle=True, random_state=seed).split(label, label)):
@@ -267,49 +254,17 @@ def _deal(dataset: Dataset, counts: Indices, folds: int, rng: np.random.Generato
     return fold
 
 
-def _assign(
-    counts: Indices, shares: NDArray[np.float64], rng: np.random.Generator, keep: int = 0, shuffled: float = 0.0
-) -> Indices:
-    """int64 [units]: the part that each unit goes to, so that part p gets about `shares[p]` of every class.
-
-    Part 0 ends with at least `keep` units of each class. Greedy, largest unit first, ties in random order; each size
-    counts for less by a random share of at most `shuffled`.
-    """
-    order = rng.permutation(len(counts))
-    sizes = counts[order].sum(axis=1) * (1 - shuffled * rng.random(len(counts)) if shuffled else 1)
-    order = order[np.argsort(-sizes, kind="stable")]
-    weight = 1.0 / np.maximum(counts.sum(axis=0), 1)  # a rare class counts as much as a common one
-    target = shares[:, None] * np.ones(counts.shape[1])
-    filled = np.zeros_like(target)
-    left = (counts > 0).sum(axis=0)  # units of each class that part 0 has or can still get
-    part = np.zeros(len(counts), dtype=np.int64)
-    for unit in order:
-        share = counts[unit] * weight
-        # Growth of the squared distance to the target, relative to the part's size.
-        cost = ((2 * (filled - target) + share) * share).sum(axis=1) / shares
-        best = int(cost.argmin())
-        if best != 0 and keep and (left[counts[unit] > 0] <= keep).any():
-            best = 0
-        if best != 0:
-            left -= counts[unit] > 0
-        filled[best] += share
-        part[unit] = best
-    return part
-
-
-def _check_folds(dataset: Dataset, fold: Indices, folds: int) -> None:
+def _check_folds(dataset: Dataset, strata: Strata, fold: Indices, folds: int) -> None:
     """Groups of very different sizes can leave a fold empty, or a fold's training data without some class, and so can
     given folds."""
     for number in range(folds):
         if not (fold == number).any():
             raise DataError(f"{dataset.name}: the groups are too uneven for {folds} folds; use fewer folds")
-        if dataset.task == "classification":
-            held = np.bincount(dataset.y[(fold != -1) & (fold != number)], minlength=len(dataset.classes))
-            if (held == 0).any():
-                raise DataError(
-                    f"{dataset.name}: the groups cannot be dealt into {folds} folds so that class "
-                    f"'{dataset.classes[int(held.argmin())]}' is trained on in each; use fewer folds or more groups"
-                )
+        if (lacking := strata.lacking((fold != -1) & (fold != number))) is not None:
+            raise DataError(
+                f"{dataset.name}: the groups cannot be dealt into {folds} folds so that class '{lacking}' is trained "
+                "on in each; use fewer folds or more groups"
+            )
 
 
 def save_splits(splits: Splits, path: Path) -> None:

@@ -29,8 +29,8 @@ def load_csv(path: Path, *, target: Target, groups: str | None = None, task: Tas
     """The csv at `path` with the column `target` to predict; the column `groups` is used for splitting only.
 
     `task` overrides the rule: text, booleans, and integers with few distinct values (`targets.MAX_INTEGER_CLASSES`) are
-    classes, other numbers a regression; several targets are a regression. Raises `DataError` that names the column and
-    the row.
+    classes, other numbers a regression; several targets are labels where each is yes or no, else a regression. Raises
+    `DataError` that names the column and the row.
     """
     return table_dataset(read_csv(path), name=path.stem, target=target, groups=groups, task=task)
 
@@ -78,25 +78,27 @@ def table_dataset(
     refuse_file_names(path, {column: table.texts(column) for column in features}, ", ".join(targets))
     if groups is not None:
         refuse_missing(table, groups)
-    answers, y, classes, read = read_targets(table, targets, task)
+    answers = read_targets(table, targets, task)
     own = own_splits(table, split, fold)
     columns = tuple(as_input(_understood(table, name, name in categorical), table[name]) for name in features)
-    conversion = Columns(columns=columns, targets=answers, groups=groups, splits=tuple(filter(None, (split, fold))))
+    conversion = Columns(
+        columns=columns, targets=answers.columns, groups=groups, splits=tuple(filter(None, (split, fold)))
+    )
     if all(column.kind == "left out" for column in columns):
         out = ", ".join(f"{column.name} ({column.reason})" for column in columns[:20])
         raise DataError(f"{path}: there is no column to predict {_quoted(targets)} from; left out: {out}")
     x, _ = conversion.matrix(table)
     notes = [*table.notes, *own.notes, *(note for column in columns for note in remarks(column, table[column.name]))]
     notes += merged(x, [feature.name for feature in conversion.features])
-    notes += [note for each in answers if each.kind == "number" for note in remarks(each, table[each.name])]
+    notes += [note for each in answers.columns if each.kind == "number" for note in remarks(each, table[each.name])]
     return complete(
         Dataset(
             name=name,
             kind="table",
-            task="classification" if classes else "regression",
+            task=answers.task,
             x=x,
-            y=y,
-            classes=classes,
+            y=answers.y,
+            classes=answers.classes,
             groups=None if groups is None else number_keys(table.texts(groups))[1],
             test=own.test,
             folds=own.folds,
@@ -107,7 +109,7 @@ def table_dataset(
                 "rows",
                 columns=tuple(map(_use, columns)),
                 targets=targets,
-                answers=read,
+                answers=answers.read,
                 test_from=own.test_from,
                 joined=own.joined,
                 folds_from=own.folds_from,

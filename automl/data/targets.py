@@ -15,6 +15,7 @@ from automl.data.columns import Column, Declared, Unreadable
 from automl.data.csv_files import Table
 from automl.data.dataset import Task
 from automl.data.keys import number_keys
+from automl.data.labels import as_label, read_labels, refuse_mixed, varies
 from automl.data.numbers import plain_number
 from automl.data.texts import Texts
 from automl.data.understood import answers_read
@@ -28,9 +29,10 @@ Target = str | Sequence[str] | None
 
 
 class Answers(NamedTuple):
-    """The targets' columns, the answers as in `Dataset`, the classes (none for a regression), how they were read."""
+    """The targets' columns, the task, the answers and classes as in `Dataset`, and how they were read."""
 
     columns: tuple[Column, ...]
+    task: Task
     y: NDArray[Any]
     classes: tuple[str, ...]
     read: str
@@ -52,7 +54,8 @@ def split_names(target: Target, columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_targets(table: Table, names: Sequence[str], task: Task | None) -> Answers:
-    """The answers in these columns. One is classes or numbers, by the rule of `load_csv`; several are numbers.
+    """The answers in these columns. One is classes or numbers, by the rule of `load_csv`; several are labels where each
+    is yes or no, else numbers.
 
     Raises `DataError` that names the column, and the row of a cell that is none.
     """
@@ -64,18 +67,24 @@ def read_targets(table: Table, names: Sequence[str], task: Task | None) -> Answe
     if task == "classification":
         raise DataError(
             f"{table.path}: a classification has one target, not {len(names)} ({', '.join(names[:20])}); predict each "
-            f"in a search of its own: --target {names[0]}"
+            f"in a search of its own: --target {names[0]}; where each is yes or no leave --task out"
         )
+    if task != "regression" and (labels := _labels(table, names, task)):
+        held = answers_of(table, labels).astype(np.int64)
+        asked = task is not None or any(label.categories != ("0", "1") for label in labels)
+        return Answers(labels, "multilabel", held, (), answers_read(held, "multilabel", asked=asked, names=names))
     columns = tuple(_one_of_several(table, name, task) for name in names)
     y = answers_of(table, columns)
     if task is None:
         for column, values in zip(columns, y.T, strict=True):
             _refuse_two_values(table, column.name, np.unique(values))
-    return Answers(columns, y, (), answers_read(y, "regression", asked=task is not None, names=names))
+    return Answers(columns, "regression", y, (), answers_read(y, "regression", asked=task is not None, names=names))
 
 
 def answers_of(table: Table, columns: Sequence[Column]) -> NDArray[np.float64]:
-    """The numbers [n, targets] of a regression, read as in training. Raises `DataError` with the row."""
+    """The numbers [n, targets] of a regression, or labels as 0 and 1, read as in training. Raises `DataError` with the
+    row.
+    """
     y = []
     for column in columns:
         try:
@@ -96,13 +105,34 @@ def refuse_missing(table: Table, name: str, among_numbers: bool = False) -> None
         raise DataError(f"{table.place(name, rows[0])}: the value is missing{others}; fill it, or drop the row")
 
 
+def _labels(table: Table, names: Sequence[str], task: Task | None) -> tuple[Column, ...]:
+    """The columns as labels; none where the targets are numbers. Raises `DataError` where they are both."""
+    for name in names:
+        refuse_missing(table, name)
+    if task == "multilabel":
+        return read_labels(table, names)
+    found = {name: as_label(table, name) for name in names}
+    labels = tuple(label for label in found.values() if label is not None)
+    if len(labels) == len(names):
+        return labels
+    if sure := [label for label in labels if varies(label, table)]:
+        refuse_mixed(table, sure, [name for name in names if found[name] is None])
+    return ()
+
+
 def _read_one(table: Table, name: str, task: Task | None) -> Answers:
+    if task == "multilabel":
+        raise DataError(
+            f"{table.path}: a multi-label classification has several targets, each yes or no, and '{name}' is one; "
+            "leave --task out, or name the others"
+        )
     refuse_missing(table, name)
     column, asked = _number_column(table, name, task), task is not None
     if column is None:
         classes, labels = number_keys(table.texts(name))
         read = answers_read(np.array(classes), "classification", asked=asked)
-        return Answers((Column(name=name, kind="category", categories=classes),), labels, classes, read)
+        column = Column(name=name, kind="category", categories=classes)
+        return Answers((column,), "classification", labels, classes, read)
     values = answers_of(table, [column])[:, 0]
     distinct, labels = np.unique(values, return_inverse=True)
     whole = bool((distinct == np.round(distinct)).all())
@@ -110,10 +140,10 @@ def _read_one(table: Table, name: str, task: Task | None) -> Answers:
     chosen = task or ("classification" if whole and few else "regression")
     read = answers_read(values, chosen, asked=asked)
     if chosen == "regression":
-        return Answers((column,), values[:, None], (), read)
+        return Answers((column,), "regression", values[:, None], (), read)
     classes = tuple(f"{value:.15g}" for value in distinct)  # '1' and '1.0' are the same class, and 10 comes after 9
     column = Column(name=name, kind="category", categories=classes)
-    return Answers((column,), labels.astype(np.int64), classes, read)
+    return Answers((column,), "classification", labels.astype(np.int64), classes, read)
 
 
 def _one_of_several(table: Table, name: str, task: Task | None) -> Column:
@@ -124,8 +154,8 @@ def _one_of_several(table: Table, name: str, task: Task | None) -> Column:
         texts = table.texts(name)
         row = next((row for row, text in enumerate(texts) if np.isnan(plain_number(text))), 0)
         raise DataError(
-            f"{table.place(name, row)}: {texts[row]!r} is not read as a number, and each of several targets must be "
-            f"one; predict this column in a search of its own: --target {name}"
+            f"{table.place(name, row)}: {texts[row]!r} is not read as a number, and of several targets each must be "
+            f"one, or each yes or no; predict this column in a search of its own: --target {name}"
         )
     return column
 
@@ -135,8 +165,8 @@ def _refuse_two_values(table: Table, name: str, distinct: NDArray[np.float64]) -
     if len(distinct) == 2 and (distinct == np.round(distinct)).all():
         raise DataError(
             f"{table.path}: target '{name}' is always {distinct[0]:g} or {distinct[1]:g}, as yes and no are, and "
-            f"several targets are predicted as numbers; predict classes in a search of their own, --target {name}, or "
-            "say that these are numbers: --task regression"
+            f"several targets are predicted as numbers; predict classes in a search of their own, --target {name}, "
+            "write 0 and 1 where every target is yes or no, or say that these are numbers: --task regression"
         )
 
 

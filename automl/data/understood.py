@@ -98,7 +98,10 @@ def sentences(dataset: Dataset, test_samples: int) -> tuple[str, ...]:
     included = f" (those of {' and '.join(understood.joined)} included)" if understood.joined else ""
     parts = [", ".join([_counted(count, what) + included, *understood.details])]
     if dataset.classes:
-        parts.append(_classes(dataset))
+        parts.append(_counts("classes", dataset.classes, _class_samples(dataset), what))
+    if dataset.task == "multilabel":
+        y = dataset.y if dataset.test is None else dataset.y[~dataset.test]
+        parts.append(_counts("labels", dataset.output_names, y.sum(axis=0).tolist(), what))
     if (groups := _groups(dataset)) is not None:
         parts.append(f"{groups:,} groups, none of them on two sides of a split")
     if dataset.folds is not None:
@@ -133,6 +136,10 @@ def answers_read(y: NDArray[Any], task: str, *, asked: bool, names: Sequence[str
     >>> answers_read(np.arange(26), "regression", asked=False)
     '26 whole numbers from 0 to 25, predicted as numbers (--task classification makes a class of each)'
     """
+    if task == "multilabel":
+        quoted = ", ".join(f"'{name}'" for name in names[:_NAMES]) + (", ..." if len(names) > _NAMES else "")
+        otherwise = "" if asked or y.dtype.kind == "b" else " (--task regression predicts them as numbers)"
+        return f"{quoted or f'{y.shape[1]} labels'}, each yes or no{otherwise}"
     if y.dtype.kind not in "iuf":
         return "booleans, taken as classes" if y.dtype.kind == "b" else "texts, taken as classes"
     outputs = y.shape[1] if y.ndim == 2 else 1
@@ -202,16 +209,12 @@ def _class_samples(dataset: Dataset) -> list[int]:
     return counts
 
 
-def _classes(dataset: Dataset) -> str:
-    counts = _class_samples(dataset)
+def _counts(of: str, names: Sequence[str], counts: Sequence[int], samples: str) -> str:
+    """`classes ants 124, bees 121`, or of many `1,000 classes of 12 to 40 photos`."""
     if len(counts) <= _CLASSES:
-        return "classes " + ", ".join(f"{name} {count:,}" for name, count in zip(dataset.classes, counts, strict=True))
+        return f"{of} " + ", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True))
     low, high = min(counts), max(counts)
-    return (
-        f"{len(counts):,} classes of {low:,}"
-        + (f" to {high:,}" if high > low else "")
-        + f" {dataset.understood.samples}"
-    )
+    return f"{len(counts):,} {of} of {low:,}" + (f" to {high:,}" if high > low else "") + f" {samples}"
 
 
 def _columns(columns: Sequence[ColumnUse]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from automl.data.conversion import Columns, Conversion, Numbers, Pixels
+from automl.data.dataset import Task
 from automl.data.table_inputs import Scaling
 
 FORMAT = 2
@@ -31,6 +32,7 @@ class _Description(BaseModel):
 
     format: Literal[2]
     sha256: str
+    task: Task
     classes: list[str]
     conversion: Conversion
     input_shape: Annotated[list[Positive], Field(min_length=1)]
@@ -49,6 +51,8 @@ class _Description(BaseModel):
     def _belongs_together(self) -> _Description:
         if self.classes and len(self.classes) != self.num_outputs:
             raise ValueError(f"{len(self.classes)} classes do not belong to {self.num_outputs} outputs")
+        if bool(self.classes) != (self.task == "classification"):
+            raise ValueError(f"a {self.task} model has {len(self.classes)} classes")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("two classes have the same name")
         known = self.conversion.targets if isinstance(self.conversion, Columns) and not self.classes else ()

@@ -28,7 +28,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """`{"data", "task", "samples", "skipped", "notes", "metrics": {NAME: VALUE}, "classes": [{"class", "n", "recall",
     "precision"}, ...], "targets": [{"target", "metrics"}, ...]}`; what is not defined on these data is None, a
-    regression has no classes. `targets` are several ones, each in its own units, see `automl.training.metrics.measure`.
+    regression has no classes. `targets` are several ones, see `by_target`.
     `notes` are sentences on what was read, as categories that training had not.
 
     Classes are matched by name. Raises `DataError`, also for classes that the model does not know.
@@ -62,7 +62,8 @@ def evaluate(
     deviations = np.array(model.about["deviations"]) if model.about.get("deviations") else None
     several: Sequence[str] = ()
     if not model.classes and outputs > 1:
-        several = model.targets or [f"output {number}" for number in range(outputs)]
+        what = "label" if task == "multilabel" else "output"
+        several = model.targets or [f"{what} {number}" for number in range(outputs)]
     return {
         "data": str(data),
         "task": task,
@@ -71,7 +72,7 @@ def evaluate(
         "notes": notes,
         "metrics": {name: finite_or_none(measure(name, y, predicted, deviations)) for name in METRICS[task]},
         "classes": _by_class(model, y, predicted.argmax(1)) if model.classes else [],
-        "targets": by_target(y, predicted, several),
+        "targets": by_target(y, predicted, several, task),
     }
 
 

@@ -1,7 +1,7 @@
 """A saved model in another format, with its preprocessing inside, checked before it is written.
 
-Every export takes samples [batch, *input_shape] in the units of the data, see `takes`, and gives logits, or predictions
-in the targets' units. The file's bytes are loaded again and compared with the model: a wrong
+Every export takes samples [batch, *input_shape] in the units of the data, see `takes`, and gives logits of classes or
+labels, or predictions in the targets' units. The file's bytes are loaded again and compared with the model: a wrong
 export is never written.
 """
 
@@ -87,6 +87,8 @@ def gives(model: Model) -> str:
     if model.classes:
         return "logits, a softmax makes probabilities of them"
     names = ", ".join(model.targets[:20]) + (", ..." if len(model.targets) > 20 else "")
+    if model.about["task"] == "multilabel":
+        return "logits of labels, a sigmoid makes probabilities of them" + (f": {names}" if names else "")
     return "predictions in the targets' units" + (f": {names}" if names else "")
 
 
@@ -101,10 +103,10 @@ def _features(model: Model) -> str:
 
 
 def metadata(model: Model) -> dict[str, str]:
-    """What an ONNX file says of itself: `takes`, `gives`, `classes`, `targets` and `input_shape` (JSON), and of a model
-    of images `files` (JSON), how an image file becomes its input.
+    """What an ONNX file says of itself: `takes`, `gives`, `task`, `classes`, `targets` and `input_shape` (JSON), and of
+    a model of images `files` (JSON), how an image file becomes its input.
     """
-    facts = {"takes": takes(model), "gives": gives(model)}
+    facts = {"takes": takes(model), "gives": gives(model), "task": model.about["task"]}
     facts |= {"classes": json.dumps(model.classes), "targets": json.dumps(model.targets)}
     facts |= {"input_shape": json.dumps(list(model.about["input_shape"]))}
     if isinstance(model.conversion, Pixels):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.training.metrics import auroc_classes, log_losses, log_odds
+from automl.training.metrics import auroc_classes, label_losses, log_losses, log_odds, varied_labels
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -25,7 +25,8 @@ def influence(name: str, y: Array, outputs: Array) -> Floats:
 
     Only where the metric is defined.
     """
-    found: Floats = _INFLUENCES[name](y, outputs)
+    known = _OF_LABELS if y.ndim == 2 and name in _OF_LABELS else _INFLUENCES
+    found: Floats = known[name](y, outputs)
     found -= found.mean()
     return found
 
@@ -44,7 +45,7 @@ def standard_error(influences: Floats, groups: Array | None = None) -> tuple[flo
 def columns_of(name: str, y: Array, outputs: Array) -> Floats:
     """[n, c]: numbers by sample whose means determine the metric, by `of_means`; of the metrics that are losses."""
     if name == "log_loss":
-        return log_losses(y, outputs)[:, None]
+        return (log_losses(y, outputs) if y.ndim == 1 else label_losses(y, outputs).mean(1))[:, None]
     y = y.astype(np.float64)
     errors: Floats = outputs - y
     if name == "mae":
@@ -104,18 +105,42 @@ def _macro_f1(y: Array, logits: Array) -> Floats:
 
 
 def _auroc(y: Array, logits: Array) -> Floats:
-    """For a positive the share of the negatives below it, for a negative that of the positives above it."""
     odds, classes = log_odds(logits), auroc_classes(y, logits.shape[1])
-    found = np.zeros(len(y))
-    for number in classes:
-        own = y == number
-        for part, others, sign in ((own, ~own, 1), (~own, own, -1)):
-            sorted_others = np.sort(sign * odds[others, number])
-            scores = sign * odds[part, number]
-            below = np.searchsorted(sorted_others, scores, "left") + np.searchsorted(sorted_others, scores, "right")
-            share = below / 2 / len(sorted_others)
-            found[part] += (share - share.mean()) * len(y) / part.sum() / len(classes)
+    return _mean([_one_auroc(y == number, odds[:, number]) for number in classes])
+
+
+def _one_auroc(own: Array, odds: Array) -> Floats:
+    """For a positive the share of the negatives below it, for a negative that of the positives above it."""
+    found = np.zeros(len(own))
+    for part, others, sign in ((own, ~own, 1), (~own, own, -1)):
+        sorted_others = np.sort(sign * odds[others])
+        scores = sign * odds[part]
+        below = np.searchsorted(sorted_others, scores, "left") + np.searchsorted(sorted_others, scores, "right")
+        share = below / 2 / len(sorted_others)
+        found[part] = (share - share.mean()) * len(own) / part.sum()
     return found
+
+
+def _f1_of_yes(own: Array, said: Array) -> Floats:
+    """F1 = 2 TP / (TP + FN + TP + FP): a ratio of means."""
+    both, right = max(1, own.sum() + said.sum()), own & said
+    found: Floats = (2 * right - 2 * right.sum() / both * (own.astype(float) + said)) * len(own) / both
+    return found
+
+
+def _mean(influences: list[Floats]) -> Floats:
+    """That on a mean of metrics, of those on each."""
+    found: Floats = np.mean(influences, axis=0)
+    return found
+
+
+_OF_LABELS: dict[str, Callable[[Array, Array], Floats]] = {
+    "log_loss": lambda y, logits: label_losses(y, logits).mean(1),
+    "accuracy": lambda y, logits: ((logits > 0) == (y == 1)).mean(1),
+    "subset_accuracy": lambda y, logits: ((logits > 0) == (y == 1)).all(1).astype(np.float64),
+    "macro_f1": lambda y, logits: _mean([_f1_of_yes(*each) for each in zip(y.T == 1, logits.T > 0, strict=True)]),
+    "auroc": lambda y, logits: _mean([_one_auroc(y[:, place] == 1, logits[:, place]) for place in varied_labels(y)]),
+}
 
 
 _INFLUENCES: dict[str, Callable[[Array, Array], Floats]] = {

@@ -10,6 +10,8 @@ Each is of the metric that it is named after, and has a width also where nothing
 - AUROC: Newcombe's (2006, 'Confidence intervals for an effect size measure based on the Mann-Whitney statistic', part
   2, method 5), with the variance of Hanley and McNeil scaled to that of DeLong, or by half as much (on a logarithmic
   scale) where that is less.
+- shares and areas of labels: Wilson's, for as many samples as would give a proportion the same standard error, which
+  where all are right are those of the test set, of F1 and AUROC the rarer answers of each label.
 - losses: the studentised bootstrap (Efron and Tibshirani, 1993, 'An introduction to the bootstrap', chapter 12); that
   of a log loss with one sample more, a mistake of the size that the model's own probabilities let expect, and no
   higher than with as many mistakes as Wilson's interval has, each as large as the largest.
@@ -27,7 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.models.influence import columns_of, influence, of_means, standard_error
-from automl.training.metrics import auroc_classes, log_losses, log_probabilities, measure
+from automl.racing.objective import GREATER_IS_BETTER
+from automl.training.metrics import auroc_classes, log_losses, log_probabilities, measure, varied_labels
 
 Array = NDArray[Any]
 Ends = tuple[float, float]
@@ -36,7 +39,8 @@ LEVEL = 0.95
 RESAMPLES = 1000
 SOURCE = (
     "accuracy: Wilson; balanced accuracy: Price and Bonett; macro F1: Wilson with the standard error's sample size; "
-    "AUROC: Newcombe with DeLong's variance; losses: studentised bootstrap"
+    "AUROC: Newcombe with DeLong's variance; those of labels: Wilson with the standard error's sample size; losses: "
+    "studentised bootstrap"
 )
 _MANY = 5000  # numbers from which on the bootstrap says what the normal distribution does
 _WIDE = 8  # outputs of a regression whose covariances are resampled
@@ -63,7 +67,9 @@ def interval(name: str, y: Array, outputs: Array, groups: Array | None = None) -
             quantile = float(stdtrit(freedom, (1 + LEVEL) / 2))
             # Where all are right they tell nothing of how alike a group is: it counts as one sample.
             design = max(1.0, (grouped / error) ** 2) if error > 0 else len(y) / (freedom + 1)
-        if name == "accuracy":
+        if y.ndim == 2 and name in GREATER_IS_BETTER and name != "r2":
+            low, high = _of_labels(name, value, error, y, design, quantile)
+        elif name == "accuracy":
             low, high = _wilson(value, len(y) / design, quantile)
         elif name == "balanced_accuracy":
             low, high = _price_bonett(y, outputs, design, quantile)
@@ -75,7 +81,7 @@ def interval(name: str, y: Array, outputs: Array, groups: Array | None = None) -
             low, high = _by_error(name, value, error * np.sqrt(design), quantile)
         else:
             low, high = _studentised(name, y, outputs)
-            if name == "log_loss":
+            if name == "log_loss" and y.ndim == 1:
                 high = min(high, value + _worst(y, outputs, quantile))
     low, high = min(low, value), max(high, value)
     return (float(low), float(high)) if np.isfinite([low, high]).all() and low < high else None
@@ -86,6 +92,18 @@ def _wilson(share: float, samples: float, quantile: float) -> Ends:
     half = quantile * np.sqrt(share * (1 - share) / samples + quantile**2 / (4 * samples**2))
     shrunk = 1 + quantile**2 / samples
     return (around - half) / shrunk, (around + half) / shrunk
+
+
+def _of_labels(name: str, value: float, error: float, y: Array, design: float, quantile: float) -> Ends:
+    samples = float(len(y))
+    if name in ("macro_f1", "auroc"):
+        yes = (y == 1).sum(axis=0)
+        rarer = np.maximum(yes if name == "macro_f1" else np.minimum(yes, len(y) - yes)[varied_labels(y)], 1)
+        samples = len(rarer) ** 2 / (1 / rarer).sum()
+    samples = min(samples, float(len(y)))
+    little = 1 / samples**2  # a variance, for where all are right
+    wider = (error**2 + little) / (value * (1 - value) / samples + little)
+    return _wilson(value, samples / wider / design, quantile)
 
 
 def _sizes(y: Array) -> Array:
@@ -152,7 +170,7 @@ def _by_error(name: str, value: float, error: float, quantile: float) -> Ends:
 def _studentised(name: str, y: Array, outputs: Array) -> Ends:
     """The metric less quantiles of (resampled - metric) / standard error of the resample, in standard errors."""
     columns = columns_of(name, y, outputs)
-    if name == "log_loss":
+    if name == "log_loss" and y.ndim == 1:
         columns = np.append(columns, [[_usual_mistake(outputs)]], axis=0)
     count, width = columns.shape
     weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)

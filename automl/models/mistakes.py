@@ -42,8 +42,8 @@ class Mistakes:
 def choose_mistakes(tested: Predictions) -> NDArray[np.int64]:
     """The positions in `tested` of at most `KEPT` mistakes, most striking first.
 
-    Of a classification those with the highest probability for the wrong class, of a regression the largest errors in
-    standard deviations of the truth.
+    Of a classification those with the highest probability for the wrong class, of labels those with the highest for one
+    that is wrong, of a regression the largest errors in standard deviations of the truth.
     """
     if not len(tested.index):
         return np.empty(0, dtype=np.int64)
@@ -51,17 +51,28 @@ def choose_mistakes(tested: Predictions) -> NDArray[np.int64]:
         scale = np.maximum(tested.truth.std(axis=0), np.finfo(np.float32).tiny)
         errors = np.abs(tested.predicted - tested.truth) / scale
         return np.argsort(-errors.max(axis=1), kind="stable")[:KEPT]
-    labels = tested.predicted.argmax(axis=1)
-    wrong = np.flatnonzero(labels != tested.truth)
-    order = wrong[np.argsort(-tested.predicted[wrong].max(axis=1), kind="stable")]
+    if tested.task == "multilabel":
+        labels, sure = surest_mistakes(tested)
+        wrong, truth = np.flatnonzero(sure), tested.truth[np.arange(len(labels)), labels]
+    else:
+        labels, sure, truth = tested.predicted.argmax(axis=1), tested.predicted.max(axis=1), tested.truth
+        wrong = np.flatnonzero(labels != truth)
+    order = wrong[np.argsort(-sure[wrong], kind="stable")]
     kinds: Counter[tuple[int, int]] = Counter()
     chosen: list[int] = []
     for position in order.tolist():
-        kind = (int(tested.truth[position]), int(labels[position]))
+        kind = (int(truth[position]), int(labels[position]))
         kinds[kind] += 1
         if len(chosen) < PLAIN or kinds[kind] <= OF_A_KIND:
             chosen.append(position)
     return np.array(chosen[:KEPT], dtype=np.int64)
+
+
+def surest_mistakes(tested: Predictions) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """[t]: of each sample the label that is wrong with the highest probability, and that; 0 where all are right."""
+    said = tested.outputs > 0
+    sure = np.where(said != (tested.truth == 1), np.where(said, tested.predicted, 1 - tested.predicted), 0.0)
+    return sure.argmax(axis=1), sure.max(axis=1)
 
 
 def save_mistakes(folder: RunFolder, tested: Predictions, dataset: Dataset) -> None:

@@ -49,6 +49,7 @@ from automl.open_file import read_file
 from automl.training.input_layer import build_network as build_network_for
 from automl.training.lazy import materialise
 from automl.training.on_meta import at_most, is_about_meta
+from automl.training.outputs import probabilities as shares
 
 LARGEST_DESCRIPTION = 64 << 20  # bytes; a name of a class or column takes tens of them
 BATCH = 512
@@ -63,12 +64,12 @@ class Model:
 
     @property
     def classes(self) -> list[str]:
-        """The class names in the order of `predict_proba`'s columns; empty for a regression."""
+        """The class names in the order of `predict_proba`'s columns; empty for labels and a regression."""
         return list(self.about["classes"])
 
     @property
     def targets(self) -> list[str]:
-        """The columns that a regression predicts, in the order of its outputs; empty where the data had no names."""
+        """The labels, or what a regression predicts, in the order of the outputs; empty where the data had no names."""
         return list(self.about.get("targets", ()))
 
     @cached_property
@@ -77,7 +78,8 @@ class Model:
         return conversion_of(self.about["conversion"])
 
     def predict(self, x: Any) -> NDArray[Any]:
-        """Class names [n], or predicted numbers [n] ([n, outputs] for several), for raw data as the search was given.
+        """Class names [n], labels [n, labels] as 0 and 1, or predicted numbers [n] ([n, outputs] for several), for raw
+        data as the search was given.
 
         x: an array, tensor or nested list [n, ...], or [...] for one sample; a pandas DataFrame where the search had
         named columns, which are found by their names. For a model of images also the path of a file, an image of PIL,
@@ -87,7 +89,10 @@ class Model:
         return self.answers(self.samples(x))
 
     def predict_proba(self, x: Any) -> NDArray[Any]:
-        """Class probabilities [n, classes] for raw data, as `predict`. Raises `BadInput` for a regression model."""
+        """Probabilities of the classes [n, classes], or of each label [n, labels], for raw data, as `predict`.
+
+        Raises `BadInput` for a regression model.
+        """
         return self.probabilities(self.samples(x))
 
     def samples(self, x: Any) -> NDArray[Any]:
@@ -121,13 +126,17 @@ class Model:
         if self.classes:
             labels: NDArray[Any] = np.array(self.classes)[output.argmax(1)]
             return labels
+        if self.about["task"] == "multilabel":
+            return (output > 0).astype(np.int64)
         return output[:, 0] if output.shape[1] == 1 else output
 
     def probabilities(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
         """What `predict_proba` says of samples that are converted."""
-        if not self.classes:
+        if self.about["task"] == "regression":
             raise BadInput("this is a regression model: it has no class probabilities; use predict()")
-        probabilities: NDArray[Any] = torch.from_numpy(self.finite_outputs(samples, names)).softmax(1).numpy()
+        probabilities: NDArray[Any] = shares(
+            torch.from_numpy(self.finite_outputs(samples, names)), self.about["task"]
+        ).numpy()
         return probabilities
 
     def finite_outputs(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
@@ -244,8 +253,9 @@ def _build(
         for prefix in prefixes:
             y_mean, y_std = (torch.zeros_like(weights[prefix + name]) for name in ANSWERS)
             network, inputs = _network(about, architecture), empty_inputs(about, weights, prefix)
-            members.append(Standardised(network, inputs, y_mean, y_std, log, mirrored))
-        return Ensemble(members, classification=bool(about["classes"])) if about.get("members") else members[0]
+            one = Standardised(network, inputs, y_mean, y_std, log, mirrored=mirrored, task=about["task"])
+            members.append(one)
+        return Ensemble(members) if about.get("members") else members[0]
 
     most, too_many = most_layers(weights), ValueError("the network has many more layers than there are weights")
     try:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from automl.data.dataset import Task
 from automl.data.resident import PixelInputs
 from automl.data.table_inputs import TableInputs
 from automl.data.target_scale import TargetScale
 from automl.training.losses import merge_members
+from automl.training.outputs import averaged
 
 
 class Standardised(nn.Module):
@@ -34,9 +35,12 @@ class Standardised(nn.Module):
         y_mean: Tensor | None = None,
         y_std: Tensor | None = None,
         log: bool = False,
+        *,
         mirrored: bool = False,
+        task: Task = "classification",
     ):
         super().__init__()
+        self.task = task
         self.network = network
         self.inputs = inputs
         self.log = log
@@ -53,7 +57,7 @@ class Standardised(nn.Module):
         return TargetScale(self.y_mean, self.y_std, self.log).predicted(output)
 
     def _output(self, inputs: Tensor) -> Tensor:
-        return merge_members(self.network, self.network(inputs), classification=self.y_mean.ndim == 0).float()
+        return merge_members(self.network, self.network(inputs), self.task).float()
 
 
 class Ensemble(nn.Module):
@@ -63,17 +67,13 @@ class Ensemble(nn.Module):
     predictions in the targets' units. `network` and the preprocessing are those of the first member.
     """
 
-    def __init__(self, members: Iterable[Standardised], *, classification: bool):
+    def __init__(self, members: Iterable[Standardised]):
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.classification = classification
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, outputs], as of one member."""
-        outputs = torch.stack([member(x) for member in self.members])
-        if not self.classification:
-            return outputs.mean(0)
-        return outputs.log_softmax(-1).logsumexp(0) - math.log(len(self.members))
+        return averaged(torch.stack([member(x) for member in self.members]), self.first.task, 0)
 
     @property
     def first(self) -> Standardised:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from automl.data.atomic import write_atomic
-from automl.data.conversion import Pixels
+from automl.data.conversion import Columns, Pixels
 from automl.data.table_names import is_table
 from automl.errors import BadInput, MachineFailed
 from automl.foreign_text import cell
@@ -30,9 +30,10 @@ def predict_lines(
 
     Unusable files are added to `skipped`, sentences on what was read to `notes`.
 
-    Columns: `file` or `row` (from 0); `label` and `p_CLASS` for every class, or `prediction` (of several targets
-    `prediction_TARGET` for each, or `prediction_0`, ... where they have no names). Probabilities have the nine digits
-    that tell every float32, predictions fifteen.
+    Columns: `file` or `row` (from 0); `label` and `p_CLASS` for every class; of several labels `label_TARGET` for each,
+    in the words of the data, then `p_TARGET` for each; of a regression `prediction`, of several targets
+    `prediction_TARGET` for each. Targets without names are `label_0`, `prediction_0`, ... Probabilities have the nine
+    digits that tell every float32, predictions fifteen.
     A name that a spreadsheet would take for a formula has an apostrophe in front, see `foreign_text.cell`.
     Raises `DataError`, see `read_batches`.
     """
@@ -89,14 +90,29 @@ def check_out(out: Path) -> None:
 def _header(model: Model) -> list[str]:
     if model.classes:
         return ["label", *(cell(f"p_{name}") for name in model.classes)]
-    outputs = model.about["num_outputs"]
-    return ["prediction"] if outputs == 1 else [f"prediction_{name}" for name in model.targets or range(outputs)]
+    names = model.targets or range(model.about["num_outputs"])
+    if model.about["task"] == "multilabel":
+        return [f"{what}_{name}" for what in ("label", "p") for name in names]
+    return ["prediction"] if len(names) == 1 else [f"prediction_{name}" for name in names]
+
+
+def _words(model: Model) -> list[tuple[str, str]]:
+    """The words of the data for no and yes, of each label."""
+    searched = model.conversion.targets if isinstance(model.conversion, Columns) else ()
+    words = [(label.categories[0], label.categories[1]) for label in searched if len(label.categories) == 2]
+    return words if len(words) == model.about["num_outputs"] else [("0", "1")] * model.about["num_outputs"]
 
 
 def _rows(model: Model, batch: Batch) -> Iterator[str]:
     if model.classes:
         for name, row in zip(batch.names, model.probabilities(batch.x, batch.names), strict=True):
             yield _line([cell(name), cell(model.classes[int(row.argmax())]), *(f"{value:.9g}" for value in row)])
+        return
+    if model.about["task"] == "multilabel":
+        words = _words(model)
+        for name, row in zip(batch.names, model.probabilities(batch.x, batch.names), strict=True):
+            said = [cell(word[int(share > 0.5)]) for word, share in zip(words, row.tolist(), strict=True)]
+            yield _line([cell(name), *said, *(f"{value:.9g}" for value in row)])
         return
     for name, row in zip(batch.names, model.answers(batch.x, batch.names).reshape(len(batch.names), -1), strict=True):
         yield _line([cell(name), *(f"{value:.15g}" for value in row)])

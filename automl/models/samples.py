@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.arrays import read_npz
-from automl.data.columns import Column
+from automl.data.columns import Column, Kind
 from automl.data.conversion import Columns, Pixels, conversion_of, refuse_whole_columns
 from automl.data.csv_files import Table
 from automl.data.decode import bad_files, decode_all, printable
@@ -33,8 +33,8 @@ Array = NDArray[Any]
 class Batch(NamedTuple):
     """Some samples: what each is called (a file, or a row from 0), their values, and the answers where asked for.
 
-    x: [n, *input_shape], converted. answers: class names, or numbers [n, outputs]; None without labels. skipped:
-    unusable files. notes: sentences on what was read.
+    x: [n, *input_shape], converted. answers: class names, labels as 0 and 1 [n, labels], or numbers [n, outputs]; None
+    where they were not asked for. skipped: unusable files. notes: sentences on what was read.
     """
 
     names: list[str]
@@ -102,7 +102,8 @@ def _listed(
     answers: list[str] | Array | None = None
     if labelled:
         names = tuple(found.target(name) for name in names or (None,))
-        answers = _read_answers(table, names, [Column(name=name, kind="number") for name in names], about)
+        kind: Kind = "boolean" if about["task"] == "multilabel" else "number"
+        answers = _read_answers(table, names, [Column(name=name, kind=kind) for name in names], about)
     for row in range(len(found.names)):
         if found.paths[row]:
             find_file(found.root, found.paths[row], False, follow)  # refuses what leads out of the folder
@@ -225,8 +226,10 @@ def _table_parts(path: Path, conversion: Columns) -> Iterator[Batch]:
 def _read_answers(
     table: Table, names: Sequence[str], searched: Sequence[Column], about: Mapping[str, Any]
 ) -> list[str] | Array:
-    """The columns `names` as class names, or as numbers [n, outputs], which are read as those of the search were."""
-    outputs = about["num_outputs"] if about["task"] == "regression" else 1
+    """The columns `names` as class names, or as labels or numbers [n, outputs], which are read as those of the search
+    were.
+    """
+    outputs = 1 if about["task"] == "classification" else about["num_outputs"]
     if len(names) != outputs:
         known = f" ({', '.join(about['targets'][:20])})" if about.get("targets") else ""
         what = "columns, in this order" if outputs > 1 else "column"
@@ -234,7 +237,7 @@ def _read_answers(
             f"{table.path}: the model predicts {outputs} target{'s' * (outputs > 1)}{known}, and the answers are "
             f"{len(names)} columns ({', '.join(names[:20])}); name {outputs} {what}, with --target"
         )
-    if about["task"] == "regression":
+    if about["task"] != "classification":
         columns = [column.model_copy(update={"name": name}) for column, name in zip(searched, names, strict=True)]
         return answers_of(table, columns)
     answers = [_class_name(text, about["classes"]) for text in table.texts(names[0])]
@@ -252,13 +255,15 @@ def _split(x: Array, answers: list[str] | Array | None, notes: Sequence[str], be
 
 
 def _answers(path: Path, y: Array, names: Array | None, about: Mapping[str, Any]) -> list[str] | Array:
-    """`y` of an .npz as class names, or as numbers [n, outputs]."""
-    if about["task"] == "regression":
+    """`y` of an .npz as class names, or as labels or numbers [n, outputs]."""
+    if about["task"] != "classification":
         numbers = y.reshape(len(y), -1) if y.ndim and y.dtype.kind in "biuf" else np.empty((0, 0))
         if numbers.shape[1] != about["num_outputs"] or not np.isfinite(numbers).all():
             raise DataError(
                 f"{path}: array 'y' is {y.dtype} {y.shape}; the model has {about['num_outputs']} finite outputs"
             )
+        if about["task"] == "multilabel" and not ((numbers == 0) | (numbers == 1)).all():
+            raise DataError(f"{path}: array 'y' is {y.dtype} {y.shape}; labels are 0 and 1")
         return numbers
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]

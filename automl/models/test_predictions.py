@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from automl.data.atomic import write_atomic
-from automl.data.dataset import Dataset
+from automl.data.dataset import Dataset, Task
 from automl.data.npz import read_arrays
 from automl.models.intervals import LEVEL, SOURCE, interval
 from automl.models.model import Model
@@ -23,8 +23,12 @@ from automl.open_file import open_file
 from automl.racing.objective import METRICS
 from automl.run.folder import RunFolder
 from automl.training.metrics import finite_or_none, in_deviations, measure
+from automl.training.outputs import probabilities
 
 Array = NDArray[Any]
+
+OF_ONE = {"regression": METRICS["regression"], "multilabel": ("log_loss", "accuracy", "auroc")}
+"""The metrics of one of several targets; the first of them has an interval."""
 
 MOST_TARGETS = 100  # whose own scores are in the record
 MOST_INTERVALS = 5  # of these; a bootstrap of some thousand samples takes a second
@@ -35,10 +39,10 @@ MOST_CLASSES = 100  # in the record; beyond, the confusion matrix would be most 
 class Predictions:
     """The final model's predictions on the test set of t samples.
 
-    `index` int64 [t]: the samples' numbers in the data set. `truth`: class numbers [t], or targets [t, outputs].
-    `predicted`: probabilities [t, classes], or predictions in the targets' units [t, outputs]. `logits` [t, classes]:
-    what the probabilities were made of, and are measured by. `deviations` [outputs]: of several targets, see
-    `Dataset.deviations`.
+    `index` int64 [t]: the samples' numbers in the data set. `truth`: class numbers [t], labels int64 [t, labels], or
+    targets float64 [t, outputs]. `predicted`: probabilities [t, classes] or [t, labels], or predictions in the targets'
+    units [t, outputs]. `logits` [t, classes] or [t, labels]: what the probabilities were made of, and are measured by.
+    `deviations` [outputs]: of several targets, see `Dataset.deviations`.
     """
 
     index: NDArray[np.int64]
@@ -48,27 +52,31 @@ class Predictions:
     deviations: Array | None = None
 
     @property
-    def task(self) -> str:
-        """`classification` or `regression`."""
-        return "classification" if self.truth.ndim == 1 else "regression"
+    def task(self) -> Task:
+        """What was predicted."""
+        if self.truth.ndim == 1:
+            return "classification"
+        return "regression" if self.truth.dtype.kind == "f" else "multilabel"
 
     @property
     def measured(self) -> tuple[Array, Array]:
         """(y, outputs): what metrics are computed of, several targets in standard deviations of each."""
-        return self.scaled(self.truth), self.scaled(self._outputs)
+        return self.scaled(self.truth), self.scaled(self.outputs)
 
     def scaled(self, values: Array) -> Array:
         """Values in the targets' units [t, outputs] as those of `measured`."""
         return in_deviations(values, self.deviations)
 
     @property
-    def _outputs(self) -> Array:
+    def outputs(self) -> Array:
+        """What the metrics of the task are computed of: logits, or predictions in the targets' units."""
         if self.task == "regression":
             return self.predicted
         if self.logits is not None:
             return self.logits
         with np.errstate(divide="ignore"):
-            return np.log(self.predicted, dtype=np.float64)
+            logs: Array = np.log(self.predicted, dtype=np.float64)
+            return logs if self.task == "classification" else logs - np.log1p(-self.predicted)
 
 
 def predict_test(model: Model, dataset: Dataset, index: NDArray[np.int64]) -> Predictions:
@@ -77,7 +85,7 @@ def predict_test(model: Model, dataset: Dataset, index: NDArray[np.int64]) -> Pr
     outputs = model.outputs(x)
     if dataset.task == "regression":
         return Predictions(index, y, outputs, deviations=dataset.deviations)
-    return Predictions(index, y, torch.from_numpy(outputs).softmax(1).numpy(), outputs)
+    return Predictions(index, y, probabilities(torch.from_numpy(outputs), dataset.task).numpy(), outputs)
 
 
 def save_tested(folder: RunFolder, tested: Predictions) -> None:
@@ -124,12 +132,12 @@ def describe_test(
         "gap": None,
         "classes": [],
         "confusion": None,
-        "targets": by_target(tested.truth, tested.predicted, targets[:MOST_TARGETS]),
+        "targets": by_target(tested.truth, tested.outputs, targets[:MOST_TARGETS], tested.task),
     }
     for place, row in enumerate(found["targets"]):
-        own = (tested.truth[:, [place]], tested.predicted[:, [place]])
-        ends = interval("rmse", *own, groups) if place < MOST_INTERVALS else None
-        row["intervals"] = {} if ends is None else {"rmse": list(ends)}
+        name, own = OF_ONE[tested.task][0], (tested.truth[:, [place]], tested.outputs[:, [place]])
+        ends = interval(name, *own, groups) if place < MOST_INTERVALS else None
+        row["intervals"] = {} if ends is None else {name: list(ends)}
     if tested.task == "classification":
         from sklearn.metrics import confusion_matrix  # two seconds, which who only reads a run need not wait for
 
@@ -140,21 +148,19 @@ def describe_test(
     return found
 
 
-def by_target(truth: Array, predicted: Array, targets: Sequence[str]) -> list[dict[str, Any]]:
+def by_target(truth: Array, outputs: Array, targets: Sequence[str], task: Task) -> list[dict[str, Any]]:
     """For each of the targets `{"target", "metrics": {METRIC: VALUE}}`, in its own units; what is not defined is None.
+    Labels have a `support` too: how many samples have them.
 
-    truth, predicted: [t, targets].
+    truth, outputs: [t, targets], as `automl.training.metrics.measure` takes them.
     """
-    return [
-        {
-            "target": target,
-            "metrics": {
-                name: finite_or_none(measure(name, truth[:, [place]], predicted[:, [place]]))
-                for name in METRICS["regression"]
-            },
-        }
-        for place, target in enumerate(targets)
-    ]
+    found = []
+    for place, target in enumerate(targets):
+        own = truth[:, [place]], outputs[:, [place]]
+        row: dict[str, Any] = {"target": target}
+        row["metrics"] = {name: finite_or_none(measure(name, *own)) for name in OF_ONE[task]}
+        found.append(row | ({"support": int(truth[:, place].sum())} if task == "multilabel" else {}))
+    return found
 
 
 def by_class(truth: Array, labels: Array, classes: Sequence[str]) -> list[dict[str, Any]]:

@@ -14,8 +14,12 @@ from automl.errors import SettingsError, did_you_mean
 METRICS = {
     "classification": ("log_loss", "accuracy", "balanced_accuracy", "macro_f1", "auroc"),
     "regression": ("rmse", "r2", "mae"),
+    "multilabel": ("log_loss", "accuracy", "subset_accuracy", "macro_f1", "auroc"),
 }
-GREATER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "auroc", "r2"})
+GREATER_IS_BETTER = frozenset({"accuracy", "subset_accuracy", "balanced_accuracy", "macro_f1", "auroc", "r2"})
+
+CALLED = {"multilabel": "multi-label classification"}
+"""What people call a task, where that is another word."""
 
 TRAIN_LOSS, TRAIN_METRIC, VALIDATION_LOSS, VALIDATION_METRIC = range(4)
 
@@ -35,13 +39,15 @@ class Objective:
 
     @classmethod
     def of(cls, task: str, name: str | None = None) -> Objective:
-        """The objective `name` (None: the loss) for a `classification` or `regression`. Raises `SettingsError`."""
+        """The objective `name` (None: the loss) of a task. Raises `SettingsError`."""
         loss, beside, *_ = METRICS[task]
         if name is None or name == loss:
             return cls(loss, beside, loss)
         if name not in METRICS[task]:
             known = ", ".join(METRICS[task])
-            raise SettingsError(f"--metric {name}: a {task} has {known}{did_you_mean(name, METRICS[task])}")
+            raise SettingsError(
+                f"--metric {name}: a {CALLED.get(task, task)} has {known}{did_you_mean(name, METRICS[task])}"
+            )
         return cls(loss, name, name)
 
     @classmethod

@@ -11,6 +11,7 @@ import shlex
 from html import escape
 from pathlib import Path
 
+from automl.racing.objective import CALLED
 from automl.results.report import duration, search_command
 from automl.run.run_record import RunRecord
 from automl.study.reasons import Reason
@@ -40,7 +41,7 @@ def study_note(record: RunRecord, run: Path) -> Markdown:
     names = ", ".join(classes[:CLASSES]) + (", ..." if len(classes) > CLASSES else "")
     samples = f"{data.samples:,} samples, of which {data.test_samples:,} are the test set"
     facts = {
-        "data": f"{plain(data.name)}: {plain(data.task)} of {plain(data.kind)}s, {samples}",
+        "data": f"{plain(data.name)}: {plain(CALLED.get(data.task, data.task))} of {plain(data.kind)}s, {samples}",
         "one sample": " x ".join(str(n) for n in data.input_shape),
         "classes": f"{len(classes)}: {names}" if classes else "",
         "understood as": "; ".join(plain(line) for line in data.understood),

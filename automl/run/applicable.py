@@ -59,7 +59,7 @@ def _objection(name: str, dataset: Dataset) -> str:
         return "only a table has numbers to scale, and these are images" if dataset.kind == "image" else ""
     if name == "tta":
         return "only an image has a mirror image, and this is a table" if dataset.kind != "image" else ""
-    if dataset.task == "classification":
+    if dataset.task != "regression":
         return "only a regression has numbers as its target, and this is a classification"
     y = dataset.y if dataset.test is None else dataset.y[~dataset.test]
     if (dataset.y <= 0).any():

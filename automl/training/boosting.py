@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from automl.data.dataset import Dataset
 from automl.data.splits import Splits
-from automl.training.metrics import measure
+from automl.training.guessing import log_odds_of_share
+from automl.training.metrics import measure, varied_labels
 
 NAME = "gradient boosting"
 SECONDS, SHARE = 10.0, 0.02  # after which no further fold is begun: so many seconds, or such a share of the timeout
@@ -55,12 +56,12 @@ def boost(
 ) -> Boosting | None:
     """Scores gradient boosting on as many folds as `SECONDS` or `SHARE` of the `timeout` (seconds) suffice for, at
     least one. None for images, and for what it would take too long for: more than `MOST_CLASSES` classes or
-    `MOST_COLUMNS` columns.
+    targets, or `MOST_COLUMNS` columns.
     """
     fit = _FIT.get(dataset.task)
     if dataset.kind != "table" or fit is None:
         return None
-    if len(dataset.classes) > MOST_CLASSES or dataset.x.shape[1] > MOST_COLUMNS:
+    if max(len(dataset.classes), len(dataset.several)) > MOST_CLASSES or dataset.x.shape[1] > MOST_COLUMNS:
         return None
     import sklearn.ensemble  # noqa: F401, its import alone takes seconds while the workers start
 
@@ -117,7 +118,20 @@ def _regress(dataset: Dataset, train: Rows, validation: Rows, seed: int) -> NDAr
     return np.column_stack([model.predict(dataset.x[validation]) for model in models])
 
 
+def _label(dataset: Dataset, train: Rows, validation: Rows, seed: int) -> NDArray[np.float64]:
+    """Logits [n, labels], of a model for each label; one that never varies in the training rows has its share."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    y = np.asarray(dataset.y[train])
+    made = np.tile(log_odds_of_share(y.mean(axis=0), len(y)), (len(validation), 1))
+    for place in varied_labels(y):
+        model = HistGradientBoostingClassifier(**_options(dataset, seed)).fit(dataset.x[train], y[:, place])
+        made[:, place] = model.decision_function(dataset.x[validation])
+    return made
+
+
 _FIT: dict[str, Callable[[Dataset, Rows, Rows, int], NDArray[np.float64]]] = {
     "classification": _classify,
     "regression": _regress,
+    "multilabel": _label,
 }

@@ -84,7 +84,7 @@ class FrozenFeatures(Resident):
         self.part = part
         self.device, self.y = whole.device, whole.y
         self.image = False
-        self.classification, self.num_outputs = whole.classification, whole.num_outputs
+        self.task, self.num_outputs = whole.task, whole.num_outputs
         self.input_shape, self.columns = part.shape, ()
         self.mirrored = mirrored
         self.files = whole.feature_files

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +11,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from automl.data.dataset import Task
 from automl.data.resident import Normalisation
 from automl.training.metrics import measure
-from automl.training.techniques import Techniques, balanced_weights
+from automl.training.outputs import averaged
+from automl.training.techniques import Techniques, balanced_labels, balanced_weights
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """What a training step minimises, as a mean over the batch: (output [b, outputs], targets) -> []."""
@@ -42,6 +43,23 @@ class ClassificationLoss:
             return float("nan"), float("nan")
         logits, labels = output.cpu().numpy(), y.cpu().numpy()
         return measure("log_loss", labels, logits), measure(metric, labels, logits)
+
+
+class MultilabelLoss:
+    """Binary cross entropy (log loss, natural logarithm), the mean over the labels."""
+
+    def normalise_targets(self, y: Tensor, norm: Normalisation) -> Tensor:
+        """Labels [b, labels] as float32, which can be mixed and smoothed."""
+        return y.to(torch.float32)
+
+    def __call__(self, output: Tensor, y: Tensor) -> Tensor:
+        """The mean loss of a batch: logits and labels (or mixtures of them, 0 to 1), both [b, labels]."""
+        output = widened(output)
+        return F.binary_cross_entropy_with_logits(output, y.to(output.dtype))
+
+    def score(self, output: Tensor, y: Tensor, norm: Normalisation, metric: str) -> tuple[float, float]:
+        """(log loss, `metric`) of logits and labels, both [n, labels]."""
+        return ClassificationLoss().score(output, y, norm, metric)
 
 
 class RegressionLoss:
@@ -73,7 +91,7 @@ class RegressionLoss:
         return rmse, other
 
 
-Loss = ClassificationLoss | RegressionLoss
+Loss = ClassificationLoss | MultilabelLoss | RegressionLoss
 
 
 def split_auxiliary(network: nn.Module, output: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -93,32 +111,46 @@ def expected_output(network: nn.Module, batch: int, outputs: int) -> tuple[int, 
     return (batch, outputs) if members is None else (batch, int(members), outputs)
 
 
-def merge_members(network: nn.Module, output: Tensor, classification: bool) -> Tensor:
+def merge_members(network: nn.Module, output: Tensor, task: Task) -> Tensor:
     """The answer of a network with a number `ensemble_size`, [b, outputs], from its members' [b, ensemble_size,
-    outputs]: the logarithm of their mean probabilities, or the mean of their predictions. Another's is its output.
+    outputs]. Another's is its output.
     """
-    if not hasattr(network, "ensemble_size"):
-        return output
-    output = widened(output)
-    if not classification:
-        return output.mean(1)
-    return output.log_softmax(-1).logsumexp(1) - math.log(output.shape[1])
+    return averaged(widened(output), task, 1) if hasattr(network, "ensemble_size") else output
 
 
 def criterion_for(loss: Loss, techniques: Techniques, labels: Tensor, classes: int) -> Criterion:
     """What training minimises: `loss`, or in a classification what label smoothing and class weights make of it.
 
-    `labels` [n] are those of the training samples.
+    `labels` [n], or [n, labels], are those of the training samples.
     """
     balanced = techniques.class_weights == "balanced"
     if isinstance(loss, RegressionLoss) or not (balanced or techniques.label_smoothing):
         return loss
+    if isinstance(loss, MultilabelLoss):
+        return _of_labels(techniques.label_smoothing, balanced_labels(labels) if balanced else None)
     weights = balanced_weights(labels, classes) if balanced else None
 
     def criterion(output: Tensor, y: Tensor) -> Tensor:
         output = widened(output)
         weight = None if weights is None else weights.to(output.dtype)
         return F.cross_entropy(output, y, weight, label_smoothing=techniques.label_smoothing)
+
+    return criterion
+
+
+def _of_labels(smoothing: float, weights: Tensor | None) -> Criterion:
+    """As `criterion_for`, each label being a classification of its own: no and yes. `weights`: of both, [2, labels]."""
+
+    def criterion(output: Tensor, y: Tensor) -> Tensor:
+        output = widened(output)
+        y = y.to(output.dtype)
+        smoothed = y * (1 - smoothing) + smoothing / 2
+        if weights is None:
+            return F.binary_cross_entropy_with_logits(output, smoothed)
+        no, yes = weights.to(output.dtype)
+        weight = torch.lerp(no, yes, y)
+        summed: Tensor = F.binary_cross_entropy_with_logits(output, smoothed, weight, reduction="sum")
+        return summed / weight.sum()
 
     return criterion
 
@@ -143,6 +175,8 @@ def training_loss(criterion: Criterion, network: nn.Module, output: Any, y: Tens
     return minimised, output
 
 
-def loss_for(task: str, deviations: NDArray[np.float64] | None = None) -> Loss:
-    """The loss of a task: `classification` or `regression`, of several outputs with their `deviations`."""
-    return ClassificationLoss() if task == "classification" else RegressionLoss(deviations)
+def loss_for(task: Task, deviations: NDArray[np.float64] | None = None) -> Loss:
+    """The loss of a task, of a regression of several outputs with their `deviations`."""
+    if task == "regression":
+        return RegressionLoss(deviations)
+    return ClassificationLoss() if task == "classification" else MultilabelLoss()

@@ -27,8 +27,12 @@ def measure(name: str, y: Array, outputs: Array, deviations: Array | None = None
     """The metric `name` of `automl.racing.objective.METRICS`.
 
     In a classification `y` [n] are class indices and `outputs` [n, classes] logits, whose softmax are the
-    probabilities (the logarithms of probabilities are logits, too); in a regression both are [n, outputs] in the
+    probabilities (the logarithms of probabilities are logits, too); in a multi-label one `y` [n, labels] are 0 and 1,
+    and `outputs` [n, labels] logits, whose sigmoids are the probabilities; in a regression both are [n, outputs] in the
     targets' units. NaN where the metric is not defined, e.g. AUROC with one class only.
+
+    Of labels, log loss, accuracy (1 - Hamming loss), F1 of yes and AUROC (of those of which there are both) are means
+    over the labels; subset accuracy, scikit-learn's `accuracy_score`, is the share of samples that are right in all.
 
     Of several outputs it is the mean, scikit-learn's `multioutput="uniform_average"`. As their units may differ, RMSE
     and MAE are of the outputs divided by their `deviations` [outputs], see `Dataset.deviations`: what guessing the mean
@@ -37,6 +41,8 @@ def measure(name: str, y: Array, outputs: Array, deviations: Array | None = None
     so that a fold in which a target hardly varies has a score as well. R2 is the same in any unit.
     """
     y, outputs = in_deviations(y, deviations), in_deviations(outputs, deviations)
+    if y.ndim == 2 and name in _OF_LABELS:
+        return float(_OF_LABELS[name](y == 1, outputs.astype(np.float64)))
     if name in _OUR_OWN:
         return float(_OUR_OWN[name](y, outputs))
     from sklearn.exceptions import UndefinedMetricWarning
@@ -57,6 +63,17 @@ def log_losses(y: Array, logits: Array) -> NDArray[np.float64]:
     """The log loss (natural logarithm) of each sample [n]: never clipped."""
     losses: NDArray[np.float64] = -log_probabilities(logits)[np.arange(len(y)), y]
     return losses
+
+
+def label_losses(y: Array, logits: Array) -> NDArray[np.float64]:
+    """The log loss of each label of each sample [n, labels]: never clipped."""
+    losses: NDArray[np.float64] = np.logaddexp(0, np.where(y == 1, -logits, logits).astype(np.float64))
+    return losses
+
+
+def varied_labels(y: Array) -> list[int]:
+    """The labels that an AUROC is the mean of: those of which there are both, yes and no."""
+    return [place for place, label in enumerate(y.T) if 0 < (label == 1).sum() < len(label)]
 
 
 def log_probabilities(logits: Array) -> NDArray[np.float64]:
@@ -113,6 +130,27 @@ def _r2(y: Array, predicted: Array) -> float:
     return float(r2_score(y, predicted)) if len(y) > 1 else float("nan")
 
 
+def _f1_of_labels(y: Array, logits: Array) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(np.mean([f1_score(*each, zero_division=0.0) for each in zip(y.T, logits.T > 0, strict=True)]))
+
+
+def _auroc_of_labels(y: Array, logits: Array) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    most = np.finfo(np.float64).max
+    areas = [roc_auc_score(y[:, c], np.clip(logits[:, c], -most, most)) for c in varied_labels(y)]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+_OF_LABELS: dict[str, Callable[[Array, Array], Any]] = {
+    "log_loss": lambda y, logits: label_losses(y, logits).mean(),
+    "accuracy": lambda y, logits: ((logits > 0) == y).mean(),
+    "subset_accuracy": lambda y, logits: ((logits > 0) == y).all(1).mean(),
+    "macro_f1": _f1_of_labels,
+    "auroc": _auroc_of_labels,
+}
 _OUR_OWN: dict[str, Callable[[Array, Array], Any]] = {
     "log_loss": lambda y, logits: log_losses(y, logits).mean(),
     "accuracy": lambda y, logits: (logits.argmax(1) == y).mean(),

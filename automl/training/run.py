@@ -78,9 +78,8 @@ class TrialRun:
         self.precision = precision
         self.tick = tick
         self.plateau_losses = plateau_losses
-        task = "classification" if resident.classification else "regression"
-        self.loss = loss_for(task, resident.deviations)
-        self.objective = objective or Objective.of(task)
+        self.loss = loss_for(resident.task, resident.deviations)
+        self.objective = objective or Objective.of(resident.task)
         self._fewest = min(len(train) for train, _ in samples)
         known = resident.feature_files.shapes
         # `resident` is what folds are trained on, `whole` the data as they are.

@@ -60,7 +60,7 @@ def find_gradients(fold: Fold, resident: Resident, loss: Loss, precision: torch.
     """
     x, y = resident.training_batch(index, fold.normalisation.rows)
     y = loss.normalise_targets(y, fold.normalisation)
-    x, y = fold.augmentation(x, y, resident.num_outputs if resident.classification else None)
+    x, y = fold.augmentation(x, y, resident.num_outputs if resident.task == "classification" else None)
     with autocast(resident.device, precision):
         output = fold.forward(x)
     minimised, output = training_loss(fold.criterion, fold.network, output, y)
@@ -69,7 +69,7 @@ def find_gradients(fold: Fold, resident: Resident, loss: Loss, precision: torch.
     gradients = torch.autograd.grad(minimised, parameters, allow_unused=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = _laid_out(gradient, parameter)
-    return merge_members(fold.network, output.detach(), resident.classification).float()
+    return merge_members(fold.network, output.detach(), resident.task).float()
 
 
 def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
@@ -104,7 +104,7 @@ def predict(fold: Fold, resident: Resident, index: Tensor, precision: torch.dtyp
             for x in views:
                 with autocast(resident.device, precision):
                     output = fold.forward(x, network)
-                seen.append(merge_members(network, output, resident.classification).float())
+                seen.append(merge_members(network, output, resident.task).float())
             outputs.append(seen[0] if len(seen) == 1 else torch.stack(seen).mean(0))
         except torch.OutOfMemoryError:
             if size == 1:

@@ -24,7 +24,8 @@ class Techniques:
     `warmup`: the share of all steps in which the learning rate rises linearly to what the schedule says.
     `l1`: lambda of the penalty lambda * sum |w|; with weight decay the elastic net (Zou and Hastie, 2005).
     `label_smoothing`: the share of a target that is spread over all classes (Szegedy et al., 2015, section 7).
-    `class_weights`: `balanced` weighs a sample by n / (classes * samples of its class), as scikit-learn does.
+    `class_weights`: `balanced` weighs a sample by n / (classes * samples of its class), as scikit-learn does; of each
+    label, yes and no are its two classes.
     `clip_norm`, `clip_value`: the most that the norm of all gradients, or the size of each, may be; 0: no limit.
     `scaling`: of a table's numbers, see `automl.data.table_inputs`. `target_transform`: `log` learns the logarithm of a
     regression's targets, which are positive; scores and predictions are in the targets' units.
@@ -117,6 +118,11 @@ class MovingAverage:
 
 def _state(network: nn.Module) -> list[Tensor]:
     return [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
+
+
+def balanced_labels(labels: Tensor) -> Tensor:
+    """[2, labels]: `balanced_weights` of no and yes for each of the labels [n, labels]."""
+    return torch.stack([balanced_weights(label, 2).to(labels.device) for label in labels.T], dim=1)
 
 
 def balanced_weights(labels: Tensor, classes: int) -> Tensor:

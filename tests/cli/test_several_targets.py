@@ -172,6 +172,6 @@ def test_a_frame_is_searched_in_python_in_the_order_of_time(frame, tmp_path):
 
 def test_a_search_for_yes_or_no_beside_a_number_says_how_to_do_it(frame, tmp_path):
     frame.assign(sold=np.arange(90) % 2).to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(BadInput, match="predict classes in a search of their own, --target sold"):
+    with pytest.raises(BadInput, match="searches of their own, --target sold and --target price"):
         call("search", tmp_path / "t.csv", "--target", "price", "--target", "sold", *TINY, "-o", tmp_path / "run")
     assert not (tmp_path / "run").exists()

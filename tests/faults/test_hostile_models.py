@@ -83,7 +83,7 @@ def test_huge_description_of_members_widths_depths_and_samples_is_refused_before
         ({"architecture_config": config | {"depth": 10**9, "width": 1}}, "many more layers than there are weights"),
         ({"architecture": "lenet", "architecture_config": LENET | {"width": 10**10}}, "do not fit the architecture"),
         ({"input_shape": [1, 10**6, 10**6]}, "larger than 150,000,000 numbers"),
-        ({"num_outputs": 10**12, "classes": []}, "do not fit the architecture"),
+        ({"num_outputs": 10**12, "classes": [], "task": "multilabel"}, "do not fit the architecture"),
     ):
         (model / "model.json").write_text(json.dumps(about | changes))
         assert words in refused(automl, model, bars), changes

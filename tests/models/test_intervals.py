@@ -27,6 +27,34 @@ def regressed(rng: np.random.Generator, samples: int) -> tuple[np.ndarray, np.nd
     return y, y + rng.normal(0, 2, y.shape)
 
 
+def labelled(rng: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Three labels that go together, the rarest in a fifth of the samples, and nearly their true logits."""
+    common = rng.normal(0, 0.5, (samples, 1))
+    logits = common + rng.normal(0, 2, (samples, 3)) - [0, 1, 2]
+    return (rng.random((samples, 3)) < 1 / (1 + np.exp(-logits))).astype(np.int64), logits
+
+
+@pytest.mark.parametrize("name", METRICS["multilabel"])
+def test_that_of_labels_holds_the_truth_in_about_95_of_100_test_sets(name):
+    rng = np.random.default_rng(0)
+    truth = measure(name, *labelled(rng, 100_000))
+    ends = [interval(name, *labelled(rng, 60)) for _ in range(120)]
+    covered = np.mean([each is not None and each[0] <= truth <= each[1] for each in ends])
+    assert 0.89 <= covered <= 1
+    assert np.mean([high - low for low, high in filter(None, ends)]) < 0.5
+
+
+def test_that_of_labels_has_a_width_where_all_are_right_and_is_wider_for_groups():
+    rng = np.random.default_rng(0)
+    y, logits = labelled(rng, 20)
+    for name in METRICS["multilabel"]:
+        low, high = interval(name, y, (2 * y - 1) * 8.0 + 0.1 * rng.normal(size=y.shape))
+        assert low < high
+        copies = [np.repeat(each, 10, axis=0) for each in (y, logits)]
+        wide, narrow = interval(name, *copies, np.repeat(np.arange(20), 10)), interval(name, *copies)
+        assert wide[1] - wide[0] > 1.5 * (narrow[1] - narrow[0])
+
+
 @pytest.mark.parametrize("name", [*CLASSIFICATION, *REGRESSION])
 def test_it_holds_the_truth_in_about_95_of_100_test_sets(name):
     """40 samples; the whole table is made by benchmarks/coverage.py."""

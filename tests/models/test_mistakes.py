@@ -4,7 +4,7 @@ import pytest
 from automl.data.arrays import from_arrays
 from automl.data.images import load_folder
 from automl.data.tables import load_csv
-from automl.models.mistakes import KEPT, choose_mistakes, load_mistakes, save_mistakes
+from automl.models.mistakes import KEPT, choose_mistakes, load_mistakes, save_mistakes, surest_mistakes
 from automl.models.test_predictions import Predictions
 from automl.run.folder import RunFolder
 
@@ -42,6 +42,19 @@ def test_the_largest_errors_of_a_regression_are_measured_in_spreads_of_each_outp
     truth = np.array([[0.0, 0.0], [1.0, 1000.0], [0.0, 0.0], [1.0, 1000.0]])
     predicted = truth + np.array([[0.0, 10.0], [0.4, 0.0], [0.1, 0.0], [0.0, 0.0]])
     assert choose_mistakes(Predictions(np.arange(4), truth, predicted)).tolist() == [1, 2, 0, 3]
+
+
+def test_of_labels_the_surest_that_is_wrong_decides_and_samples_right_in_all_are_no_mistakes():
+    truth = np.array([[1, 0], [1, 1], [0, 0], [1, 0]])
+    said = np.array([[0.9, 0.2], [0.4, 0.05], [0.8, 0.6], [0.1, 0.3]])
+    tested = Predictions(np.arange(4), truth, said, np.log(said / (1 - said)))
+    assert tested.task == "multilabel"
+    assert choose_mistakes(tested).tolist() == [1, 3, 2]  # 0.95, 0.9 and 0.8 sure
+    labels, sure = surest_mistakes(tested)
+    assert labels.tolist()[1:] == [1, 0, 0]
+    assert sure == pytest.approx([0, 0.95, 0.8, 0.9])
+    alone = Predictions(np.arange(4), truth, said)  # without the logits: of the probabilities
+    np.testing.assert_allclose(alone.outputs, tested.outputs)
 
 
 def test_large_images_are_kept_small(folder):

@@ -141,7 +141,8 @@ class TestDamage:
 
     def test_a_description_that_asks_for_more_memory_than_there_is_gets_none(self, folder):
         about = json.loads((folder / "model.json").read_text())
-        (folder / "model.json").write_text(json.dumps(about | {"num_outputs": 10**12, "classes": []}))
+        changed = {"num_outputs": 10**12, "classes": [], "task": "multilabel"}
+        (folder / "model.json").write_text(json.dumps(about | changed))
         with pytest.raises(RunError, match=r"'network.*' is missing, unknown or of another shape"):
             load_model(folder)
 

@@ -57,7 +57,7 @@ def test_members_are_trained_each_for_itself_and_answer_with_their_mean_probabil
     minimised, output = training_loss(loss_for("classification"), Members(), logits, y)
     alone = [metrics.log_loss(y, member.softmax(1), labels=range(4)) for member in logits.double().unbind(1)]
     assert float(minimised) == pytest.approx(np.mean(alone), rel=1e-5)
-    merged = merge_members(Members(), output, classification=True).softmax(1)
+    merged = merge_members(Members(), output, "classification").softmax(1)
     assert torch.allclose(merged, logits.softmax(2).mean(1), atol=1e-6)
 
 
@@ -65,7 +65,7 @@ def test_members_of_a_regression_answer_with_the_mean_of_their_predictions():
     predicted, y = torch.randn(10, 3, 2, generator=torch.Generator().manual_seed(0)), torch.zeros(10, 2)
     minimised, output = training_loss(loss_for("regression"), Members(), predicted, y)
     assert float(minimised) == pytest.approx(float(predicted.square().mean()), rel=1e-5)
-    assert torch.allclose(merge_members(Members(), output, classification=False), predicted.mean(1))
+    assert torch.allclose(merge_members(Members(), output, "regression"), predicted.mean(1))
 
 
 def test_a_folds_validation_scores_are_scikit_learns(make_recipe, make_run, images):

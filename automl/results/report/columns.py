@@ -38,7 +38,7 @@ def column_importances(context: Context) -> Html | None:
         return None
     if known.left_out or not known.importances:
         return render("column_importances", left_out=known.left_out or f"{known.metric} is not defined on these rows")
-    classification = context.record.data.task == "classification"
+    classification = context.record.data.task != "regression"
     return render(
         "column_importances",
         left_out="",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from automl.models.mistakes import load_mistakes
+from automl.racing.objective import CALLED
 from automl.results.report.context import Context
 from automl.results.report.formatting import percent
 from automl.results.report.page import Html, render
@@ -24,7 +25,7 @@ def data(context: Context) -> Html:
     names = ", ".join(str(name)[:60] for name in classes[:CLASSES]) + (", ..." if len(classes) > CLASSES else "")
     facts = {
         "name": about.name,
-        "task": f"{about.task} of {about.kind}s",
+        "task": f"{CALLED.get(about.task, about.task)} of {about.kind}s",
         "samples": f"{about.samples:,}, of which {about.test_samples:,} are the test set",
         "one sample": " x ".join(str(n) for n in about.input_shape),
         "classes": f"{len(classes)}: {names}" if classes else "",
@@ -47,7 +48,7 @@ def data(context: Context) -> Html:
 def _suspects(context: Context) -> dict[str, Any]:
     """Labels of the test set that the final model contradicts with confidence: the surest, and how many of how many."""
     tested, classes = context.tested, context.record.data.classes
-    if tested is None or tested.task == "regression" or len(classes) != tested.predicted.shape[1]:
+    if tested is None or tested.task != "classification" or len(classes) != tested.predicted.shape[1]:
         return {"suspects": None}
     labels = tested.predicted.argmax(axis=1)
     sure = tested.predicted.max(axis=1)

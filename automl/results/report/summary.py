@@ -34,7 +34,7 @@ def first_screen(context: Context) -> Html:
 def _headline(context: Context) -> Tile | None:
     """The one number that a reader takes away: the test score with its interval, beside guessing.
 
-    Of a classification by log loss it is the accuracy, for a log loss says little to a person. None without a test.
+    Of classes and labels by log loss it is the accuracy, for a log loss says little to a person. None without a test.
     """
     summary = context.summary
     name = _headline_metric(context)
@@ -46,6 +46,8 @@ def _headline(context: Context) -> Tile | None:
         said.append(f"guessing by {summary['guessing']['by']}: {number(guessed)}")
     if name in ("rmse", "mae") and (targets := _test_details(context).get("targets")):
         said.append(f"in standard deviations, the mean over {len(targets)} targets")
+    if context.record.data.task == "multilabel" and name != "subset_accuracy":
+        said.append("the mean over the labels")
     return f"{name} on the test set, which no trial saw", number(summary["test"][name]), "; ".join(said)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.models.mistakes import Mistakes, load_mistakes
+from automl.models.mistakes import Mistakes, load_mistakes, surest_mistakes
 from automl.models.test_predictions import Predictions, by_class
 from automl.racing.objective import METRICS
 from automl.results.report.context import Context
@@ -25,13 +25,17 @@ OUTPUTS = 4  # of a regression that are drawn
 
 
 def test_set(context: Context) -> Html | None:
-    """Confusion matrix, classes and example mistakes, or predictions against the truth; nothing for an older run."""
+    """Confusion matrix, classes and example mistakes; or each label; or predictions against the truth. Nothing for an
+    older run.
+    """
     tested = context.tested
     if tested is None:
         return None
     mistakes = load_mistakes(context.folder)
     if tested.task == "regression":
         return _regression(context, tested, mistakes)
+    if tested.task == "multilabel":
+        return _labels(context, tested, mistakes)
     classes = list(context.record.data.classes)
     if len(classes) != tested.predicted.shape[1]:
         return None
@@ -107,19 +111,67 @@ def _examples(
         place = places.get(index)
         if place is None or labels[place] == tested.truth[place]:  # of an earlier model
             continue
-        sure = percent(float(tested.predicted[place, labels[place]])).replace(" ", "\N{NO-BREAK SPACE}")
-        pictured = len(mistakes.images) > 0
-        found.append(
-            Example(
-                mistakes.names[at],
-                classes[tested.truth[place]],
-                classes[labels[place]],
-                sure,
-                picture=embed(mistakes.images[at]) if pictured else "",
-                features="" if pictured else mistakes.rows[at],
-                neighbours=near.get(index, ()) if pictured else (),
-            )
-        )
+        truth, said = classes[tested.truth[place]], classes[labels[place]]
+        sure = float(tested.predicted[place, labels[place]])
+        found.append(_example(mistakes, at, truth, said, sure, near.get(index, ())))
+    return found
+
+
+def _example(
+    mistakes: Mistakes, at: int, truth: str, said: str, sure: float, near: Sequence[Thumbnail] = ()
+) -> Example:
+    """The kept sample at this place, with its truth, and what was said instead with the probability `sure`."""
+    pictured = len(mistakes.images) > 0
+    return Example(
+        mistakes.names[at],
+        truth,
+        said,
+        percent(sure).replace(" ", "\N{NO-BREAK SPACE}"),
+        picture=embed(mistakes.images[at]) if pictured else "",
+        features="" if pictured else mistakes.rows[at],
+        neighbours=near if pictured else (),
+    )
+
+
+def _labels(context: Context, tested: Predictions, mistakes: Mistakes | None) -> Html:
+    """Each label's scores, beside those of the commoner answer for all, and example mistakes."""
+    details = context.final.test_details.get("targets", ()) if context.final else ()
+    names = [row["target"] for row in details]
+    names += [f"label {place}" for place in range(len(names), tested.truth.shape[1])]
+    right = (tested.outputs > 0) == (tested.truth == 1)
+    return render(
+        "test_labels",
+        labels=len(names),
+        total=len(right),
+        right=int(right.all(axis=1).sum()),
+        by_label=[_label_scores(row, len(right)) for row in details],
+        examples=_label_examples(tested, mistakes, names),
+    )
+
+
+def _label_scores(row: Mapping[str, Any], total: int) -> tuple[str, ...]:
+    """A label: how many test samples have it, its metrics, the interval of its log loss, the accuracy of guessing."""
+    log_loss, accuracy, auroc = ("" if v is None else number(v) for v in row["metrics"].values())
+    ends = row["intervals"].get("log_loss")
+    between = f"{number(ends[0])} to {number(ends[1])}" if ends else ""
+    share = row["support"] / total
+    held = f"{row['support']:,} ({percent(share)})"
+    return row["target"], held, log_loss, between, accuracy, number(max(share, 1 - share)), auroc
+
+
+def _label_examples(tested: Predictions, mistakes: Mistakes | None, names: Sequence[str]) -> list[Example]:
+    if mistakes is None:
+        return []
+    places = {int(index): place for place, index in enumerate(tested.index)}
+    labels, sure = surest_mistakes(tested)
+    found = []
+    for at, index in enumerate(mistakes.index.tolist()):
+        place = places.get(index)
+        if place is None or not sure[place]:  # of an earlier model
+            continue
+        label = int(labels[place])
+        answers = ("no", "yes") if tested.truth[place, label] == 0 else ("yes", "no")
+        found.append(_example(mistakes, at, f"{names[label]}: {answers[0]}", answers[1], float(sure[place])))
     return found
 
 
