@@ -72,11 +72,11 @@ def test_check_takes_a_built_in_name_overrides_and_architectures():
     plain = json.loads(run("space", "check", "images", "--json").stdout)
     changed = run("space", "check", "images", "--architecture", "lenet", "--set", "train.lr=0.01", "--json")
     changed = json.loads(changed.stdout)
-    assert plain["parameters"]["architecture"] == "lenet|resnet"
+    assert plain["parameters"]["architecture"] == "airbench|lenet|resnet"
     assert changed["parameters"]["architecture"] == "lenet"
     assert changed["parameters"]["train.lr"] == "0.01"
     assert changed["fingerprint"] != plain["fingerprint"]
-    assert {config["architecture"] for config in plain["first"]} == {"lenet", "resnet"}
+    assert {config["architecture"] for config in plain["first"]} == {"airbench", "lenet", "resnet"}
     assert {config["architecture"] for config in changed["first"]} == {"lenet"}
     assert all("train.lr" not in config for config in changed["first"])
     assert 'first architecture="lenet", lenet.width=2' in run("space", "check", "images").stdout
