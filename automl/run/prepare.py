@@ -24,7 +24,6 @@ from automl.racing.curves import Curves
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
 from automl.run.applicable import keep_applicable
-from automl.run.image_epochs import for_images
 from automl.run.table_sizes import for_table, suit_batches
 from automl.run.tried_domains import check_domains
 from automl.run.weights import keep_fitting, weights_override, without_lacking
@@ -275,8 +274,6 @@ def prepare(
         refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)
     default = None if space or settings.space or settings.weights else default_space(dataset, device)
-    if default == "images":
-        settings, dataset = for_images(settings, dataset, device)
     space = space or merge_space(settings, host, default or "images")
     space = keep_fitting(without_lacking(space, host, dataset), host, dataset)
     space = suit_batches(space, settings, dataset)
