@@ -24,6 +24,7 @@ def looking(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        """The command itself, but for its errors."""
         try:
             return command(*args, **kwargs)
         except (AutomlError, ImportError, typer.Exit, typer.Abort, typer.BadParameter):

@@ -74,6 +74,7 @@ def inspect_photos(prepared: Prepared, work: WorkerLoop, budget: Budget, trial: 
     left_out: dict[str, str] = {}
 
     def part(name: str, find: Callable[[], Found]) -> Found | None:
+        """What one part of the inspection finds; where it fails or has no time, `left_out` says so."""
         try:
             deadline.check()
             return find()
@@ -119,6 +120,7 @@ class _Inspector:
         self._penultimate: Penultimate | None = None
 
     def seen(self) -> Seen:
+        """A few training photos as they enter the network in training, augmented."""
         finalist = as_finalist(self.work.study, self.work.folder, self.prepared.objective, self.trial)
         run = self.prepared.trial_run(finalist.trial.config, self.trial, self.work.resident, fused=False)
         samples = choose_samples(self.dataset, self.splits.training_part, self.seed)
@@ -130,8 +132,9 @@ class _Inspector:
         return Seen(photos=photos, shape=shape, changes=given.changes, frozen=frozen)
 
     def suspects(self) -> Suspects:
+        """Training photos whose label the network of their own fold contradicts, see `find_suspects`."""
         if not self.dataset.classes:
-            raise _LeftOut("the answers are numbers, and no labels")
+            raise _LeftOut("only where each photo has one class")
         run = self.restored
         epochs = [fold.epochs for fold in run.folds]
         soon = self.deadline.minus((1 - FOR_SUSPECTS) * self.deadline.left)
@@ -154,6 +157,7 @@ class _Inspector:
         )
 
     def neighbours(self) -> Neighbours:
+        """The training photos that are nearest to each mistake by the network's features."""
         mistakes = load_mistakes(self.work.folder)
         if mistakes is None or not len(mistakes.index):
             raise _LeftOut("the final model makes no mistakes on the test set")
@@ -177,6 +181,7 @@ class _Inspector:
         return Neighbours(of=of, compared=len(others), total=len(training))
 
     def near_copies(self) -> NearCopies:
+        """Photos of the test set that look the same as one of the training part."""
         sides = self.splits.test, self.splits.training_part
         if not len(sides[0]):
             raise _LeftOut("there is no test set")

@@ -142,6 +142,7 @@ def _of_labels(smoothing: float, weights: Tensor | None) -> Criterion:
     """As `criterion_for`, each label being a classification of its own: no and yes. `weights`: of both, [2, labels]."""
 
     def criterion(output: Tensor, y: Tensor) -> Tensor:
+        """The smoothed and weighted mean over a batch."""
         output = widened(output)
         y = y.to(output.dtype)
         smoothed = y * (1 - smoothing) + smoothing / 2

@@ -221,6 +221,6 @@ def test_a_regression_on_photos_has_no_suspect_labels(tmp_path):
     call("search", tmp_path / "data.npz", *TINY, "--out", tmp_path / "run")
     known = load_inspection(RunFolder(tmp_path / "run")).photos
     assert len(known.seen.photos) == 9
-    assert known.left_out["suspects"] == "the answers are numbers, and no labels"
+    assert known.left_out["suspects"] == "only where each photo has one class"
     assert "fewer than 32 pixels" in known.left_out["near_copies"]
     assert "<h2>Suspect labels</h2>" not in (tmp_path / "run" / "report.html").read_text()

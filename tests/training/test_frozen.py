@@ -81,6 +81,7 @@ def test_so_is_one_whose_answers_are_the_mean_of_both_views(make_recipe, make_ru
         # So rarely that no training sample is: those of the two would not be the same ones.
         mirrors = {"augmentation_parts": {"horizontal_flip": 1e-9}, "techniques": Techniques(tta="mirror")}
         runs.append(make_run(replace(recipe, **mirrors)))
+    assert all(run.averages_mirrored for run in runs)
     agree(*runs, images)
 
 
