@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from automl.conclude.fitting import Fit, fit_ensemble, refit, restore_folds
+from automl.conclude.refit_length import refit_length
 from automl.conclude.selection import Finalist
 from automl.data.resident import Resident
 from automl.errors import MachineFailed, NoTrialSucceeded, Stop
@@ -15,11 +16,12 @@ from automl.run.folder import RunFolder
 from automl.run.prepare import Prepared
 from automl.scheduling.deadline import Budget
 from automl.scheduling.time_estimates import TimeEstimates
+from automl.training.recipe import Recipe
 
 log = logging.getLogger("automl.final")
 
 MOMENT = 1.0  # seconds: a fit of less is not cut short by the deadline
-LONGER = 2  # times as many epochs at most: a cosine to its end moves the weights as far as half of it at the full rate
+LONGER = 2  # times as many epochs of a longer schedule are no better than those of one that has come to its end
 
 
 @dataclass(frozen=True)
@@ -94,31 +96,34 @@ class FinalFit:
                 raise
             log.warning("the final fit of trial %d failed: %s: %s", finalist.number, type(error).__name__, error)
             return FinalModel(saved, finalist, f"the final fit failed ({error}): {_fold_words(saved)}")
-        reached = model.about["epochs"]
-        if reached >= finalist.epochs and not model.about["cut_short"]:
+        reached, cut_short = model.about["epochs"], model.about["cut_short"]
+        if reached >= finalist.epochs and not cut_short:
             return FinalModel(model, finalist)
+        worth = reached if cut_short or fit.epochs < fit.horizon else LONGER * reached
         saved = self._saved(finalist, cut_short=True)
-        if saved is not None and _known(finalist, saved.about["epochs"]) < _known(finalist, reached):
+        if saved is not None and _known(finalist, saved.about["epochs"]) < _known(finalist, worth):
             left = f"the deadline left {reached} of {fit.epochs} epochs to the final fit"
             return FinalModel(saved, finalist, f"{left}: {_fold_words(saved)}")
         cut = f"the deadline cut the final fit short at epoch {reached} of {fit.epochs}"
-        return FinalModel(model, finalist, cut if model.about["cut_short"] else "")
+        return FinalModel(model, finalist, cut if cut_short else "")
 
     def schedule(self, finalist: Finalist) -> Fit:
         """For how many epochs the finalist is refitted, and for how many its schedule is laid out.
 
-        For a COMPLETE trial that is as it was scored. One that time has stopped had its learning rate still high: it is
-        refitted on a schedule that ends with the epochs that it gets: where it was still improving, up to twice as many
-        as it was scored with, as far as there is time (benchmarks/stand_in.py: 13 epochs of a 60-epoch cosine have a
-        log loss of 0.108, a 13-epoch cosine 0.088, one of 26 epochs 0.077, of 39 epochs 0.082).
+        One that was scored at the end of its schedule is fitted as it was scored. Where its score is that of an earlier
+        epoch, because the deadline or overfitting stopped it, its learning rate was still high: it is refitted on a
+        schedule of its own, see `refit_length`, as far as there is time (benchmarks/refits.py).
         """
         horizon = self.prepared.settings.epochs
-        if not finalist.stand_in or self.kind == "ensemble":
+        if finalist.epochs >= horizon or self.kind == "ensemble":
+            return Fit(finalist.epochs, horizon)
+        config, host = finalist.trial.config, self.prepared.host
+        try:
+            wanted = refit_length(lambda epochs: Recipe.from_config(config, host, epochs), finalist.epochs, horizon)
+        except Exception:  # a plugin's code: what is wrong with it is said by the fit
             return Fit(finalist.epochs, horizon)
         affordable = self._affordable(finalist)
-        improving = finalist.epochs == finalist.curves.epochs()
-        most = min(LONGER * finalist.epochs, horizon) if improving and affordable is not None else finalist.epochs
-        epochs = max(1, most if affordable is None else min(most, affordable))
+        epochs = max(1, wanted if affordable is None else min(wanted, affordable))
         return Fit(epochs, horizon=epochs)
 
     def _affordable(self, finalist: Finalist) -> int | None:

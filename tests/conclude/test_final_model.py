@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from automl.api import fit, open_run
 from automl.conclude.final_model import FinalFit
-from automl.conclude.fitting import refit
+from automl.conclude.fitting import Fit, refit
 from automl.conclude.selection import Finalist, as_finalist
 from automl.models.model import load_model
 from automl.racing.curves import Curves
@@ -103,13 +103,12 @@ def test_the_next_finalist_is_fitted_where_the_first_cannot_be(prepared, copied,
 
 
 class TestStandIn:
-    @pytest.mark.parametrize("epochs", [1, 2])
-    def test_its_schedule_is_laid_out_for_the_epochs_that_it_gets(self, prepared, copied, winner, images, epochs):
-        stand_in = with_losses(winner, *[1.0, 0.7][:epochs], state=TrialState.PRUNED)
+    def test_its_schedule_is_laid_out_for_the_epochs_that_it_gets(self, prepared, copied, winner, images):
+        stand_in = with_losses(winner, 1.0, state=TrialState.PRUNED)
         found = final_fit(prepared, copied).fit_one(stand_in)
-        shorter = replace(prepared, settings=prepared.settings.model_copy(update={"epochs": epochs}))
-        expected = refit(shorter, stand_in, prepared.resident(), Budget.of(1))
-        assert found.model.about["epochs"] == epochs
+        shorter = replace(prepared, settings=prepared.settings.model_copy(update={"epochs": 2}))
+        expected = refit(shorter, stand_in, prepared.resident(), Budget.of(1), Fit(2, 2))
+        assert found.model.about["epochs"] == 2
         np.testing.assert_array_equal(found.model.predict_proba(images.x), expected.predict_proba(images.x))
 
     @pytest.mark.parametrize(("seconds", "epochs"), [(0.1, 1), (2.5, 2), (6.5, 6), (11.5, 8), (60, 8)])
@@ -123,14 +122,38 @@ class TestStandIn:
         stand_in = with_losses(winner, *np.linspace(1, 0.1, 10), state=TrialState.PRUNED)
         assert self.planned(prepared, copied, stand_in, 60) == (12, 12)
 
-    def test_one_that_was_getting_worse_is_not_refitted_for_longer(self, prepared, copied, winner):
-        stand_in = with_losses(winner, 0.9, 0.5, 0.3, 0.5, 0.7, 0.9, state=TrialState.PRUNED)
-        assert stand_in.epochs == 3
-        assert self.planned(prepared, copied, stand_in, 60) == (3, 3)
+    @pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.COMPLETE])
+    def test_nor_does_one_that_overfitting_has_stopped_end_with_a_high_learning_rate(
+        self, prepared, copied, winner, state
+    ):
+        stopped = with_losses(winner, 0.9, 0.5, 0.3, 0.5, 0.7, 0.9, state=state)
+        assert stopped.epochs == 3
+        assert self.planned(prepared, copied, stopped, 60) == (6, 6)
 
-    def test_a_complete_one_keeps_the_schedule_that_it_was_scored_with(self, prepared, copied, winner):
-        complete = with_losses(winner, 0.9, 0.5, 0.3, 0.5, 0.7, 0.9)
-        assert self.planned(prepared, copied, complete, 0.1) == (3, 12)
+    def test_with_a_constant_rate_it_is_not_refitted_for_longer(self, prepared, copied, winner):
+        constant = {**winner.trial.config, "train.schedule": "constant"}
+        stopped = with_losses(
+            replace(winner, trial=replace(winner.trial, config=constant)), 0.9, 0.5, 0.3, 0.5, 0.7, 0.9
+        )
+        assert self.planned(prepared, copied, stopped, 60) == (3, 3)
+
+    def test_one_that_was_scored_at_the_end_keeps_its_schedule(self, prepared, copied, winner):
+        complete = with_losses(winner, *np.linspace(1, 0.1, 12))
+        assert self.planned(prepared, copied, complete, 0.1) == (12, 12)
+
+    def test_a_short_fit_that_has_come_to_its_end_is_better_than_folds_that_have_not(self, prepared, copied, winner):
+        stand_in = with_losses(winner, 0.9, 0.7, 0.5, state=TrialState.PRUNED)
+        estimates = TimeEstimates(Race(prepared.ladder))
+        estimates.rates = {winner.number: 0.01}
+        longer = replace(prepared, settings=prepared.settings.model_copy(update={"epochs": 12}))
+
+        def fitted(epochs: int) -> dict[str, object]:
+            made = final_fit(longer, copied, estimates=estimates)
+            made.schedule = lambda finalist: Fit(epochs, epochs)
+            return made.fit_one(stand_in).model.about
+
+        assert (fitted(2)["final"], fitted(2)["epochs"]) == ("refit", 2)
+        assert (fitted(1)["final"], fitted(1)["epochs"]) == ("ensemble", 3)
 
     def planned(self, prepared, copied, finalist, seconds):
         """The schedule where so many seconds are left, an epoch on all of the training part takes one, 12 are all."""
