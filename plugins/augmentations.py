@@ -1,12 +1,19 @@
 """Augmentation policies, from nothing to much, for photos of about 32 x 32 pixels and more.
 
-All but `none` mirror left to right. Digits, letters and whatever else has a side must not be mirrored: add
-`horizontal_flip: 0` to the search space. The other parts do digits no harm.
+All but `none` and `trivial` mirror left to right. Digits, letters and whatever else has a side must not be mirrored:
+add `horizontal_flip: 0` to the search space. The other parts do digits no harm.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
 from automl import Augmentation, Policy, augmentation, hookimpl
+
+ALIKE = 4  # images of a batch that `trivial` changes in one way
 
 
 @augmentation()
@@ -44,7 +51,21 @@ def strong() -> Policy:
     )
 
 
+@augmentation()
+def trivial() -> Callable[[Tensor], Tensor]:
+    """TrivialAugment (Mueller and Hutter, 2021): one change of 14, of a strength that is drawn too; torchvision's."""
+    from torchvision.transforms import v2  # not when plugins are loaded: it takes a second
+
+    change = v2.TrivialAugmentWide()
+
+    def change_all(images: Tensor) -> Tensor:
+        # Some images share what is drawn, for each draw is a launch of its own on a GPU.
+        return torch.cat([change(part) for part in torch.split(images.to(torch.uint8), ALIKE)]).to(images.dtype)
+
+    return change_all
+
+
 @hookimpl
 def automl_augmentations() -> list[Augmentation]:
     """The augmentations of this plugin."""
-    return [none, light, medium, strong]
+    return [none, light, medium, strong, trivial]

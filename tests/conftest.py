@@ -74,6 +74,7 @@ def make_recipe(host: PluginHost) -> Callable[..., Recipe]:
         "adadelta": {"rho": 0.9},
         "adam": {"beta1": 0.9},
         "adamw": {"beta1": 0.9},
+        "muon": {"momentum": 0.9},
         "constant": {},
         "step": {"drops": 2, "gamma": 0.3},
         "multi_step": {"milestones": "50 75", "gamma": 0.3},

@@ -40,6 +40,7 @@ AUGMENTATION_PARTS: dict[str, Parameter] = {
 
 TECHNIQUES: dict[str, Parameter] = {
     "warmup": Float(0.0, 0.2),  # share of the training in which the learning rate rises linearly to its full value
+    "unfreeze_at": Float(0.0, 0.5),  # share of the training in which only the head of a trained network learns
     "l1": Float(1e-7, 1e-3, log=True),
     "label_smoothing": Float(0.0, 0.2),
     "class_weights": Choice("none", "balanced"),
@@ -60,6 +61,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "weight_decay": (0.0, inf),
     "batch_size": (1, inf),
     "warmup": (0.0, 1.0),
+    "unfreeze_at": (0.0, 1.0),
     "l1": (0.0, inf),
     "label_smoothing": (0.0, 0.999),
     "clip_norm": (0.0, inf),

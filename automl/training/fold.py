@@ -20,7 +20,7 @@ from automl.training.losses import Criterion, Loss, criterion_for
 from automl.training.network import expected_normalisation, fit_input, load_weights
 from automl.training.recipe import Recipe
 from automl.training.seeds import derive_seed, forked, seed_torch
-from automl.training.techniques import MovingAverage, Techniques, treat_gradients, warmed_up
+from automl.training.techniques import FirstSteps, MovingAverage, Techniques, treat_gradients
 
 LEFT_OUT = 1 / 20  # of a fold's training samples: so many at most are left out of an epoch, other ones in each
 
@@ -47,7 +47,7 @@ class Fold:
     criterion: Criterion
     techniques: Techniques
     averages_mirrored: bool
-    warmup_steps: int
+    first_steps: FirstSteps
     average: MovingAverage | None
     seed: int
     batch_norm_warm_up: BatchNormWarmUp
@@ -72,7 +72,7 @@ class Fold:
 
     def update(self, step: int) -> None:
         """Takes step number `step` (from 0, over all epochs) with the gradients that are there; then the schedule's."""
-        with warmed_up(self.optimizer, step, self.warmup_steps):
+        with self.first_steps.applied(self.optimizer, step):
             self.change_weights(None if self.average is None else self.average.weight(step))
         self.optimizer.zero_grad()
         self.step_schedule()
@@ -93,8 +93,8 @@ class Fold:
             self.schedule.step()
 
     def rates(self, step: int) -> list[float]:
-        """The learning rate of each parameter group in step number `step`, warm-up included."""
-        with warmed_up(self.optimizer, step, self.warmup_steps):
+        """The learning rate of each parameter group in step number `step`."""
+        with self.first_steps.applied(self.optimizer, step):
             return [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def step_seed(self, step: int) -> int:
@@ -180,6 +180,11 @@ def build_fold(
     optimizer = recipe.build_optimizer(network)
     samples = samples_of_epoch(len(train), len(train) if fewest is None else fewest)
     steps = len(batch_sizes(samples, recipe.batch_size))
+    first_steps = FirstSteps(
+        [group["lr"] for group in optimizer.param_groups],
+        warm_up=round(techniques.warmup * recipe.epochs * steps),
+        head=round(techniques.unfreeze_at * recipe.epochs * steps),
+    )
     index = torch.from_numpy(np.asarray(train, dtype=np.int64)).to(resident.device)
     return Fold(
         number=number,
@@ -196,7 +201,7 @@ def build_fold(
         criterion=criterion_for(loss, techniques, resident.y[index], resident.num_outputs),
         techniques=techniques,
         averages_mirrored=whole.image and recipe.averages_mirrored,
-        warmup_steps=round(techniques.warmup * recipe.epochs * steps),
+        first_steps=first_steps,
         average=MovingAverage(network, techniques.ema) if techniques.ema else None,
         seed=seed,
         batch_norm_warm_up=BatchNormWarmUp(network),

@@ -5,7 +5,7 @@ Each is off at its default, and a config has it only where its search space name
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, fields
@@ -22,6 +22,8 @@ class Techniques:
     """What a config says of them.
 
     `warmup`: the share of all steps in which the learning rate rises linearly to what the schedule says.
+    `unfreeze_at`: the share of all steps in which only what has the highest learning rate learns, the head of a trained
+    network; then all does (Kumar et al., 2022, arXiv 2202.10054).
     `l1`: lambda of the penalty lambda * sum |w|; with weight decay the elastic net (Zou and Hastie, 2005).
     `label_smoothing`: the share of a target that is spread over all classes (Szegedy et al., 2015, section 7).
     `class_weights`: `balanced` weighs a sample by n / (classes * samples of its class), as scikit-learn does; of each
@@ -35,6 +37,7 @@ class Techniques:
     """
 
     warmup: float = 0.0
+    unfreeze_at: float = 0.0
     l1: float = 0.0
     label_smoothing: float = 0.0
     class_weights: str = "none"
@@ -68,23 +71,36 @@ def treat_gradients(network: nn.Module, techniques: Techniques) -> None:
         nn.utils.clip_grad_norm_(network.parameters(), techniques.clip_norm)
 
 
-@contextmanager
-def warmed_up(optimizer: torch.optim.Optimizer, step: int, steps: int) -> Iterator[None]:
-    """Lowers the learning rates to (step + 1) / steps of what the schedule says, during step number `step` (from 0).
+class FirstSteps:
+    """Lowers learning rates in the first steps below what the schedule says: to warm up, or to train the head alone.
 
-    Outside of the step nothing is changed, so that it goes with every schedule and needs no state.
+    Outside of a step nothing is changed, so that it goes with every schedule and needs no state.
+
+    Args:
+        rates: of the parameter groups, before the schedule has changed them.
+        warm_up: steps in which the rates rise, in step number n (from 0) to (n + 1) / `warm_up` of what they are.
+        head: steps in which only the groups of the highest of the rates learn.
     """
-    if step + 1 >= steps:
-        yield
-        return
-    rates = [group["lr"] for group in optimizer.param_groups]
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate * (step + 1) / steps
-    try:
-        yield
-    finally:
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
+
+    def __init__(self, rates: Sequence[float], warm_up: int, head: int):
+        self.warm_up, self.head = warm_up, head
+        self._slower = [rate < max(rates) for rate in rates]
+
+    @contextmanager
+    def applied(self, optimizer: torch.optim.Optimizer, step: int) -> Iterator[None]:
+        """Within it the learning rates are those of step number `step`, from 0."""
+        if step + 1 >= self.warm_up and step >= self.head:
+            yield
+            return
+        rise = min(1.0, (step + 1) / self.warm_up) if self.warm_up else 1.0
+        rates = [group["lr"] for group in optimizer.param_groups]
+        for group, rate, slower in zip(optimizer.param_groups, rates, self._slower, strict=True):
+            group["lr"] = 0.0 if slower and step < self.head else rate * rise
+        try:
+            yield
+        finally:
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
 
 
 class MovingAverage:

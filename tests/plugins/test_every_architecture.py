@@ -17,8 +17,8 @@ from automl.testing import check_architecture
 from automl.training.losses import split_auxiliary
 
 DIGITS, CIFAR, PHOTOS = (1, 8, 8), (3, 32, 32), (3, 224, 224)
-ALL = ["linear", "mlp", "lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "resnet9", "airbench", "densenet",
-       "transfer", "efficientnet_lite", "timm"]  # fmt: skip
+ALL = ["linear", "mlp", "lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "resnet9", "airbench",
+       "wideresnet", "densenet", "transfer", "efficientnet_lite", "timm"]  # fmt: skip
 IMAGES = ALL[2:]
 TABLES = ["tabm", "tabular_mlp", "tabular_resnet", "ft_transformer"]  # see test_table_networks.py
 TOO_SMALL = {
@@ -33,6 +33,7 @@ QUICK = {
     "googlenet": {"width": Float(0.125, 0.25)},
     "resnet9": {"width": Int(16, 32, step=16)},
     "airbench": {"width": Int(16, 32, step=16)},
+    "wideresnet": {"depth": Int(1, 2), "width": Int(1, 2)},
     "nin": {"width": Int(16, 96)},
     "transfer": {
         "backbone": Choice("shufflenet_v2_x1_0"),
@@ -68,6 +69,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet9": {"width": 16, "dropout": 0.0},
     "airbench": {"width": 16, "dropout": 0.0},
     "resnet": {"variant": "cifar", "depth": 1, "width": 4, "kernel_size": 3, "dropout": 0.0},
+    "wideresnet": {"depth": 1, "width": 1, "kernel_size": 3, "dropout": 0.0},
     "densenet": {"variant": "cifar", "depth": 2, "growth_rate": 4, "kernel_size": 3, "dropout": 0.0},
     "transfer": {"backbone": "shufflenet_v2_x1_0", "weights": "random", "size": 32, "tuning": "all", "dropout": 0.0},
     "efficientnet_lite": {

@@ -76,7 +76,9 @@ def test_adadelta_has_units_of_the_weight(host: Any) -> None:
     assert steps(host, "adadelta", rho=0.9) == pytest.approx(by_hand(update), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"])
+@pytest.mark.parametrize(
+    "name", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "muon"]
+)
 def test_every_one_takes_the_groups_weight_decay(host: Any, name: str) -> None:
     config = {key: parameter.corners()[0] for key, parameter in host.optimizer(name).parameters.items()}
     assert steps(host, name, weight_decay=0.5, **config) != steps(host, name, **config)

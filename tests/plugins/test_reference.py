@@ -73,6 +73,10 @@ PUBLISHED: list[tuple[str, dict[str, Any], tuple[int, ...], int, int]] = [
         10,
         769_162,
     ),
+    *(
+        ("wideresnet", {"depth": depth, "width": width, "kernel_size": 3, "dropout": 0.3}, (3, 32, 32), 10, parameters)
+        for depth, width, parameters in ((2, 2, 691_674), (4, 10, 36_479_194), (6, 2, 2_243_546))
+    ),
 ]
 
 

@@ -104,7 +104,7 @@ def test_folds_of_a_graph_learn_what_they_learn_alone(name: str, host: Any, make
 
 
 @pytest.mark.parametrize(
-    "optimizer", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"]
+    "optimizer", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "muon"]
 )
 def test_every_optimizer(optimizer: str, make_recipe: Any, make_run: Any) -> None:
     assert compare(make_run, make_recipe("lenet", optimizer=optimizer, lr=0.01)) <= TOLERANCE

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
+from automl import architecture
 from automl.spaces.training import TECHNIQUES
 from automl.training.losses import criterion_for, loss_for
-from automl.training.techniques import MovingAverage, Techniques, balanced_weights, treat_gradients, warmed_up
+from automl.training.techniques import FirstSteps, MovingAverage, Techniques, balanced_weights, treat_gradients
 
 
 def small_network() -> nn.Sequential:
@@ -73,12 +74,12 @@ class TestWarmUp:
         optimizer = torch.optim.SGD(
             [{"params": [nn.Parameter(torch.zeros(1))]}, {"params": [nn.Parameter(torch.zeros(1))], "lr": 0.1}], lr=1.0
         )
-        seen = []
+        seen, first_steps = [], FirstSteps([1.0, 0.1], warm_up=4, head=0)
         for step in range(6):
-            with warmed_up(optimizer, step, 4):
+            with first_steps.applied(optimizer, step):
                 seen.append([group["lr"] for group in optimizer.param_groups])
             assert [group["lr"] for group in optimizer.param_groups] == [1.0, 0.1]
-        with pytest.raises(RuntimeError), warmed_up(optimizer, 0, 4):
+        with pytest.raises(RuntimeError), first_steps.applied(optimizer, 0):
             raise RuntimeError
         assert [group["lr"] for group in optimizer.param_groups] == [1.0, 0.1]
         np.testing.assert_allclose([first for first, _ in seen], [0.25, 0.5, 0.75, 1, 1, 1])
@@ -100,6 +101,30 @@ class TestWarmUp:
             if list(run.advance(1, 1))
         ]
         assert not torch.equal(*weights)
+
+
+class TestHeadFirst:
+    @pytest.mark.parametrize(("head_rate", "alone"), [(1.0, True), (0.1, False)])
+    def test_until_then_only_what_has_the_highest_learning_rate_is_trained(
+        self, head_rate, alone, make_recipe, make_run
+    ):
+        @architecture()
+        def pretrained(input_shape, num_outputs):
+            """A layer with a tenth of the rate, and a head."""
+            network = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.Linear(4, num_outputs))
+            network.lr_ratios = {"1.": 0.1, "2.": head_rate}
+            return network
+
+        recipe = replace(make_recipe(pretrained, epochs=4), techniques=Techniques(unfreeze_at=0.5, warmup=0.25))
+        run = make_run(recipe)
+        moved = []
+        for _ in range(3):
+            before = {name: p.clone() for name, p in run.folds[0].network.named_parameters()} if run.folds else {}
+            list(run.advance(len(moved) + 1, 1))
+            after = dict(run.folds[0].network.named_parameters())
+            moved.append({name for name in before if not torch.equal(before[name], after[name])})
+        assert moved[1] == ({"2.weight", "2.bias"} if alone else set(after))
+        assert moved[2] == set(after)
 
 
 class TestAveraging:

@@ -1,0 +1,90 @@
+"""Configs of a search space beside each other, trained on the same folds from the same seeds.
+
+    python benchmarks/paired.py cifar10-6k 0 2/epochs=12
+    python benchmarks/paired.py cifar10-6k 0 0/train.optimizer=muon,train.lr=0.02,train.muon.momentum=0.95 --seeds 2
+    python benchmarks/paired.py bees --space photos 2 2/train.unfreeze_at=0.3 --folds 5 --epochs 15
+
+A config is the number of one of the space's `first`, and what shall be otherwise in it. Prints what each scores on the
+validation samples, the seconds of the CPU that its training took, and the paired differences from the one named first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import Any, NamedTuple
+
+import optuna
+import yaml
+from machine import heading, table
+
+from automl.run.prepare import Prepared, prepare
+from automl.scheduling.samplers import make_sampler
+from automl.settings import make_settings
+from automl.training.recipe import Recipe
+from automl.training.run import TrialRun
+
+
+class Score(NamedTuple):
+    """Of one training: validation loss and metric."""
+
+    loss: float
+    metric: float
+
+
+def trained(
+    config: dict[str, Any], epochs: int, prepared: Prepared, folds: int, seeds: int
+) -> tuple[list[Score], float]:
+    """The scores by seed and fold, and the seconds of the CPU that a training took on the average."""
+    scores = []
+    splits, resident = prepared.splits, prepared.resident()
+    pairs = [(splits.train(fold), splits.validation(fold)) for fold in range(folds)]
+    began = time.process_time()
+    for seed in range(seeds):
+        run = TrialRun(Recipe.from_config(config, prepared.host, epochs), resident, pairs, seed=seed)
+        *_, last = run.advance(epochs, folds)
+        scores += [Score(fold.validation_loss, fold.validation_metric) for fold in last]
+    return scores, (time.process_time() - began) / len(scores)
+
+
+def mean(values: list[float]) -> str:
+    """With its standard error."""
+    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.4f} ± {error:.4f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("configs", nargs="+", help="NUMBER or NUMBER/key=value,key=value; `epochs` is a key too")
+    parser.add_argument("--space", default="images")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--folds", type=int, default=2, help="of five")
+    parser.add_argument("--seeds", type=int, default=1)
+    args = parser.parse_args()
+    prepared = prepare(make_settings(data=args.data, space=args.space, device="cpu"))
+    study = optuna.create_study(sampler=make_sampler("random", 0, 0, 0, prepared.space, dict))
+    first = [prepared.space.suggest(study.ask()) for _ in prepared.space.first]
+    print(heading(seeds=range(args.seeds), note=f"{args.data}, {args.space}, {args.folds} folds of 5") + "\n")
+    rows, reference = [], None
+    for name in args.configs:
+        number, _, changes = name.partition("/")
+        config = {**first[int(number)], **{"epochs": args.epochs}}
+        config |= {
+            key: yaml.safe_load(value) for key, value in (pair.split("=") for pair in changes.split(",") if pair)
+        }
+        scores, seconds = trained(config, config.pop("epochs"), prepared, args.folds, args.seeds)
+        reference = reference or scores
+        row = [f"{number} {config['architecture']} {changes}", f"{seconds:.0f}"]
+        for part in Score._fields:
+            values, others = ([getattr(score, part) for score in each] for each in (scores, reference))
+            row += [mean(values), mean([a - b for a, b in zip(values, others, strict=True)])]
+        rows.append(row)
+        print(" | ".join(row), flush=True)
+    columns = ["config", "CPU seconds a fold", "loss", "difference", prepared.objective.metric, "difference"]
+    print("\n" + table(columns, rows))
+
+
+if __name__ == "__main__":
+    main()
