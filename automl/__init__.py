@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         schedule,
     )
     from automl.hooks.hookspecs import hookimpl
-    from automl.models.model import build_network
+    from automl.models.building import build_network
     from automl.results.run import Run
     from automl.spaces.parameters import Choice, Float, Int, Text
 
@@ -39,7 +39,7 @@ _HOME = {
     "load_model": "automl.api",
     "open_run": "automl.api",
     "Run": "automl.results.run",
-    "build_network": "automl.models.model",
+    "build_network": "automl.models.building",
     "AutomlError": "automl.errors",
     "BadInput": "automl.errors",
     "Infeasible": "automl.errors",

@@ -265,7 +265,7 @@ def fit(
     storage = look_at_storage(found.record, found.folder.journal)
     study = load_study(storage, found.record.study, optuna.samplers.RandomSampler())
     model = fit_later(prepared, study, found.folder, found.record, trial, kind)
-    place = Path(out) if out is not None else found.path / "models" / f"trial-{model.about['trial']}-{kind}"
+    place = Path(out) if out is not None else found.path / "models" / f"trial-{model.description.trial}-{kind}"
     with storage_errors():
         return save_model(model, place)
 

@@ -1,11 +1,13 @@
-"""How much of a test score is the luck of one fit? A run's winner, fitted anew with other seeds, and as an ensemble.
+"""How much of a test score is the luck of one fit, and what does its length do? A trial of a run, fitted anew.
 
     python benchmarks/refits.py RUN --seeds 4
+    python benchmarks/refits.py RUN --trial 5 --lengths 4/45 4/4 8/8
 
 The final model of a search is one draw: initial weights, the order of samples, dropout and augmentation. Here the
-winner's config is fitted `--seeds` times more on the whole training part, as the final model is, and each time tested,
-which a search never does. Prints the run's own test, each refit, their mean and standard deviation, and the test of
-the networks of the winner's folds averaged, which `--final ensemble` would have made.
+config of the winner, or of `--trial`, is fitted `--seeds` times more on the whole training part, as the final model is
+or for so many epochs of schedules of such a length, and each time tested, which a search never does. Prints the run's
+own test, the means and standard deviations of the others, and the test of the networks of the trial's folds averaged,
+which `--final ensemble` would have made.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from machine import heading, spread, table
 
 import automl
 from automl.conclude.final_model import FinalFit
+from automl.conclude.fitting import Fit, refit
 from automl.conclude.selection import as_finalist
 from automl.models.test_predictions import predict_test, test_scores
 from automl.preparing import as_searched
@@ -27,38 +30,48 @@ from automl.results.run import Run
 from automl.scheduling.deadline import Budget
 from automl.study.storage.opening import load_study, open_storage
 
-METRICS = ("accuracy", "log_loss")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="the folder of a classification that has ended")
+    parser.add_argument("run", type=Path, help="the folder of a run that has ended")
+    parser.add_argument("--trial", type=int, help="another one than the winner")
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--lengths", nargs="*", default=[], help="EPOCHS/SCHEDULE, e.g. 4/45")
     args = parser.parse_args()
     run = automl.open_run(args.run)
-    winner = int(run.summary["winner"])
-    found = list(refitted(run, winner, args.seeds))
-    own = run.record.final.test
-    rows = [["the run's own", *(f"{own[name]:.4f}" for name in METRICS)]]
-    rows += [[f"refit {n}", *(f"{scores[name]:.4f}" for name in METRICS)] for n, scores in enumerate(found, 1)]
-    rows += [["refits, mean", *(spread([scores[name] for scores in found]) for name in METRICS)]]
-    (ensemble,) = refitted(run, winner, 1, "ensemble")
-    rows += [["ensemble", *(f"{ensemble[name]:.4f}" for name in METRICS)]]
-    print(heading(seeds=[run.record.settings.seed]) + "\n")
-    print(table([f"trial {winner} of `{run.record.settings.data}`", "test accuracy", "test log loss"], rows))
+    trial = int(run.summary["winner"]) if args.trial is None else args.trial
+    metrics = list(run.record.final.test)
+    rows = [["the run's own", *(f"{run.record.final.test[name]:.4f}" for name in metrics)]]
+    fits = [None, *(Fit(*map(int, length.split("/"))) for length in args.lengths)]
+    for fit in fits:
+        found = list(refitted(run, trial, args.seeds, fit))
+        name = "refits" if fit is None else f"refits, {fit.epochs} epochs of a schedule of {fit.horizon}"
+        rows += [[name, *(spread([scores[metric] for scores in found]) for metric in metrics)]]
+        print(rows[-1], flush=True)
+    ensemble = averaged(run, trial)
+    rows += [["ensemble", *(f"{ensemble[name]:.4f}" for name in metrics)]]
+    print(heading(seeds=[run.record.settings.seed], note=f"{args.seeds} refits") + "\n")
+    print(table([f"trial {trial} of `{Path(run.record.settings.data).name}`, test", *metrics], rows))
 
 
-def refitted(run: Run, trial: int, count: int, kind: str = "refit") -> Iterator[dict[str, float]]:
-    """The test scores of `count` models of a trial's config, fitted as the final model is, each from other seeds; an
-    ensemble is of the folds' own networks, whatever the seed.
-    """
+def refitted(run: Run, trial: int, count: int, fit: Fit | None) -> Iterator[dict[str, float]]:
+    """The test scores of `count` models of a trial's config, from other seeds; `fit` None: as the final model is."""
     prepared = as_searched(run, None, None)
     finalist = as_finalist(open_study(run), run.folder, prepared.objective, trial)
+    resident, budget = prepared.resident(), Budget.of(trials=0)
     for number in range(count):
-        seed = prepared.settings.seed if kind == "ensemble" else 1000 * (number + 1)
-        other = replace(prepared, settings=prepared.settings.model_copy(update={"seed": seed}))
-        model = FinalFit(other, prepared.resident(), Budget.of(trials=0), run.folder, kind).fit_one(finalist).model
+        other = replace(prepared, settings=prepared.settings.model_copy(update={"seed": 1000 * (number + 1)}))
+        chosen = fit or FinalFit(other, resident, budget, run.folder, "refit").schedule(finalist)
+        model = refit(other, finalist, resident, budget, chosen)
         yield test_scores(predict_test(model, prepared.dataset, prepared.splits.test))
+
+
+def averaged(run: Run, trial: int) -> dict[str, float]:
+    """The test scores of the networks of the trial's folds, averaged."""
+    prepared = as_searched(run, None, None)
+    finalist = as_finalist(open_study(run), run.folder, prepared.objective, trial)
+    fit = FinalFit(prepared, prepared.resident(), Budget.of(trials=0), run.folder, "ensemble")
+    return test_scores(predict_test(fit.fit_one(finalist).model, prepared.dataset, prepared.splits.test))
 
 
 def open_study(run: Run) -> optuna.Study:

@@ -22,7 +22,7 @@ TORCHVISION = (
 SAVED = "saved"
 RANDOM = "random"
 NUMBER = "num_batches_tracked"  # BatchNorm has it since PyTorch 0.4.1: older files lack it, and nothing needs it
-REBUILT = ("architecture", "architecture_config", "input_shape", "num_outputs", "plugins")
+REBUILT = {"architecture", "architecture_config", "input_shape", "num_outputs", "plugins"}
 
 About = Mapping[str, Any]
 """What `automl.build_network` needs of a saved model's description."""
@@ -30,10 +30,11 @@ About = Mapping[str, Any]
 
 def describe_saved(weights: str) -> dict[str, Any]:
     """The description of the model that automl saved in the folder `weights`. Raises `BadInput`."""
-    about = _load_saved(weights).about
-    if about["kind"] != "image":
+    about = _load_saved(weights).description
+    if about.kind != "image":
         raise BadInput(f"{weights}: this model is of a table; backbone '{SAVED}' needs one of images")
-    return {key: about[key] for key in REBUILT if key in about}
+    rebuilt: dict[str, Any] = about.model_dump(mode="json", include=REBUILT)
+    return rebuilt
 
 
 def _load_saved(weights: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import shutil
 import signal
@@ -10,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 USER, PASSWORD = "keeper", "sesame-open"
 
@@ -31,6 +34,31 @@ def why_not() -> str:
     return ""
 
 
+def _own_user() -> dict[str, Any]:
+    """Whom the server's processes belong to: initdb refuses to run as root."""
+    return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+
+
+@functools.cache
+def empty_cluster(binaries: Path) -> Path:
+    """The data of a server without databases of anybody's: made once, copied for each server."""
+    # Not in tmp_path: nobody else may look into root's.
+    folder = Path(tempfile.mkdtemp(prefix="automl-postgresql-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    word = folder / "word"
+    word.write_text(PASSWORD)
+    if user := _own_user():
+        shutil.chown(folder, "postgres", "postgres")
+        shutil.chown(word, "postgres", "postgres")
+    made = subprocess.run(
+        [binaries / "initdb", "-D", folder / "data", "-U", USER, f"--pwfile={word}",
+         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"],
+        capture_output=True, text=True, cwd=folder, **user,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    return folder / "data"
+
+
 class Server:
     """A server on a free port of 127.0.0.1 that asks for a password; `url` is its database."""
 
@@ -38,29 +66,17 @@ class Server:
         binaries = find_binaries()
         assert binaries is not None
         self.binaries = binaries
-        # Not in tmp_path: initdb refuses to run as root, and nobody else may look into root's.
         self.folder = Path(tempfile.mkdtemp(prefix="automl-postgresql-"))
-        self.user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+        self.user = _own_user()
+        if self.user:
+            shutil.chown(self.folder, "postgres", "postgres")
+        subprocess.run(["cp", "-a", empty_cluster(binaries), self.folder / "data"], check=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"postgresql+psycopg://{USER}:{PASSWORD}@127.0.0.1:{self.port}/postgres"
         self.process: subprocess.Popen[bytes] | None = None
-        self._initialise()
         self.start()
-
-    def _initialise(self) -> None:
-        word = self.folder / "word"
-        word.write_text(PASSWORD)
-        if self.user:
-            shutil.chown(self.folder, "postgres", "postgres")
-            shutil.chown(word, "postgres", "postgres")
-        made = subprocess.run(
-            [self.binaries / "initdb", "-D", self.folder / "data", "-U", USER, f"--pwfile={word}",
-             "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"],
-            capture_output=True, text=True, cwd=self.folder, **self.user,
-        )  # fmt: skip
-        assert made.returncode == 0, made.stderr
 
     def start(self, seconds: float = 60.0) -> None:
         """Starts it and waits until it answers."""

@@ -39,18 +39,18 @@ def fit(
 ) -> None:
     """Fit another final model of a run; its own model and the test set are left alone."""
     from automl import api
-    from automl.models.model import read_about
+    from automl.models.model import describe_model
     from automl.run.logs import set_up_logging
 
     set_up_logging()
     folder = api.fit(run, trial=trial, final=final, out=out, device=device, plugins=plugin or ())
-    about = read_about(folder)
+    about = describe_model(folder)
     if as_json:
-        names = ("trial", "final", "members", "epochs", "architecture", "parameters")
-        typer.echo(json.dumps({"model": str(folder), **{name: about[name] for name in names}}))
+        names = {"trial", "final", "members", "epochs", "architecture", "parameters"}
+        typer.echo(json.dumps({"model": str(folder), **about.model_dump(include=names)}))
         return
-    what = f"the {about['members']} folds, averaged" if about["members"] else "on the whole training part"
-    typer.echo(f"trial     {about['trial']}, {about['architecture']}: {what}, {about['epochs']} epochs")
+    what = f"the {about.members} folds, averaged" if about.members else "on the whole training part"
+    typer.echo(f"trial     {about.trial}, {about.architecture}: {what}, {about.epochs} epochs")
     typer.echo(f"model     {folder}")
     typer.echo("The test set was not touched; `automl evaluate` measures the model on other data.")
 
@@ -154,12 +154,12 @@ def export(
     if len(loaded.targets) > 1:
         typer.echo(f"it gives {gives(loaded)}")
     if format == "state-dict":
-        text = _HOW_TO_LOAD_MEMBERS if loaded.about.get("members") else _HOW_TO_LOAD
-        table = len(loaded.about["input_shape"]) == 1
+        text = _HOW_TO_LOAD_MEMBERS if loaded.description.members else _HOW_TO_LOAD
+        table = len(loaded.description.input_shape) == 1
         typer.echo(text.format(path=path, inputs=_TABLE if table else _PIXELS))
         if table:
             typer.echo(_HOW_TO_MAKE_INPUTS)
-        if loaded.about.get("tta") == "mirror":
+        if loaded.description.tta == "mirror":
             typer.echo(_MIRRORED)
 
 

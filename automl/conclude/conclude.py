@@ -20,7 +20,7 @@ from automl.data.units import units_of
 from automl.errors import RunError
 from automl.failpoints import passing
 from automl.models.mistakes import save_mistakes
-from automl.models.model import Model, read_about, save_model
+from automl.models.model import Model, describe_model, save_model
 from automl.models.test_predictions import Predictions, describe_test, predict_test, save_tested, test_scores
 from automl.run.folder import RunFolder
 from automl.run.prepare import Prepared
@@ -67,11 +67,10 @@ def conclude(
     passing("final")
     others = [finalist for finalist in racing if finalist is not winner.finalist]
     final = fit.fit([winner.finalist, *others])
-    found = _save_and_test(prepared, final, replace(winner, finalist=final.finalist), work.folder)
-    touched = earlier.test_details.get("touched", 0) if earlier else 0
-    found["test_details"]["touched"] = touched + 1
-    networks = rescoring.networks.get(final.finalist.number, ())
-    return Concluded(FinalRecord(**found, choice=choice), networks, final.model)
+    touched = 1 + (earlier.test_details.get("touched", 0) if earlier else 0)
+    fitted = replace(winner, finalist=final.finalist)
+    record = _save_and_test(prepared, final, fitted, work.folder, choice, touched)
+    return Concluded(record, rescoring.networks.get(final.finalist.number, ()), final.model)
 
 
 def fit_later(
@@ -98,36 +97,42 @@ def _is_fitted(final: FinalRecord, winner: Winner, kind: str, folder: RunFolder)
     if (final.trial, final.kind) != wanted or final.cut_short:
         return False
     try:
-        about = read_about(folder.model)
+        about = describe_model(folder.model)
     except RunError:
         return False
-    return (about["trial"], about.get("final", "refit")) == wanted
+    return (about.trial, about.final) == wanted
 
 
-def _save_and_test(prepared: Prepared, final: FinalModel, winner: Winner, folder: RunFolder) -> dict[str, Any]:
-    model, finalist = final.model, final.finalist
+def _save_and_test(
+    prepared: Prepared, final: FinalModel, winner: Winner, folder: RunFolder, choice: Choice, touched: int
+) -> FinalRecord:
+    model, about = final.model, final.model.description
     with storage_errors():
         path = save_model(model, folder.model)
     tested = predict_test(model, prepared.dataset, prepared.splits.test)
     with storage_errors():
         save_tested(folder, tested)
         save_mistakes(folder, tested, prepared.dataset)
-    return {
-        "model": str(path),
-        "kind": model.about["final"],
-        "trial": finalist.number,
-        "architecture": model.about["architecture"],
-        "epochs": model.about["epochs"],
-        "cut_short": model.about["cut_short"],
-        "words": final.words,
-        "stand_in": finalist.stand_in,
-        "test": test_scores(tested),
-        **_judged(prepared, winner, tested),
-    }
+    details, guessing = _judge(prepared, winner, tested)
+    return FinalRecord(
+        model=str(path),
+        kind=about.final,
+        trial=final.finalist.number,
+        architecture=about.architecture,
+        epochs=about.epochs,
+        cut_short=about.cut_short,
+        words=final.words,
+        stand_in=final.finalist.stand_in,
+        test=test_scores(tested),
+        test_details={**details, "touched": touched},
+        guessing=guessing,
+        fold_scores=tuple(winner.scores),
+        choice=choice,
+    )
 
 
-def _judged(prepared: Prepared, winner: Winner, tested: Predictions) -> dict[str, Any]:
-    """What the test says, beside cross-validation and beside guessing."""
+def _judge(prepared: Prepared, winner: Winner, tested: Predictions) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the test says beside cross-validation, and beside guessing: `test_details` and `guessing` of the record."""
     dataset, splits, objective, k = prepared.dataset, prepared.splits, prepared.objective, prepared.settings.folds
     units = units_of(dataset)
     together, test_units = units[tested.index], len(np.unique(units[tested.index]))
@@ -144,8 +149,4 @@ def _judged(prepared: Prepared, winner: Winner, tested: Predictions) -> dict[str
         ends = details["intervals"].get(objective.name)
         learnt = guessing["better"]
         details["gap"] = gap(objective, winner.scores, k, test, ends, test_units / validated, learnt=learnt)
-    return {
-        "test_details": details,
-        "guessing": guessing,
-        "fold_scores": tuple(map(float, winner.scores[: winner.folds])),
-    }
+    return details, guessing

@@ -96,12 +96,12 @@ class FinalFit:
                 raise
             log.warning("the final fit of trial %d failed: %s: %s", finalist.number, type(error).__name__, error)
             return FinalModel(saved, finalist, f"the final fit failed ({error}): {_fold_words(saved)}")
-        reached, cut_short = model.about["epochs"], model.about["cut_short"]
+        reached, cut_short = model.description.epochs, model.description.cut_short
         if reached >= finalist.epochs and not cut_short:
             return FinalModel(model, finalist)
         worth = reached if cut_short or fit.epochs < fit.horizon else LONGER * reached
         saved = self._saved(finalist, cut_short=True)
-        if saved is not None and _known(finalist, saved.about["epochs"]) < _known(finalist, worth):
+        if saved is not None and _known(finalist, saved.description.epochs) < _known(finalist, worth):
             left = f"the deadline left {reached} of {fit.epochs} epochs to the final fit"
             return FinalModel(saved, finalist, f"{left}: {_fold_words(saved)}")
         cut = f"the deadline cut the final fit short at epoch {reached} of {fit.epochs}"
@@ -153,6 +153,6 @@ def _known(finalist: Finalist, epochs: int) -> tuple[float, int]:
 
 
 def _fold_words(saved: Model) -> str:
-    members, epochs = saved.about["members"], saved.about["epochs"]
+    members, epochs = saved.description.members, saved.description.epochs
     several = f"the networks of its {members} folds, averaged" if members > 1 else "the network of its fold"
     return f"the model is {several}, after {epochs} epoch{'s' * (epochs != 1)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from automl.conclude.selection import Finalist
 from automl.data.resident import Resident
 from automl.errors import Infeasible, OutOfTime, RunError
+from automl.models.description import ModelDescription, PluginSource
 from automl.models.model import Model
 from automl.models.modules import Ensemble, Standardised
 from automl.racing.curves import VALIDATION_LOSS
@@ -21,7 +22,6 @@ from automl.run.prepare import Prepared
 from automl.run.record import plugin_files
 from automl.scheduling.deadline import Budget
 from automl.training import serial
-from automl.training.fold import Fold
 from automl.training.network import rebuild_config
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
@@ -30,6 +30,7 @@ from automl.training.seeds import derive_seed
 log = logging.getLogger("automl.final")
 
 FINAL_KINDS = ("refit", "ensemble")
+FinalKind = Literal["refit", "ensemble"]
 MORE = 3  # epochs at most that a refit may go on beyond the score's
 
 
@@ -209,13 +210,13 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
     return False
 
 
-def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> Model:
+def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: FinalKind) -> Model:
     members = _modules(run)
     module = members[0] if kind == "refit" else Ensemble(members)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
     module = module.to(run.whole.device).to(memory_format=torch.contiguous_format).eval()
     rebuilt = rebuild_config(members[0].network, run.recipe.architecture_config)
-    return Model(module, {**_about(prepared, finalist, run, cut_short, kind), "architecture_config": rebuilt})
+    return Model(module, _described(prepared, finalist, run, rebuilt, cut_short, kind))
 
 
 def _modules(run: TrialRun) -> list[Standardised]:
@@ -229,30 +230,32 @@ def _modules(run: TrialRun) -> list[Standardised]:
     return made
 
 
-def _about(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: str) -> dict[str, Any]:
-    """What `model.json` says."""
-    dataset, folds = prepared.dataset, run.folds
-    members: Sequence[Fold] = folds if kind == "ensemble" else ()
-    return {
-        "name": dataset.name,
-        "task": dataset.task,
-        "kind": dataset.kind,
-        "classes": list(dataset.classes),
-        "targets": list(dataset.understood.targets) if dataset.task != "classification" else [],
-        "deviations": [] if dataset.deviations is None else dataset.deviations.tolist(),
-        "conversion": dataset.conversion.model_dump(mode="json"),
-        "input_shape": list(dataset.input_shape),
-        "num_outputs": dataset.num_outputs,
-        "scaling": run.recipe.techniques.scaling,
-        "target_transform": run.recipe.techniques.target_transform,
-        "tta": "mirror" if run.averages_mirrored else "none",
-        "architecture": run.recipe.architecture.name,
-        "config": dict(finalist.trial.config),
-        "plugins": [file.model_dump() for file in plugin_files(prepared.host, run.recipe.architecture.plugin)],
-        "trial": finalist.number,
-        "final": kind,
-        "members": len(members),
-        "epochs": min(fold.epochs for fold in folds),
-        "cut_short": cut_short,
-        "parameters": run.parameters * max(1, len(members)),
-    }
+def _described(
+    prepared: Prepared, finalist: Finalist, run: TrialRun, rebuilt: dict[str, Any], cut_short: bool, kind: FinalKind
+) -> ModelDescription:
+    dataset, architecture, techniques = prepared.dataset, run.recipe.architecture, run.recipe.techniques
+    members = len(run.folds) if kind == "ensemble" else 0
+    return ModelDescription(
+        name=dataset.name,
+        task=dataset.task,
+        kind=dataset.kind,
+        classes=list(dataset.classes),
+        targets=list(dataset.understood.targets) if dataset.task != "classification" else [],
+        deviations=[] if dataset.deviations is None else dataset.deviations.tolist(),
+        conversion=dataset.conversion,
+        input_shape=list(dataset.input_shape),
+        num_outputs=dataset.num_outputs,
+        scaling=techniques.scaling,
+        target_transform="log" if techniques.target_transform == "log" else "none",
+        tta="mirror" if run.averages_mirrored else "none",
+        architecture=architecture.name,
+        architecture_config=rebuilt,
+        config=dict(finalist.trial.config),
+        plugins=[PluginSource(**file.model_dump()) for file in plugin_files(prepared.host, architecture.plugin)],
+        trial=finalist.number,
+        final=kind,
+        members=members,
+        epochs=min(fold.epochs for fold in run.folds),
+        cut_short=cut_short,
+        parameters=run.parameters * max(1, members),
+    )

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from automl.conclude.fitting import FoldModel
 from automl.data.dataset import Dataset
-from automl.models.model import Model
-from automl.models.modules import Standardised
+from automl.models.modules import Standardised, outputs_of
 from automl.racing.objective import Objective
 from automl.training.metrics import measure
 from automl.training.outputs import probabilities
@@ -39,7 +38,7 @@ class FoldNetwork:
 
     def outputs(self, x: Array) -> Array:
         """What the network says of samples, [n, outputs]: logits, or predictions in the targets' units."""
-        return Model(self.module, {}).outputs(x)
+        return outputs_of(self.module, x)
 
     def probabilities(self, x: Array) -> Array:
         """The same of a classification as probabilities."""

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from automl.data.resident import Resident
-from automl.models.model import Model
-from automl.models.modules import first_member
+from automl.models.modules import Ensemble, Standardised, first_member
 from automl.scheduling.deadline import Deadline
 from automl.training.folding import fold_batch_norm
 from automl.training.frozen import FrozenFeatures
@@ -32,17 +31,17 @@ class NoLinearLayer(Exception):
 
 
 class Penultimate:
-    """The inputs of the last linear layer of a model's network; of an ensemble those of its first network.
+    """The inputs of the last linear layer of a network; of an ensemble those of its first network.
 
     Args:
-        model: the final model, whose network is copied.
+        module: that of the final model, whose network is copied.
         resident: the data on their device.
         frozen: the same data as the network's frozen part sees them, where it has one that was computed; then only what
             is behind it is computed for the training part.
     """
 
-    def __init__(self, model: Model, resident: Resident, frozen: Resident | None = None):
-        member = first_member(model.module)
+    def __init__(self, module: Standardised | Ensemble, resident: Resident, frozen: Resident | None = None):
+        member = first_member(module)
         self.inputs = member.inputs
         self.resident = resident
         self.frozen = frozen if isinstance(frozen, FrozenFeatures) else None

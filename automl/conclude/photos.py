@@ -125,7 +125,7 @@ class _Inspector:
         run = self.prepared.trial_run(finalist.trial.config, self.trial, self.work.resident, fused=False)
         samples = choose_samples(self.dataset, self.splits.training_part, self.seed)
         frozen = isinstance(run.resident, FrozenFeatures)
-        given = show_photos(self.model, run.recipe, self.work.resident, samples, frozen=frozen, seed=self.seed)
+        given = show_photos(self.model.module, run.recipe, self.work.resident, samples, frozen=frozen, seed=self.seed)
         self.given = given.pixels
         shape = given.pixels.shape[1:]
         photos = tuple(self.photo(sample) for sample in samples.tolist())
@@ -258,7 +258,7 @@ class _Inspector:
         """Features by the final model."""
         if self._penultimate is None:
             frozen = None if self._restored is None else self._restored.resident
-            self._penultimate = Penultimate(self.model, self.work.resident, frozen)
+            self._penultimate = Penultimate(self.model.module, self.work.resident, frozen)
         return self._penultimate
 
     def photo(self, sample: int) -> Photo:

@@ -15,8 +15,7 @@ from automl.data.augment import BatchAugmentation
 from automl.data.dataset import Dataset
 from automl.data.policy import BOUNDS, Policy
 from automl.data.resident import PixelInputs, Resident
-from automl.models.model import Model
-from automl.models.modules import first_member
+from automl.models.modules import Ensemble, Standardised, first_member
 from automl.training.frozen import mirroring
 from automl.training.recipe import Recipe
 from automl.training.seeds import forked, seed_torch
@@ -34,13 +33,19 @@ class GivenPhotos(NamedTuple):
 
 
 def show_photos(
-    model: Model, recipe: Recipe, resident: Resident, samples: NDArray[np.int64], *, frozen: bool, seed: int
+    module: Standardised | Ensemble,
+    recipe: Recipe,
+    resident: Resident,
+    samples: NDArray[np.int64],
+    *,
+    frozen: bool,
+    seed: int,
 ) -> GivenPhotos:
     """The `samples` [k] as the model's network was given them in a batch of its training with the `recipe`.
 
     frozen: the network has a frozen part, whose features are those of whole photos, or of mirrored ones.
     """
-    member = first_member(model.module)
+    member = first_member(module)
     assert isinstance(member.inputs, PixelInputs)
     augmentation = recipe.build_augmentation()
     if frozen:

@@ -1,15 +1,16 @@
-"""`model.json`, checked where it comes in: it may come from anybody."""
+"""What describes a model, and `model.json`, which is checked where it comes in: it may come from anybody."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from automl.data.conversion import Columns, Conversion, Numbers, Pixels
+from automl.data.conversion import Columns, Conversion, Numbers, Pixels, features_of
 from automl.data.dataset import Task
+from automl.data.features import Feature, numbers
 from automl.data.table_inputs import Scaling
 
 FORMAT = 2
@@ -18,37 +19,58 @@ LARGEST_SAMPLE = 150_000_000  # numbers: an image as large as `automl.data.decod
 Positive = Annotated[int, Field(ge=1)]
 
 
-class _PluginFile(BaseModel):
-    model_config = ConfigDict(strict=True)
+class PluginSource(BaseModel):
+    """The file of the architecture's plugin, where that was not installed; other keys may be there."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
 
     file: str
     sha256: str
 
 
-class _Description(BaseModel):
-    """What the code relies on; other keys may be there."""
+class NetworkDescription(BaseModel):
+    """What a network is built from; other keys may be there. Without a `conversion` a table is one of numbers."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    format: Literal[2]
-    sha256: str
-    task: Task
-    classes: list[str]
-    conversion: Conversion
-    input_shape: Annotated[list[Positive], Field(min_length=1)]
-    num_outputs: Positive
     architecture: str
     architecture_config: dict[str, Any]
-    plugins: list[_PluginFile | str] = []
+    input_shape: Annotated[list[Positive], Field(min_length=1)]
+    num_outputs: Positive
+    plugins: list[PluginSource | str] = []
+    conversion: Conversion | None = None
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """What a row of a table consists of; nothing for images."""
+        if self.conversion is not None:
+            return features_of(self.conversion, self.input_shape)
+        return numbers(self.input_shape[0]) if len(self.input_shape) == 1 else ()
+
+
+class ModelDescription(NetworkDescription):
+    """A model, but for its weights: docs/model-format.md says what each of the fields means."""
+
+    conversion: Conversion
+    task: Task
+    classes: list[str]
+    name: str = ""
+    kind: Literal["image", "table"] = "table"
     scaling: Scaling = "standard"
     target_transform: Literal["none", "log"] = "none"
     tta: Literal["none", "mirror"] = "none"
-    members: Annotated[int, Field(ge=0)] = 0
     targets: list[str] = []
     deviations: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = []
+    config: dict[str, Any] = {}
+    final: Literal["refit", "ensemble"] = "refit"
+    members: Annotated[int, Field(ge=0)] = 0
+    trial: int = 0
+    epochs: int = 0
+    cut_short: bool = False
+    parameters: int = 0
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> _Description:
+    def _belongs_together(self) -> ModelDescription:
         if self.classes and len(self.classes) != self.num_outputs:
             raise ValueError(f"{len(self.classes)} classes do not belong to {self.num_outputs} outputs")
         if bool(self.classes) != (self.task == "classification"):
@@ -71,15 +93,30 @@ class _Description(BaseModel):
         return self
 
 
-def check_description(about: Any) -> Mapping[str, Any]:
-    """`about` as it is, if it is a description of a model. Raises `ValueError` that names the key and the law."""
+class _File(ModelDescription):
+    """`model.json`."""
+
+    format: Literal[2]
+    sha256: str
+
+
+def written(description: ModelDescription, sha256: str) -> dict[str, Any]:
+    """What `model.json` holds beside weights with this checksum."""
+    return {**description.model_dump(mode="json"), "format": FORMAT, "sha256": sha256}
+
+
+def read_description(about: Any) -> tuple[ModelDescription, str]:
+    """The description that `model.json` holds, and the checksum of its weights.
+
+    Raises `ValueError` that names the key and the law.
+    """
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise ValueError(f"not a model of this version of automl (format {FORMAT})")
     try:
-        _Description(**about)
+        found = _File(**about)
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"][:3])
         law = str(problem["msg"]).removeprefix("Value error, ")
         raise ValueError(f"{key}: {law}" if key else law) from None
-    return about
+    return found, found.sha256

@@ -37,7 +37,7 @@ def evaluate(
     notes: list[str] = []
     batches = read_batches(
         data,
-        model.about,
+        model.description,
         labelled=True,
         target=target,
         images=images,
@@ -58,8 +58,8 @@ def evaluate(
     if not answers:
         raise DataError(f"{data}: there is no usable sample ({skipped} files are unusable)")
     y, predicted = np.concatenate(answers), np.concatenate(said)
-    task, outputs = model.about["task"], model.about["num_outputs"]
-    deviations = np.array(model.about["deviations"]) if model.about.get("deviations") else None
+    task, outputs = model.description.task, model.description.num_outputs
+    deviations = np.array(model.description.deviations) if model.description.deviations else None
     several: Sequence[str] = ()
     if not model.classes and outputs > 1:
         what = "label" if task == "multilabel" else "output"

@@ -28,7 +28,6 @@ from automl.models.model import Model
 from automl.models.model_files import DESCRIPTION, FORMATS, WEIGHTS
 from automl.models.modules import Ensemble, Standardised
 from automl.models.samples import read_batches
-from automl.models.weights import features_in
 
 TOLERANCE = 1e-4
 _COMPARED = 64  # samples
@@ -54,7 +53,7 @@ def export(model: Model, format: str, out: Path, samples: Tensor | None = None) 
     # The exporters trace code of plugins and raise almost anything about it.
     except Exception as error:
         reason = str(error).strip().partition("\n")[0][:300]
-        name = model.about["architecture"]
+        name = model.description.architecture
         raise ExportFailed(
             f"{name} cannot be exported as {format}: {type(error).__name__}: {reason}; "
             "state-dict works for every network"
@@ -76,7 +75,7 @@ def export(model: Model, format: str, out: Path, samples: Tensor | None = None) 
 
 def takes(model: Model) -> str:
     """What an export of the model is given, in words."""
-    shape = ", ".join(map(str, ("batch", *model.about["input_shape"])))
+    shape = ", ".join(map(str, ("batch", *model.description.input_shape)))
     if isinstance(model.conversion, Pixels):
         return f"float32 [{shape}], pixels 0..{255 // model.conversion.scale}"
     return f"float64 [{shape}], {_features(model)}"
@@ -87,14 +86,14 @@ def gives(model: Model) -> str:
     if model.classes:
         return "logits, a softmax makes probabilities of them"
     names = ", ".join(model.targets[:20]) + (", ..." if len(model.targets) > 20 else "")
-    if model.about["task"] == "multilabel":
+    if model.description.task == "multilabel":
         return "logits of labels, a sigmoid makes probabilities of them" + (f": {names}" if names else "")
     return "predictions in the targets' units" + (f": {names}" if names else "")
 
 
 def _features(model: Model) -> str:
     """How the rows of a table are written for an export."""
-    features = features_in(model.about)
+    features = model.description.features
     words = "numbers in the units of the data, NaN for a missing one"
     if any(feature.kind == "category" for feature in features):
         words += "; categories as their places in model.json, from 1, and 0 for a missing or unknown one"
@@ -106,9 +105,9 @@ def metadata(model: Model) -> dict[str, str]:
     """What an ONNX file says of itself: `takes`, `gives`, `task`, `classes`, `targets` and `input_shape` (JSON), and of
     a model of images `files` (JSON), how an image file becomes its input.
     """
-    facts = {"takes": takes(model), "gives": gives(model), "task": model.about["task"]}
+    facts = {"takes": takes(model), "gives": gives(model), "task": model.description.task}
     facts |= {"classes": json.dumps(model.classes), "targets": json.dumps(model.targets)}
-    facts |= {"input_shape": json.dumps(list(model.about["input_shape"]))}
+    facts |= {"input_shape": json.dumps(list(model.description.input_shape))}
     if isinstance(model.conversion, Pixels):
         facts["files"] = model.conversion.files.model_dump_json()
     return facts
@@ -128,7 +127,7 @@ def _in_units_of_the_data(model: Model) -> Standardised | Ensemble:
 
 def real_samples(model: Model, data: str | Path) -> Tensor:
     """The first samples of DATA as an export takes them. Raises `DataError` as `read_batches` does."""
-    batch = next(iter(read_batches(data, model.about)))
+    batch = next(iter(read_batches(data, model.description)))
     if len(batch.x) < 2:
         raise DataError(f"{data}: an export is compared on two samples at least, and here is {len(batch.x)}")
     x = batch.x[:_COMPARED]
@@ -140,7 +139,7 @@ def real_samples(model: Model, data: str | Path) -> Tensor:
 def random_samples(model: Model, count: int = _COMPARED) -> Tensor:
     """Samples that look like the data: random pixels, or rows by the training mean and deviation."""
     if isinstance(model.conversion, Pixels):
-        rng, shape = np.random.default_rng(0), (count, *model.about["input_shape"])
+        rng, shape = np.random.default_rng(0), (count, *model.description.input_shape)
         return torch.from_numpy(rng.integers(0, 256, shape).astype(np.float32) / np.float32(model.conversion.scale))
     assert isinstance(model.module.inputs, TableInputs)
     return copy.deepcopy(model.module.inputs).cpu().likely(count)
@@ -198,7 +197,7 @@ def _onnx(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
 
 def _state_dict(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
     tensors = {name: value.detach().contiguous().clone() for name, value in model.module.state_dict().items()}
-    data = safetensors.torch.save(tensors, metadata={"format": "pt", "automl": json.dumps(dict(model.about))})
+    data = safetensors.torch.save(tensors, metadata={"format": "pt", "automl": model.description.model_dump_json()})
     loaded = safetensors.torch.load(data)
     module = copy.deepcopy(model.module)
     for value in module.state_dict().values():

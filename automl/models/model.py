@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,63 +18,51 @@ import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from automl.data.atomic import write_together
-from automl.data.conversion import Columns, Numbers, Pixels, conversion_of
+from automl.data.conversion import Columns, Numbers, Pixels
 from automl.data.csv_files import table_of
 from automl.data.decode import decode_images
-from automl.data.features import input_columns
 from automl.data.given import is_frame
 from automl.errors import AutomlError, BadInput, DataError, RunError
-from automl.hooks.declarations import Architecture
-from automl.hooks.host import load_plugins
-from automl.hooks.recorded import find_recorded, refusal
-from automl.models.description import FORMAT, check_description
+from automl.models.building import build_module, find_architecture
+from automl.models.description import ModelDescription, read_description, written
 from automl.models.model_files import DESCRIPTION, WEIGHTS, model_folder
-from automl.models.modules import Ensemble, Standardised
-from automl.models.shapes import layout_of
+from automl.models.modules import Ensemble, Standardised, outputs_of
 from automl.models.weights import (
-    ANSWERS,
     check_layout,
     check_preprocessing,
     check_values,
     count_members,
-    empty_inputs,
-    features_in,
-    most_layers,
 )
 from automl.open_file import read_file
-from automl.training.input_layer import build_network as build_network_for
-from automl.training.lazy import materialise
-from automl.training.on_meta import at_most, is_about_meta
 from automl.training.outputs import probabilities as shares
 
 LARGEST_DESCRIPTION = 64 << 20  # bytes; a name of a class or column takes tens of them
-BATCH = 512
 
 
 @dataclass
 class Model:
-    """A trained model. `module` is the `nn.Module` (preprocessing included), `about` what `model.json` says."""
+    """A trained model. `module` is the `nn.Module` (preprocessing included), `description` what `model.json` says."""
 
     module: Standardised | Ensemble
-    about: Mapping[str, Any]
+    description: ModelDescription
 
     @property
     def classes(self) -> list[str]:
         """The class names in the order of `predict_proba`'s columns; empty for labels and a regression."""
-        return list(self.about["classes"])
+        return list(self.description.classes)
 
     @property
     def targets(self) -> list[str]:
         """The labels, or what a regression predicts, in the order of the outputs; empty where the data had no names."""
-        return list(self.about.get("targets", ()))
+        return list(self.description.targets)
 
-    @cached_property
+    @property
     def conversion(self) -> Pixels | Numbers | Columns:
         """What leads from raw data to the samples that the network takes, as it was in the search."""
-        return conversion_of(self.about["conversion"])
+        return self.description.conversion
 
     def predict(self, x: Any) -> NDArray[Any]:
         """Class names [n], labels [n, labels] as 0 and 1, or predicted numbers [n] ([n, outputs] for several), for raw
@@ -99,7 +86,7 @@ class Model:
         """Raw data as the samples [n, ...] that the network takes, see `predict`."""
         images = _as_images(x) if isinstance(self.conversion, Pixels) else []
         if images:
-            channels, height, width = self.about["input_shape"]
+            channels, height, width = self.description.input_shape
             return decode_images(images, channels, (height, width))
         if is_frame(x):
             if not isinstance(self.conversion, Columns):
@@ -115,7 +102,7 @@ class Model:
                 + (", ..." if len(names) > 20 else "")
             )
         else:
-            samples, notes = self.conversion.samples("the samples", _as_array(x), tuple(self.about["input_shape"]))
+            samples, notes = self.conversion.samples("the samples", _as_array(x), tuple(self.description.input_shape))
         for note in notes:
             warnings.warn(note, stacklevel=3)
         return samples
@@ -126,16 +113,16 @@ class Model:
         if self.classes:
             labels: NDArray[Any] = np.array(self.classes)[output.argmax(1)]
             return labels
-        if self.about["task"] == "multilabel":
+        if self.description.task == "multilabel":
             return (output > 0).astype(np.int64)
         return output[:, 0] if output.shape[1] == 1 else output
 
     def probabilities(self, samples: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
         """What `predict_proba` says of samples that are converted."""
-        if self.about["task"] == "regression":
+        if self.description.task == "regression":
             raise BadInput("this is a regression model: it has no class probabilities; use predict()")
         probabilities: NDArray[Any] = shares(
-            torch.from_numpy(self.finite_outputs(samples, names)), self.about["task"]
+            torch.from_numpy(self.finite_outputs(samples, names)), self.description.task
         ).numpy()
         return probabilities
 
@@ -151,14 +138,9 @@ class Model:
             )
         return outputs
 
-    @torch.inference_mode()
     def outputs(self, samples: NDArray[Any]) -> NDArray[Any]:
         """What the network itself says of samples that are converted, [n, outputs]: logits, or predicted numbers."""
-        device = self.module.y_mean.device
-        self.module.eval()
-        # One layout whatever the caller's array had: sums in another order differ in the last bits.
-        parts = (np.array(samples[start : start + BATCH], order="C") for start in range(0, len(samples), BATCH))
-        return np.concatenate([self.module(torch.from_numpy(part).to(device)).cpu().numpy() for part in parts])
+        return outputs_of(self.module, samples)
 
 
 def _as_images(x: Any) -> list[Any]:
@@ -194,8 +176,8 @@ def save_model(model: Model, folder: Path) -> Path:
     # contiguous() in the default layout: channels-last is a matter of training.
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in model.module.state_dict().items()}
     weights = safetensors.torch.save(tensors)
-    description = {**model.about, "format": FORMAT, "sha256": hashlib.sha256(weights).hexdigest()}
-    text = json.dumps(description, indent=2, ensure_ascii=False)
+    about = written(model.description, hashlib.sha256(weights).hexdigest())
+    text = json.dumps(about, indent=2, ensure_ascii=False)
     # On a full disk the model that was there before stays whole.
     write_together(
         {
@@ -206,7 +188,7 @@ def save_model(model: Model, folder: Path) -> Path:
     return folder
 
 
-def read_about(folder: Path) -> Mapping[str, Any]:
+def describe_model(folder: Path) -> ModelDescription:
     """What `model.json` says. Raises `RunError` when there is no model, or its files do not belong together."""
     return _read(folder)[0]
 
@@ -222,13 +204,13 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
         PluginError, BadInput: the architecture's plugin is missing.
     """
     folder = model_folder(path)
-    about, weights = _read(folder)
+    description, weights = _read(folder)
     try:
-        prefixes = count_members(weights, about.get("members", 0))
+        prefixes = count_members(weights, description.members)
         for prefix in prefixes:
-            check_preprocessing(weights, prefix, about)
-        architecture = _architecture(about, plugins, folder)
-        module = _build(about, weights, architecture, prefixes)
+            check_preprocessing(weights, prefix, description)
+        architecture = find_architecture(description, plugins, folder)
+        module = build_module(description, weights, architecture, prefixes)
         check_layout(weights, module.state_dict())
         module.load_state_dict(weights)
         check_values(module)
@@ -236,75 +218,10 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
         raise
     except Exception as error:  # of a config that is none of the architecture's, its plugin raises almost anything
         raise RunError(f"{folder}: the weights do not fit the architecture ({error})") from error
-    return Model(module.eval(), about)
+    return Model(module.eval(), description)
 
 
-def _build(
-    about: Mapping[str, Any], weights: Mapping[str, Tensor], architecture: Architecture, prefixes: Sequence[str]
-) -> Standardised | Ensemble:
-    """The module that `about` describes, with random weights; `weights` give the shapes of the preprocessing.
-
-    A description may name any size: raises `ValueError` where the weights are not the network's, before a byte of it is
-    allocated.
-    """
-
-    def build() -> Standardised | Ensemble:
-        members, log, mirrored = [], about.get("target_transform") == "log", about.get("tta") == "mirror"
-        for prefix in prefixes:
-            y_mean, y_std = (torch.zeros_like(weights[prefix + name]) for name in ANSWERS)
-            network, inputs = _network(about, architecture), empty_inputs(about, weights, prefix)
-            one = Standardised(network, inputs, y_mean, y_std, log, mirrored=mirrored, task=about["task"])
-            members.append(one)
-        return Ensemble(members) if about.get("members") else members[0]
-
-    most, too_many = most_layers(weights), ValueError("the network has many more layers than there are weights")
-    try:
-        with at_most(most, too_many):
-            expected = layout_of(build)
-    except Exception as error:
-        if isinstance(error, AutomlError) or not is_about_meta(error):
-            raise
-    else:
-        check_layout(weights, expected)
-    with at_most(most, too_many):
-        return build()  # not every plugin can build without memory
-
-
-def build_network(about: Mapping[str, Any], *, plugins: Sequence[str | Path] = ()) -> nn.Module:
-    """The network that `about` of a model describes, with random weights and without preprocessing.
-
-    `about` needs `architecture`, `architecture_config`, `input_shape` and `num_outputs`; `plugins` are as in
-    `load_model`. Raises `PluginError` or `BadInput` when the architecture's plugin is missing or might be anybody's,
-    and what `build` raises.
-    """
-    return _network(about, _architecture(about, plugins))
-
-
-def _architecture(about: Mapping[str, Any], plugins: Sequence[str | Path], folder: Path | None = None) -> Architecture:
-    """What builds the network; the plugin files that `about` names are imported only where nobody else has it."""
-    name = about["architecture"]
-    host = load_plugins(files=plugins)
-    if name in host.architectures:
-        return host.architectures[name]
-    found, refused = find_recorded(about.get("plugins") or [], plugins, folder)
-    if found:
-        host = load_plugins(files=plugins, recorded=found)
-    if refused and name not in host.architectures:
-        raise RunError(f"the architecture '{name}' is not installed; {refusal(folder or 'the model', refused)}")
-    return host.architecture(name)
-
-
-def _network(about: Mapping[str, Any], architecture: Architecture) -> nn.Module:
-    shape = tuple(about["input_shape"])
-    columns = input_columns(features_in(about))
-    network: nn.Module = build_network_for(
-        architecture, about["architecture_config"], shape, about["num_outputs"], columns
-    )
-    materialise(network, (len(columns),) if columns else shape)
-    return network
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(folder: Path) -> tuple[ModelDescription, dict[str, Tensor]]:
     """The description and the weights, checked against each other."""
     try:
         about = json.loads(read_file(folder / DESCRIPTION, owned=True, limit=LARGEST_DESCRIPTION))
@@ -315,12 +232,12 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         path = getattr(error, "filename", None) or folder / DESCRIPTION
         raise RunError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     try:
-        check_description(about)
+        description, digest = read_description(about)
     except ValueError as error:
         raise RunError(f"{folder / DESCRIPTION}: {error}") from None
-    if hashlib.sha256(weights).hexdigest() != about.get("sha256"):
+    if hashlib.sha256(weights).hexdigest() != digest:
         raise RunError(f"{folder / WEIGHTS}: the weights are not those that {DESCRIPTION} describes (SHA-256 differs)")
     try:
-        return about, safetensors.torch.load(weights)
+        return description, safetensors.torch.load(weights)
     except safetensors.SafetensorError as error:
         raise RunError(f"{folder / WEIGHTS}: damaged ({error})") from error

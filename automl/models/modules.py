@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from automl.data.dataset import Task
@@ -14,6 +16,8 @@ from automl.data.table_inputs import TableInputs
 from automl.data.target_scale import TargetScale
 from automl.training.losses import merge_members
 from automl.training.outputs import averaged
+
+BATCH = 512
 
 
 class Standardised(nn.Module):
@@ -109,3 +113,13 @@ class Ensemble(nn.Module):
 def first_member(module: Standardised | Ensemble) -> Standardised:
     """The network itself, or the first of several."""
     return module.first if isinstance(module, Ensemble) else module
+
+
+@torch.inference_mode()
+def outputs_of(module: Standardised | Ensemble, samples: NDArray[Any]) -> NDArray[Any]:
+    """What it says of samples [n, ...], [n, outputs]: logits, or predicted numbers."""
+    device = module.y_mean.device
+    module.eval()
+    # One layout whatever the caller's array had: sums in another order differ in the last bits.
+    parts = (np.array(samples[start : start + BATCH], order="C") for start in range(0, len(samples), BATCH))
+    return np.concatenate([module(torch.from_numpy(part).to(device)).cpu().numpy() for part in parts])

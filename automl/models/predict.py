@@ -37,7 +37,7 @@ def predict_lines(
     A name that a spreadsheet would take for a formula has an apostrophe in front, see `foreign_text.cell`.
     Raises `DataError`, see `read_batches`.
     """
-    batches = read_batches(data, model.about, images=images, skip_bad=skip_bad, follow_links=follow_links)
+    batches = read_batches(data, model.description, images=images, skip_bad=skip_bad, follow_links=follow_links)
     rows = Path(data).suffix.lower() == ".npz" or (is_table(data) and not isinstance(model.conversion, Pixels))
     kind = "row" if rows and not Path(data).is_dir() else "file"
     for number, batch in enumerate(batches):
@@ -90,8 +90,8 @@ def check_out(out: Path) -> None:
 def _header(model: Model) -> list[str]:
     if model.classes:
         return ["label", *(cell(f"p_{name}") for name in model.classes)]
-    names = model.targets or range(model.about["num_outputs"])
-    if model.about["task"] == "multilabel":
+    names = model.targets or range(model.description.num_outputs)
+    if model.description.task == "multilabel":
         return [f"{what}_{name}" for what in ("label", "p") for name in names]
     return ["prediction"] if len(names) == 1 else [f"prediction_{name}" for name in names]
 
@@ -100,7 +100,7 @@ def _words(model: Model) -> list[tuple[str, str]]:
     """The words of the data for no and yes, of each label."""
     searched = model.conversion.targets if isinstance(model.conversion, Columns) else ()
     words = [(label.categories[0], label.categories[1]) for label in searched if len(label.categories) == 2]
-    return words if len(words) == model.about["num_outputs"] else [("0", "1")] * model.about["num_outputs"]
+    return words if len(words) == model.description.num_outputs else [("0", "1")] * model.description.num_outputs
 
 
 def _rows(model: Model, batch: Batch) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _rows(model: Model, batch: Batch) -> Iterator[str]:
         for name, row in zip(batch.names, model.probabilities(batch.x, batch.names), strict=True):
             yield _line([cell(name), cell(model.classes[int(row.argmax())]), *(f"{value:.9g}" for value in row)])
         return
-    if model.about["task"] == "multilabel":
+    if model.description.task == "multilabel":
         words = _words(model)
         for name, row in zip(batch.names, model.probabilities(batch.x, batch.names), strict=True):
             said = [cell(word[int(share > 0.5)]) for word, share in zip(words, row.tolist(), strict=True)]

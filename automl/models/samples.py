@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from automl.data.arrays import read_npz
 from automl.data.columns import Column, Kind
-from automl.data.conversion import Columns, Pixels, conversion_of, refuse_whole_columns
+from automl.data.conversion import Columns, Pixels, refuse_whole_columns
 from automl.data.csv_files import Table
 from automl.data.decode import bad_files, decode_all, printable
 from automl.data.findings import Finding, gather
@@ -23,6 +23,7 @@ from automl.data.table_files import read_table, read_table_parts
 from automl.data.table_names import TABLES, is_table
 from automl.data.targets import Target, answers_of, split_names
 from automl.errors import DataError, did_you_mean
+from automl.models.description import ModelDescription
 
 SIZE = 256
 _BESIDE = (*TABLES, ".txt", ".json", ".md", ".html", ".yaml", ".yml")
@@ -46,7 +47,7 @@ class Batch(NamedTuple):
 
 def read_batches(
     data: str | Path,
-    about: Mapping[str, Any],
+    about: ModelDescription,
     *,
     labelled: bool = False,
     target: Target = None,
@@ -69,7 +70,7 @@ def read_batches(
     for option, value in (("--target", target or None), ("--images", images)):
         if value is not None and not table:
             raise DataError(f"{data}: {option} is for a table only")
-    if table and isinstance(conversion_of(about["conversion"]), Pixels):
+    if table and isinstance(about.conversion, Pixels):
         yield from _listed(path, about, labelled, target, images, skip_bad, follow_links)
     elif table:
         yield from _table(path, about, labelled, target)
@@ -81,7 +82,7 @@ def read_batches(
 
 def _listed(
     path: Path,
-    about: Mapping[str, Any],
+    about: ModelDescription,
     labelled: bool,
     target: Target,
     images: str | Path | None,
@@ -91,7 +92,7 @@ def _listed(
     """The images that a table lists, called as it calls them."""
     table = read_table(path)
     names = split_names(target, table.names)
-    if not names and set(searched := about.get("targets", ())) <= set(table.names):
+    if not names and set(searched := about.targets) <= set(table.names):
         names = tuple(searched)
     found = find_image_list(table, None if images is None else Path(images).expanduser(), names)
     if found is None:
@@ -102,7 +103,7 @@ def _listed(
     answers: list[str] | Array | None = None
     if labelled:
         names = tuple(found.target(name) for name in names or (None,))
-        kind: Kind = "boolean" if about["task"] == "multilabel" else "number"
+        kind: Kind = "boolean" if about.task == "multilabel" else "number"
         answers = _read_answers(table, names, [Column(name=name, kind=kind) for name in names], about)
     for row in range(len(found.names)):
         if found.paths[row]:
@@ -110,7 +111,7 @@ def _listed(
     yield from _decoded(found.root, found.names, found.paths, answers, about, skip_bad)
 
 
-def _files(path: Path, about: Mapping[str, Any], labelled: bool, skip_bad: bool, follow: bool) -> Iterator[Batch]:
+def _files(path: Path, about: ModelDescription, labelled: bool, skip_bad: bool, follow: bool) -> Iterator[Batch]:
     folder, names, answers = path, [], None
     if not path.is_dir():
         if labelled:
@@ -138,11 +139,11 @@ def _decoded(
     names: Sequence[str],
     files: Sequence[str],
     answers: Sequence[str] | Array | None,
-    about: Mapping[str, Any],
+    about: ModelDescription,
     skip_bad: bool,
 ) -> Iterator[Batch]:
     """The images `files` below `folder` ("" for one that is not there), called by their `names`."""
-    shape = about["input_shape"]
+    shape = about.input_shape
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise DataError(f"{folder}: the model takes samples of shape {shape}, not image files; give a table or an .npz")
     for start in range(0, len(names), SIZE):
@@ -168,7 +169,7 @@ def _chosen(answers: Sequence[str] | Array | None, start: int, good: Sequence[in
     return [answers[start + i] for i in good]
 
 
-def _arrays(path: Path, about: Mapping[str, Any], labelled: bool) -> Iterator[Batch]:
+def _arrays(path: Path, about: ModelDescription, labelled: bool) -> Iterator[Batch]:
     arrays = read_npz(path)
     tested = labelled and {"x_test", "y_test"} <= arrays.keys()
     x_name, y_name = ("x_test", "y_test") if tested else ("x", "y")
@@ -179,17 +180,17 @@ def _arrays(path: Path, about: Mapping[str, Any], labelled: bool) -> Iterator[Ba
     answers = _answers(path, arrays[y_name], arrays.get("classes"), about) if labelled else None
     if answers is not None and len(answers) != len(x):
         raise DataError(f"{path}: '{x_name}' has {len(x)} samples, but '{y_name}' has {len(answers)}")
-    conversion = conversion_of(about["conversion"])
+    conversion = about.conversion
     if isinstance(conversion, Columns):
         raise DataError(f"{path}: the model finds its columns by name, and an array has none; give a .csv")
     if x.dtype.kind not in "biuf":
         raise DataError(f"{path}: array '{x_name}' is {x.dtype} {x.shape}; it must be numbers, one row a sample")
-    samples, notes = conversion.samples(f"{path}: '{x_name}'", x, tuple(about["input_shape"]))
+    samples, notes = conversion.samples(f"{path}: '{x_name}'", x, tuple(about.input_shape))
     yield from _split(samples, answers, notes)
 
 
-def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: Target) -> Iterator[Batch]:
-    conversion = conversion_of(about["conversion"])
+def _table(path: Path, about: ModelDescription, labelled: bool, target: Target) -> Iterator[Batch]:
+    conversion = about.conversion
     if not isinstance(conversion, Columns):
         raise DataError(f"{path}: the model was trained on an array without names of columns; give an .npz")
     if not labelled:
@@ -200,7 +201,7 @@ def _table(path: Path, about: Mapping[str, Any], labelled: bool, target: Target)
     missing = [name for name in names if name not in table.names]
     if missing or not names:
         wrong = f"there is no column '{missing[0]}'; " if missing else ""
-        which = "column" if about["num_outputs"] == 1 or about["classes"] else f"{about['num_outputs']} columns"
+        which = "column" if about.num_outputs == 1 or about.classes else f"{about.num_outputs} columns"
         raise DataError(f"{path}: {wrong}name the {which} with the answers: --target {' | '.join(table.names)}")
     answers = _read_answers(table, names, conversion.targets, about)
     x, notes = conversion.matrix(table, apart=names)
@@ -224,23 +225,23 @@ def _table_parts(path: Path, conversion: Columns) -> Iterator[Batch]:
 
 
 def _read_answers(
-    table: Table, names: Sequence[str], searched: Sequence[Column], about: Mapping[str, Any]
+    table: Table, names: Sequence[str], searched: Sequence[Column], about: ModelDescription
 ) -> list[str] | Array:
     """The columns `names` as class names, or as labels or numbers [n, outputs], which are read as those of the search
     were.
     """
-    outputs = 1 if about["task"] == "classification" else about["num_outputs"]
+    outputs = 1 if about.task == "classification" else about.num_outputs
     if len(names) != outputs:
-        known = f" ({', '.join(about['targets'][:20])})" if about.get("targets") else ""
+        known = f" ({', '.join(about.targets[:20])})" if about.targets else ""
         what = "columns, in this order" if outputs > 1 else "column"
         raise DataError(
             f"{table.path}: the model predicts {outputs} target{'s' * (outputs > 1)}{known}, and the answers are "
             f"{len(names)} columns ({', '.join(names[:20])}); name {outputs} {what}, with --target"
         )
-    if about["task"] != "classification":
+    if about.task != "classification":
         columns = [column.model_copy(update={"name": name}) for column, name in zip(searched, names, strict=True)]
         return answers_of(table, columns)
-    answers = [_class_name(text, about["classes"]) for text in table.texts(names[0])]
+    answers = [_class_name(text, about.classes) for text in table.texts(names[0])]
     _refuse_unknown(table.path, answers, about)
     return answers
 
@@ -254,15 +255,15 @@ def _split(x: Array, answers: list[str] | Array | None, notes: Sequence[str], be
         yield Batch(names, x[start:end], part, {}, notes if start == 0 else ())
 
 
-def _answers(path: Path, y: Array, names: Array | None, about: Mapping[str, Any]) -> list[str] | Array:
+def _answers(path: Path, y: Array, names: Array | None, about: ModelDescription) -> list[str] | Array:
     """`y` of an .npz as class names, or as labels or numbers [n, outputs]."""
-    if about["task"] != "classification":
+    if about.task != "classification":
         numbers = y.reshape(len(y), -1) if y.ndim and y.dtype.kind in "biuf" else np.empty((0, 0))
-        if numbers.shape[1] != about["num_outputs"] or not np.isfinite(numbers).all():
+        if numbers.shape[1] != about.num_outputs or not np.isfinite(numbers).all():
             raise DataError(
-                f"{path}: array 'y' is {y.dtype} {y.shape}; the model has {about['num_outputs']} finite outputs"
+                f"{path}: array 'y' is {y.dtype} {y.shape}; the model has {about.num_outputs} finite outputs"
             )
-        if about["task"] == "multilabel" and not ((numbers == 0) | (numbers == 1)).all():
+        if about.task == "multilabel" and not ((numbers == 0) | (numbers == 1)).all():
             raise DataError(f"{path}: array 'y' is {y.dtype} {y.shape}; labels are 0 and 1")
         return numbers
     if y.ndim == 2 and y.shape[1] == 1:
@@ -270,13 +271,13 @@ def _answers(path: Path, y: Array, names: Array | None, about: Mapping[str, Any]
     if y.ndim != 1 or y.dtype.kind not in "biufUS":
         raise DataError(f"{path}: array 'y' is {y.dtype} {y.shape}; give one integer or text a sample")
     if names is not None and y.dtype.kind in "biu":
-        known = [_class_name(str(name), about["classes"]) for name in names.ravel().tolist()]
+        known = [_class_name(str(name), about.classes) for name in names.ravel().tolist()]
         if len(y) and (y.min() < 0 or y.max() >= len(known)):
             raise DataError(f"{path}: array 'y' has {y.min()}..{y.max()}, but 'classes' has {len(known)} names")
         answers = [known[int(label)] for label in y]
     else:
         y = np.char.decode(y, "utf-8", "backslashreplace") if y.dtype.kind == "S" else y
-        answers = [_class_name(str(label), about["classes"]) for label in y.tolist()]
+        answers = [_class_name(str(label), about.classes) for label in y.tolist()]
     _refuse_unknown(path, answers, about)
     return answers
 
@@ -296,11 +297,11 @@ def _class_name(text: str, classes: Sequence[str]) -> str:
     return short if short in classes else text
 
 
-def _refuse_unknown(path: Path, names: Sequence[str], about: Mapping[str, Any]) -> None:
-    unknown = sorted(set(names) - set(about["classes"]))
+def _refuse_unknown(path: Path, names: Sequence[str], about: ModelDescription) -> None:
+    unknown = sorted(set(names) - set(about.classes))
     if unknown:
         shown = ", ".join(f"'{name}'" for name in unknown[:20]) + (", ..." if len(unknown) > 20 else "")
         raise DataError(
             f"{path}: the model does not know {len(unknown)} of its classes: {shown}"
-            f"{did_you_mean(unknown[0], about['classes'])}"
+            f"{did_you_mean(unknown[0], about.classes)}"
         )

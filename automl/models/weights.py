@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from automl.data.conversion import conversion_of, features_of
-from automl.data.features import Feature, numbers
 from automl.data.resident import PixelInputs
 from automl.data.table_inputs import TableInputs
+from automl.models.description import ModelDescription
 
 ANSWERS = ("y_mean", "y_std")
 """How the weights name what leads from a network's outputs to its answers."""
@@ -50,34 +48,26 @@ def check_layout(weights: Weights, expected: Weights) -> None:
             raise ValueError(f"'{name}' is {_dtype(weights[name])}, but must be {_dtype(expected[name])}")
 
 
-def features_in(about: Mapping[str, Any]) -> tuple[Feature, ...]:
-    """The features of the table that `about` of a model describes; nothing for images."""
-    shape = about["input_shape"]
-    if "conversion" not in about:  # of a network alone
-        return numbers(shape[0]) if len(shape) == 1 else ()
-    return features_of(conversion_of(about["conversion"]), shape)
-
-
-def empty_inputs(about: Mapping[str, Any], weights: Weights, prefix: str = "") -> PixelInputs | TableInputs:
-    """What makes the network's inputs, of the shapes that `about` and the weights have, without their values."""
-    if features := features_in(about):
-        return TableInputs(features, about.get("scaling", "standard"))
+def empty_inputs(description: ModelDescription, weights: Weights, prefix: str = "") -> PixelInputs | TableInputs:
+    """What makes the inputs of a network, of the shapes that its description and its weights have, without values."""
+    if features := description.features:
+        return TableInputs(features, description.scaling)
     return PixelInputs(*(torch.zeros_like(_needed(weights, f"{prefix}inputs.{name}")) for name in ("mean", "std")))
 
 
-def check_preprocessing(weights: Weights, prefix: str, about: Mapping[str, Any]) -> None:
+def check_preprocessing(weights: Weights, prefix: str, description: ModelDescription) -> None:
     """Raises `ValueError` where means and deviations are not finite, deviations not above 0, or their shapes are others
     than those of a sample.
     """
-    inputs, features = f"{prefix}inputs.", features_in(about)
-    shapes = {f"{prefix}{name}": (about["num_outputs"],) for name in ANSWERS}
+    inputs, features = f"{prefix}inputs.", description.features
+    shapes: dict[str, tuple[int, ...]] = {f"{prefix}{name}": (description.num_outputs,) for name in ANSWERS}
     if features:
         check_layout(
             {name.removeprefix(inputs): tensor for name, tensor in weights.items() if name.startswith(inputs)},
-            TableInputs(features, about.get("scaling", "standard")).state_dict(),
+            TableInputs(features, description.scaling).state_dict(),
         )
     else:
-        shapes |= {inputs + name: tuple(about["input_shape"]) for name in ("mean", "std")}
+        shapes |= {inputs + name: tuple(description.input_shape) for name in ("mean", "std")}
     for name in (*shapes, *(name for name in weights if name.startswith(inputs) and name not in shapes)):
         tensor = _needed(weights, name)
         if tensor.dtype not in (torch.float32, torch.float64):

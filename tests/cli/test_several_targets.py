@@ -98,7 +98,7 @@ def test_predict_has_a_named_column_for_each_target(run, folder, frame):
 def test_evaluate_measures_all_targets_together_and_each_in_its_own_units(run, folder, frame):
     found = json.loads(call("evaluate", run, folder / "more.csv", "--json"))
     model, y = automl.load_model(run), frame[60:][["price", "rate"]].to_numpy()
-    predicted, deviations = model.predict(frame[60:]), np.array(model.about["deviations"])
+    predicted, deviations = model.predict(frame[60:]), np.array(model.description.deviations)
     assert deviations == pytest.approx(frame[:60][["price", "rate"]].to_numpy().std(0))
     assert found["metrics"]["rmse"] == pytest.approx(
         metrics.root_mean_squared_error(y / deviations, predicted / deviations)

@@ -16,6 +16,7 @@ from automl.api import fit, open_run
 from automl.conclude.final_model import FinalFit
 from automl.conclude.fitting import Fit, refit
 from automl.conclude.selection import Finalist, as_finalist
+from automl.models.description import ModelDescription
 from automl.models.model import load_model
 from automl.racing.curves import Curves
 from automl.racing.race import Race
@@ -62,8 +63,8 @@ def final_fit(prepared, copied, ticks=None, kind="refit", estimates=None) -> Fin
 def test_a_cut_refit_gives_way_to_the_folds_networks_that_were_trained_longer(prepared, copied, winner, images):
     finalist = with_losses(winner, 1.0, 0.7, 0.5)
     found = final_fit(prepared, copied, ticks=2).fit_one(finalist)
-    about = found.model.about
-    assert (about["final"], about["members"], about["epochs"], about["cut_short"]) == ("ensemble", 2, 3, True)
+    about = found.model.description
+    assert (about.final, about.members, about.epochs, about.cut_short) == ("ensemble", 2, 3, True)
     folds = "the model is the networks of its 2 folds, averaged, after 3 epochs"
     assert found.words == f"the deadline left 1 of 3 epochs to the final fit: {folds}"
     expected = load_model(fit(copied, trial=winner.number, final="ensemble")).predict_proba(images.x)
@@ -73,7 +74,7 @@ def test_a_cut_refit_gives_way_to_the_folds_networks_that_were_trained_longer(pr
 def test_a_cut_refit_stays_where_it_is_known_to_be_better_than_they_are(prepared, copied, winner):
     finalist = with_losses(winner, 0.5, 0.4, 0.9)  # theirs is the third epoch
     found = final_fit(prepared, copied, ticks=2).fit_one(finalist)
-    assert (found.model.about["final"], found.model.about["cut_short"]) == ("refit", True)
+    assert (found.model.description.final, found.model.description.cut_short) == ("refit", True)
     assert found.words == "the deadline cut the final fit short at epoch 1 of 3"
 
 
@@ -81,13 +82,13 @@ def test_where_there_are_no_networks_of_its_folds_the_cut_refit_is_all_there_is(
     empty = shutil.copytree(copied, tmp_path / "run")
     shutil.rmtree(empty / "checkpoints")
     found = final_fit(prepared, empty, ticks=2).fit_one(with_losses(winner, 1.0, 0.7, 0.5))
-    assert (found.model.about["final"], found.model.about["cut_short"]) == ("refit", True)
+    assert (found.model.description.final, found.model.description.cut_short) == ("refit", True)
 
 
 def test_a_fit_that_ends_in_time_is_what_was_asked_for(prepared, copied, winner, finished_run, images):
     found = final_fit(prepared, copied).fit_one(winner)
     assert found.words == ""
-    assert not found.model.about["cut_short"]
+    assert not found.model.description.cut_short
     np.testing.assert_array_equal(found.model.predict_proba(images.x), finished_run.model.predict_proba(images.x))
 
 
@@ -108,7 +109,7 @@ class TestStandIn:
         found = final_fit(prepared, copied).fit_one(stand_in)
         shorter = replace(prepared, settings=prepared.settings.model_copy(update={"epochs": 2}))
         expected = refit(shorter, stand_in, prepared.resident(), Budget.of(1), Fit(2, 2))
-        assert found.model.about["epochs"] == 2
+        assert found.model.description.epochs == 2
         np.testing.assert_array_equal(found.model.predict_proba(images.x), expected.predict_proba(images.x))
 
     @pytest.mark.parametrize(("seconds", "epochs"), [(0.1, 1), (2.5, 2), (6.5, 6), (11.5, 8), (60, 8)])
@@ -147,13 +148,13 @@ class TestStandIn:
         estimates.rates = {winner.number: 0.01}
         longer = replace(prepared, settings=prepared.settings.model_copy(update={"epochs": 12}))
 
-        def fitted(epochs: int) -> dict[str, object]:
+        def fitted(epochs: int) -> ModelDescription:
             made = final_fit(longer, copied, estimates=estimates)
             made.schedule = lambda finalist: Fit(epochs, epochs)
-            return made.fit_one(stand_in).model.about
+            return made.fit_one(stand_in).model.description
 
-        assert (fitted(2)["final"], fitted(2)["epochs"]) == ("refit", 2)
-        assert (fitted(1)["final"], fitted(1)["epochs"]) == ("ensemble", 3)
+        assert (fitted(2).final, fitted(2).epochs) == ("refit", 2)
+        assert (fitted(1).final, fitted(1).epochs) == ("ensemble", 3)
 
     def planned(self, prepared, copied, finalist, seconds):
         """The schedule where so many seconds are left, an epoch on all of the training part takes one, 12 are all."""

@@ -47,7 +47,7 @@ def test_a_refit_worse_on_what_it_saw_than_the_folds_on_what_they_had_not_seen_g
     study = load_study(storage, open_run(copied).record.study, RandomSampler())
     finalist = as_finalist(study, RunFolder(copied), prepared.objective, open_run(copied).best["number"])
     model = refit(prepared, replace(finalist, curves=curves), prepared.resident(), Budget.of(trials=0))
-    assert model.about["epochs"] == 1 + more
+    assert model.description.epochs == 1 + more
 
 
 def test_the_ensembles_probabilities_are_the_mean_of_its_folds(ensemble, images):
@@ -55,10 +55,10 @@ def test_the_ensembles_probabilities_are_the_mean_of_its_folds(ensemble, images)
     x = torch.from_numpy(images.x)
     assert isinstance(model.module, Ensemble)
     each = [member(x).softmax(1) for member in model.module.members]
-    assert len(each) == model.about["members"] == 2
+    assert len(each) == model.description.members == 2
     assert not torch.equal(each[0], each[1])
     np.testing.assert_allclose(model.predict_proba(images.x), torch.stack(each).mean(0).detach(), atol=1e-6)
-    assert model.about["parameters"] == sum(p.numel() for p in model.module.parameters())
+    assert model.description.parameters == sum(p.numel() for p in model.module.parameters())
 
 
 def test_every_member_has_the_normalisation_of_its_own_fold(ensemble, copied, images):
@@ -71,7 +71,7 @@ def test_every_member_has_the_normalisation_of_its_own_fold(ensemble, copied, im
 
 
 def test_folds_trained_again_are_those_of_the_trials_checkpoint(ensemble, copied, images, tmp_path):
-    trial = load_model(ensemble).about["trial"]
+    trial = load_model(ensemble).description.trial
     again = shutil.copytree(copied, tmp_path / "run")
     checkpoint = again / "checkpoints" / f"trial-{trial:05d}.safetensors"
     checkpoint.unlink()

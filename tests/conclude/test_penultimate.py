@@ -11,7 +11,6 @@ from torch import nn
 from automl.conclude.penultimate import NoLinearLayer, Penultimate, cosine, nearest
 from automl.data.resident import PixelInputs, Resident
 from automl.errors import Interrupted
-from automl.models.model import Model
 from automl.models.modules import Ensemble, Standardised
 from automl.scheduling.deadline import Deadline
 
@@ -44,7 +43,7 @@ def test_neighbours_are_those_of_scikit_learn_by_the_cosine():
 def test_features_are_the_inputs_of_the_last_linear_layer_without_dropout(images, resident):
     network = convolutional()
     samples = np.array([5, 0, 60])
-    found = Penultimate(Model(standardised(network), {}), resident).of(samples, Deadline())
+    found = Penultimate(standardised(network), resident).of(samples, Deadline())
     with torch.no_grad():
         expected = network[:-1]((torch.from_numpy(np.asarray(images.x[samples])).float() - 100) / 50)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
@@ -54,15 +53,15 @@ def test_those_of_an_ensemble_are_its_first_networks(resident):
     networks = [standardised(convolutional()), standardised(convolutional())]
     nn.init.zeros_(networks[1].network[5].weight)
     samples = np.arange(10)
-    both = Penultimate(Model(Ensemble(networks), {}), resident).of(samples, Deadline())
-    alone = Penultimate(Model(networks[0], {}), resident).of(samples, Deadline())
+    both = Penultimate(Ensemble(networks), resident).of(samples, Deadline())
+    alone = Penultimate(networks[0], resident).of(samples, Deadline())
     np.testing.assert_array_equal(both, alone)
 
 
 def test_the_models_own_network_keeps_no_hook_and_no_change(resident):
     network = convolutional()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    Penultimate(Model(standardised(network), {}), resident).of(np.arange(3), Deadline())
+    Penultimate(standardised(network), resident).of(np.arange(3), Deadline())
     assert all(not layer._forward_pre_hooks for layer in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
@@ -70,11 +69,11 @@ def test_the_models_own_network_keeps_no_hook_and_no_change(resident):
 def test_a_network_without_a_linear_layer_has_none(resident):
     network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(NoLinearLayer):
-        Penultimate(Model(standardised(network), {}), resident).of(np.arange(3), Deadline())
+        Penultimate(standardised(network), resident).of(np.arange(3), Deadline())
 
 
 def test_when_the_time_is_over_there_are_features_of_the_first_samples_only(resident):
-    penultimate = Penultimate(Model(standardised(convolutional()), {}), resident)
+    penultimate = Penultimate(standardised(convolutional()), resident)
     penultimate.size = 8
     ticks = iter(np.arange(100.0))
     found = penultimate.of(np.arange(61), Deadline(3.5, clock=lambda: float(next(ticks))))

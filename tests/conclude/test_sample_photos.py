@@ -11,7 +11,6 @@ from torch import nn
 from automl.conclude.sample_photos import choose_samples, first_input, show_photos
 from automl.data.arrays import from_arrays
 from automl.data.resident import PixelInputs, Resident
-from automl.models.model import Model
 from automl.models.modules import Standardised
 
 INPUTS = PixelInputs(torch.full((1, 1, 1, 1), 100.0), torch.full((1, 1, 1, 1), 50.0))
@@ -31,9 +30,9 @@ class Resizing(nn.Module):
 
 def shown(make_recipe, images, samples, network=None, frozen=False, seed=0, **policy):
     recipe = replace(make_recipe("lenet"), augmentation_parts=policy)
-    model = Model(Standardised(network or Resizing(), INPUTS), {})
+    module = Standardised(network or Resizing(), INPUTS)
     resident = Resident(images, torch.device("cpu"))
-    return show_photos(model, recipe, resident, samples, frozen=frozen, seed=seed)
+    return show_photos(module, recipe, resident, samples, frozen=frozen, seed=seed)
 
 
 def test_they_are_what_the_first_layer_is_given_after_the_networks_own_resizing(images):

@@ -89,8 +89,24 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return hostile.search_small(tmp_path_factory.mktemp("whole"))
 
 
+@pytest.fixture(scope="session")
+def looker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """The process that `look` asks; it imports what commands need, once for all tests."""
+    command = [sys.executable, str(Path(__file__).with_name("looker.py"))]
+    if os.geteuid() == 0 and shutil.which("setpriv"):  # a superuser without privileges, who can still read the code
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+    home = {"HOME": str(tmp_path_factory.mktemp("home")), "OMP_NUM_THREADS": "1"}
+    server = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **home}
+    )
+    assert server.stdin is not None
+    yield server
+    server.stdin.close()
+    assert server.wait(60) == 0
+
+
 @pytest.fixture
-def look(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
+def look(tmp_path: Path, looker: subprocess.Popen[str]) -> Callable[..., dict[str, Any]]:
     """`look(*arguments)` runs a command as a user who may not write to what belongs to another one; see `looker.look`.
 
     It runs in tmp_path/out.
@@ -98,23 +114,15 @@ def look(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
     for name in ("out", "tmp", "home"):
         (tmp_path / name).mkdir()
     places = {"TMPDIR": tmp_path / "tmp", "HOME": tmp_path / "home", "AUTOML_CACHE": tmp_path / "home" / "cache"}
-    command = [sys.executable, str(Path(__file__).with_name("looker.py"))]
-    if os.geteuid() == 0 and shutil.which("setpriv"):  # a superuser without privileges, who can still read the code
-        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
-    server = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, **{name: str(path) for name, path in places.items()}, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert server.stdin is not None
-    assert server.stdout is not None
+    environment = {name: str(path) for name, path in places.items()}
 
     def ask(*arguments: object, **how: object) -> dict[str, Any]:
-        order = {"arguments": list(map(str, arguments)), "folder": str(tmp_path / "out"), **how}
-        print(json.dumps(order), file=server.stdin)
-        server.stdin.flush()
-        answer: dict[str, Any] = json.loads(server.stdout.readline())
+        assert looker.stdin is not None
+        assert looker.stdout is not None
+        order = {"arguments": list(map(str, arguments)), "folder": str(tmp_path / "out"), "environment": environment}
+        print(json.dumps(order | how), file=looker.stdin)
+        looker.stdin.flush()
+        answer: dict[str, Any] = json.loads(looker.stdout.readline())
         return answer
 
-    yield ask
-    server.stdin.close()
-    assert server.wait(60) == 0
+    return ask

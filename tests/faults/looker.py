@@ -1,8 +1,8 @@
 """Runs commands of automl, one process each.
 
-Its parent sends a line of JSON for each, `{"arguments": [...], "folder": "..."}`, and gets one back: the exit code, the
-seconds of CPU, the peak of the memory in MiB, and what was printed. All is imported before, so that a command takes as
-long as its work. The dashboard is asked for its study and then stopped.
+Its parent sends a line of JSON for each, `{"arguments": [...], "folder": "...", "environment": {...}}`, and gets one
+back: the exit code, the seconds of CPU, the peak of the memory in MiB, and what was printed. All is imported before,
+so that a command takes as long as its work. The dashboard is asked for its study and then stopped.
 """
 
 from __future__ import annotations
@@ -22,14 +22,22 @@ from typing import Any
 PATIENCE = 100  # seconds of the clock: on a busy machine a command waits for its turn
 
 
-def look(arguments: list[str], folder: str, failpoint: str = "", largest: int | None = None) -> dict[str, Any]:
-    """Runs `automl ARGUMENTS` in the folder, in a process of its own.
+def look(
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    failpoint: str = "",
+    largest: int | None = None,
+) -> dict[str, Any]:
+    """Runs `automl ARGUMENTS` in the folder, in a process of its own with these variables.
 
     failpoint: where it dies. largest: bytes that a file may have which it writes, as on a disk that is full.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = os.fork()
         if process == 0:
+            os.environ.update(environment)
+            tempfile.tempdir = None  # was found by the parent's
             _become(arguments, folder, out.fileno(), err.fileno(), failpoint, largest)
         answered = _ask_dashboard(process, out.fileno()) if arguments[0] == "dashboard" else ""
         _, status, used = os.wait4(process, 0)

@@ -173,8 +173,7 @@ def of_frame(tmp_path_factory: pytest.TempPathFactory) -> automl.Run:
 
 
 def test_column_names_and_dtypes_of_a_data_frame_are_kept_in_the_model(of_frame: automl.Run) -> None:
-    columns = of_frame.model.about["conversion"]["columns"]
-    kinds = {column["name"]: (column["kind"], column["missing"]) for column in columns}
+    kinds = {column.name: (column.kind, column.missing) for column in of_frame.model.conversion.columns}
     assert kinds == {
         "x0": ("number", False),
         "bought": ("date", False),
@@ -183,7 +182,8 @@ def test_column_names_and_dtypes_of_a_data_frame_are_kept_in_the_model(of_frame:
         "floors": ("number", True),
         "town": ("category", False),
     }
-    assert next(column["categories"] for column in columns if column["name"] == "rooms") == ["1", "2", "3"]
+    rooms = next(column for column in of_frame.model.conversion.columns if column.name == "rooms")
+    assert list(rooms.categories) == ["1", "2", "3"]
 
 
 def test_column_names_count_and_not_their_order(of_frame: automl.Run, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_late_divergence_of_the_final_fit_leaves_the_networks_of_the_winners_fol
     assert answer.code == 0, answer.err
     assert board["totals"]["complete"] == 2
     model = load_model(tmp_path / "run" / "model")
-    assert (model.about["final"], model.about["members"], model.about["epochs"]) == ("ensemble", 2, 2)
+    assert (model.description.final, model.description.members, model.description.epochs) == ("ensemble", 2, 2)
     assert np.isfinite(model.predict_proba(np.load(bars)["x"])).all()
     assert "The final fit failed (non-finite at fold 1, epoch 2" in (tmp_path / "run" / "report.html").read_text()
 

@@ -116,7 +116,7 @@ def test_the_description_and_an_onnx_file_say_how_files_become_pixels(model, tmp
     resizing = {
         "orientation": "EXIF", "background": "white", "resize": "to cover, bilinear, antialiased", "crop": "centre"
     }  # fmt: skip
-    assert model.about["conversion"]["files"] == resizing
+    assert model.conversion.files.model_dump() == resizing
     export(model, "onnx", tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
     facts = session.get_modelmeta().custom_metadata_map

@@ -197,7 +197,7 @@ class TestPredicting:
 class TestFitting:
     def test_it_is_fitted_on_the_whole_training_part_for_the_scores_epoch(self, saved):
         model, prepared, _ = saved
-        assert (model.about["epochs"], model.about["cut_short"]) == (2, False)
+        assert (model.description.epochs, model.description.cut_short) == (2, False)
         x = prepared.dataset.x[prepared.splits.training_part].astype(float)
         assert float(model.module.inputs.mean.squeeze()) == pytest.approx(x.mean(), rel=1e-6)
         assert float(model.module.inputs.std.squeeze()) == pytest.approx(x.std(), rel=1e-6)
@@ -211,7 +211,7 @@ class TestFitting:
         ticks = iter(range(100))
         budget = Budget.of(1, timeout=2, clock=lambda: next(ticks) * 1.0)
         model, _ = fitted(images, "mlp", budget)
-        assert model.about["cut_short"]
+        assert model.description.cut_short
         assert np.isfinite(model.predict_proba(images.x)).all()
 
     def test_test_scores_are_scikit_learns(self, saved, numbers):

@@ -67,7 +67,7 @@ def test_never_more_than_two_parts_are_read_ahead(model, tmp_path, small_parts, 
     made = []
     whole = csv_files.Table
     monkeypatch.setattr(csv_files, "Table", lambda *given, **more: made.append(len(given[2])) or whole(*given, **more))
-    batches = read_batches(with_strangers(tmp_path / "t.csv"), model.about)
+    batches = read_batches(with_strangers(tmp_path / "t.csv"), model.description)
     assert next(batches).names[0] == "0"
     assert made == [40, 40]
     assert sum(len(batch.names) for batch in batches) == 90

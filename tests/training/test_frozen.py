@@ -233,9 +233,9 @@ def test_a_search_keeps_its_features_in_its_folder_and_its_model_is_whole(images
     answers = run.model.predict_proba(images.x.transpose(0, 2, 3, 1).repeat(3, 3))
     loaded = automl.load_model(run.path)
     np.testing.assert_allclose(loaded.predict_proba(images.x.transpose(0, 2, 3, 1).repeat(3, 3)), answers, atol=1e-6)
-    assert loaded.about["architecture_config"]["weights"] == "random"
+    assert loaded.description.architecture_config["weights"] == "random"
     ensemble = automl.fit(run.path, final="ensemble")
-    assert automl.load_model(ensemble).about["members"] == 2
+    assert automl.load_model(ensemble).description.members == 2
 
 
 def test_all_of_a_data_set_need_not_be_there(images: Dataset) -> None:

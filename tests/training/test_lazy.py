@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from automl import Int, architecture
-from automl.models.model import build_network
+from automl.models.building import build_network
 from automl.testing import check_architecture
 from automl.training.lazy import has_lazy_layers, materialise
 from automl.training.on_meta import check_on_meta

@@ -57,7 +57,7 @@ def searched(images: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple
 def test_the_saved_model_answers_alike_for_an_image_and_its_mirror_image(searched):
     run, x = searched
     model = automl.load_model(run.path)
-    assert model.about["tta"] == "mirror"
+    assert model.description.tta == "mirror"
     np.testing.assert_allclose(model.predict_proba(x), model.predict_proba(x[:, :, ::-1]), atol=1e-6)
     pixels = torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
     member = model.module.members[0]
