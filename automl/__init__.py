@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from automl.api import fit, load_model, open_run, resume, search
-    from automl.data.features import InputColumn
-    from automl.data.policy import Policy
+    from automl.data.augmentation.policy import Policy
+    from automl.data.tables.features import InputColumn
     from automl.errors import AutomlError, BadInput, Infeasible, Interrupted
     from automl.hooks.declarations import (
         Architecture,
@@ -53,8 +53,8 @@ _HOME = {
     "optimizer": "automl.hooks.declarations",
     "schedule": "automl.hooks.declarations",
     "augmentation": "automl.hooks.declarations",
-    "Policy": "automl.data.policy",
-    "InputColumn": "automl.data.features",
+    "Policy": "automl.data.augmentation.policy",
+    "InputColumn": "automl.data.tables.features",
     "dataset": "automl.hooks.declarations",
     "hookimpl": "automl.hooks.hookspecs",
     "Int": "automl.spaces.parameters",

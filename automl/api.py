@@ -16,7 +16,7 @@ from automl.conclude.conclude import fit_later
 from automl.conclude.fitting import FINAL_KINDS
 from automl.conclude.replay import Replay, replay_trial
 from automl.data.atomic import remove_abandoned
-from automl.data.given import Given
+from automl.data.sources.given import Given
 from automl.data.splits import load_splits, save_splits
 from automl.errors import BadInput, Interrupted, MachineFailed, SettingsError
 from automl.hooks.process_state import leaves_the_process_alone
@@ -75,7 +75,7 @@ def search(
     Args:
         data: a folder of images, an .npz, a .csv (with `target=`), `digits`, `torchvision:NAME` or a plugin's data set;
             or the data themselves: `(x, y)`, a mapping with `x` and `y`, a torch Dataset, a DataFrame with `target=`
-            (`automl.data.given.take`). They are kept in the run's folder, unless they are larger than 1 GiB.
+            (`automl.data.sources.given.take`). They are kept in the run's folder, unless they are larger than 1 GiB.
         space: the name or the file of a search space, or what such a file would hold, as a mapping.
         out: the run's folder; default `runs/NAME-N` in the current folder.
         watch: makes who is told about the progress; default nobody.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from automl.data.given import Given, take
+from automl.data.sources.given import Given, take
 from automl.data.splits import load_splits
 from automl.errors import RunError
 from automl.results.run import Run

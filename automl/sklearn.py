@@ -19,8 +19,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automl.api import search
 from automl.data.conversion import Columns
-from automl.data.given import answer_names, is_frame
 from automl.data.keys import normal_key
+from automl.data.sources.given import answer_names, is_frame
 from automl.errors import BadInput
 from automl.models.model import Model, load_model, save_model
 from automl.models.model_files import DESCRIPTION, WEIGHTS

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.data.splits import make_splits
 
 Rows = tuple[NDArray[Any], NDArray[Any]]

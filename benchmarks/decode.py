@@ -49,7 +49,7 @@ def load_here(folder: str) -> None:
     import joblib  # noqa: F401
     import sklearn.model_selection  # noqa: F401
 
-    from automl.data.sources import load
+    from automl.data.sources.load import load
     from automl.data.splits import make_splits
 
     started, cpu = time.perf_counter(), time.process_time()

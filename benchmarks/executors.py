@@ -25,8 +25,8 @@ from machine import heading, table
 from torch import nn
 
 from automl import Architecture, architecture
-from automl.data.arrays import from_arrays
 from automl.data.resident import Resident
+from automl.data.sources.arrays import from_arrays
 from automl.hooks.host import PluginHost, load_plugins
 from automl.training import serial
 from automl.training.device import choose_device, choose_precision

@@ -91,8 +91,8 @@ def guided(name: str, count: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["automl"]):
-        import automl.data.arrays
-        import automl.data.tables
+        import automl.data.sources.arrays
+        import automl.data.sources.tables
         import automl.models.model
         import automl.spaces.merge
         import automl.spaces.yaml_file

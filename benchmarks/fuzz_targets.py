@@ -73,7 +73,7 @@ def yaml_seeds() -> list[bytes]:
 
 def read_npz(content: bytes, folder: Path) -> bool:
     """Arrays as data."""
-    from automl.data.arrays import load_npz
+    from automl.data.sources.arrays import load_npz
 
     path = folder / "data.npz"
     path.write_bytes(content)
@@ -107,7 +107,7 @@ def npz_seeds() -> list[bytes]:
 
 def read_csv(content: bytes, folder: Path) -> bool:
     """A table as data, each time with what could be the target."""
-    from automl.data.tables import load_csv
+    from automl.data.sources.tables import load_csv
 
     path = folder / "data.csv"
     path.write_bytes(content)

@@ -38,7 +38,8 @@ def work(what: str, folder: str, side: int, big: int) -> None:
     """One of the measurements, in this process; prints seconds as JSON."""
     import torch
 
-    from automl.data import cache, images, mapped, resident
+    from automl.data import mapped, resident
+    from automl.data.sources import cache, images
 
     for module in (cache, mapped, resident):
         module.BIG = big << 20

@@ -26,7 +26,7 @@ import torch
 
 from automl.data.dataset import Dataset
 from automl.data.resident import Resident
-from automl.data.sources import load
+from automl.data.sources.load import load
 from automl.data.splits import make_splits
 from automl.errors import Infeasible, TrialFailed
 from automl.hooks.host import load_plugins

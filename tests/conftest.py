@@ -11,9 +11,9 @@ import postgresql as server
 import pytest
 import torch
 
-from automl.data.arrays import from_arrays
 from automl.data.dataset import Dataset
 from automl.data.resident import Resident
+from automl.data.sources.arrays import from_arrays
 from automl.data.splits import make_splits
 from automl.hooks.host import PluginHost, load_plugins
 from automl.training.recipe import Recipe

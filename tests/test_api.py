@@ -12,7 +12,7 @@ import pytest
 import automl
 from automl import Choice, Float
 from automl.api import replay
-from automl.data import given
+from automl.data.sources import given
 from automl.errors import RunError, SettingsError, SpaceError
 from automl.racing.objective import Objective
 from automl.scheduling.samplers import make_sampler

@@ -89,7 +89,7 @@ def _is_model(path: Path) -> bool:
 
 
 def _require_data(data: str, plugins: Sequence[object]) -> None:
-    from automl.data.missing import is_missing, missing_data
+    from automl.data.sources.missing import is_missing, missing_data
 
     if is_missing(data, maybe_a_name=bool(plugins) or _others_are_installed()):
         raise missing_data(data)

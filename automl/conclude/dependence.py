@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from automl.conclude.out_of_fold import Array, FoldNetwork
 from automl.data.dataset import Dataset
-from automl.data.dates import DAY
 from automl.data.table_columns import TableColumn, shown
+from automl.data.tables.dates import DAY
 from automl.models.inspection import Dependence
 from automl.scheduling.deadline import Deadline
 

@@ -20,7 +20,7 @@ from automl.conclude.penultimate import NoLinearLayer, Penultimate, cosine, near
 from automl.conclude.sample_photos import choose_samples, show_photos
 from automl.conclude.selection import as_finalist
 from automl.conclude.suspects import find_suspects, predict_out_of_fold
-from automl.data.near_copies import SMALLEST, Pair, find_pairs, looks_of
+from automl.data.images.near_copies import SMALLEST, Pair, find_pairs, looks_of
 from automl.data.table_columns import LONGEST, shown
 from automl.errors import MachineFailed, OutOfTime, Stop
 from automl.models.inspection import Inspection, load_inspection, save_inspection

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from automl.data.augment import BatchAugmentation
+from automl.data.augmentation.augment import BatchAugmentation
+from automl.data.augmentation.policy import BOUNDS, Policy
 from automl.data.dataset import Dataset
-from automl.data.policy import BOUNDS, Policy
 from automl.data.resident import PixelInputs, Resident
 from automl.models.modules import Ensemble, Standardised, first_member
 from automl.training.frozen import mirroring

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from automl.data.columns import Column, Unreadable
-from automl.data.csv_files import Table
-from automl.data.features import Feature, numbers
-from automl.data.findings import Finding
+from automl.data.tables.columns import Column, Unreadable
+from automl.data.tables.csv_files import Table
+from automl.data.tables.features import Feature, numbers
+from automl.data.tables.findings import Finding
 from automl.errors import DataError, did_you_mean
 
 Array = NDArray[Any]

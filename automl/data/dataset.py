@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.columns import Column
 from automl.data.conversion import Columns, Numbers, Pixels, features_of
 from automl.data.copies import Equal, find_equal, notes_on
-from automl.data.decode import printable
-from automl.data.features import Feature
+from automl.data.images.decode import printable
+from automl.data.tables.columns import Column
+from automl.data.tables.features import Feature
 from automl.data.understood import Understood
 from automl.errors import DataError
 

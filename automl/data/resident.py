@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from automl.data.dataset import Dataset
 from automl.data.feature_files import FeatureFiles
-from automl.data.features import input_columns
 from automl.data.mapped import BIG, release
 from automl.data.table_inputs import Scaling, TableInputs
+from automl.data.tables.features import input_columns
 from automl.data.target_scale import TargetScale, spread
 from automl.errors import DataError
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from automl.data.columns import Column, Kind
 from automl.data.dataset import Dataset
-from automl.data.dates import DAY
-from automl.data.decode import printable
+from automl.data.images.decode import printable
+from automl.data.tables.columns import Column, Kind
+from automl.data.tables.dates import DAY
 
 MOST_CELLS = 5_000_000  # that a summary is made of: a second's work; of a larger table some rows are drawn
 FREQUENT = 5  # categories of a summary

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from automl.data.features import Feature, flagged, input_columns
+from automl.data.tables.features import Feature, flagged, input_columns
 
 RARE = 5
 """Of a category with more values than are one-hot, those seen less often in the training part are taken as one."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from automl.data.features import input_columns
+from automl.data.tables.features import input_columns
 from automl.errors import AutomlError, RunError
 from automl.hooks.declarations import Architecture
 from automl.hooks.host import load_plugins

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from automl.data.conversion import Columns, Conversion, Numbers, Pixels, features_of
 from automl.data.dataset import Task
-from automl.data.features import Feature, numbers
 from automl.data.table_inputs import Scaling
+from automl.data.tables.features import Feature, numbers
 
 FORMAT = 2
-LARGEST_SAMPLE = 150_000_000  # numbers: an image as large as `automl.data.decode` reads them, in colour
+LARGEST_SAMPLE = 150_000_000  # numbers: an image as large as `automl.data.images.decode` reads them, in colour
 
 Positive = Annotated[int, Field(ge=1)]
 

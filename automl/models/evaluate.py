@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from automl.data.targets import Target
+from automl.data.sources.targets import Target
 from automl.errors import DataError
 from automl.models.model import Model
 from automl.models.samples import read_batches

@@ -14,9 +14,9 @@ from typing import Self
 from pydantic import Field, ValidationError, model_validator
 
 from automl.data.atomic import write_atomic
-from automl.data.columns import Kind
 from automl.data.drift import Drift
 from automl.data.table_columns import ColumnSummary
+from automl.data.tables.columns import Kind
 from automl.models.facts import Count, Facts, Finite, Name, Share
 from automl.models.photos import PhotoInspection
 from automl.open_file import read_file

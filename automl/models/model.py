@@ -22,9 +22,9 @@ from torch import Tensor
 
 from automl.data.atomic import write_together
 from automl.data.conversion import Columns, Numbers, Pixels
-from automl.data.csv_files import table_of
-from automl.data.decode import decode_images
-from automl.data.given import is_frame
+from automl.data.images.decode import decode_images
+from automl.data.sources.given import is_frame
+from automl.data.tables.csv_files import table_of
 from automl.errors import AutomlError, BadInput, DataError, RunError
 from automl.models.building import build_module, find_architecture
 from automl.models.description import ModelDescription, read_description, written

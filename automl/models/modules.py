@@ -23,10 +23,10 @@ BATCH = 512
 class Standardised(nn.Module):
     """A network with its preprocessing: samples in, logits or predictions in the targets' units out.
 
-    Images are [b, c, h, w] with values 0..255, tables [b, features] as `automl.data.features` has them, in float64. A
-    regression's `y_mean` and `y_std` are float64, and so are its predictions: what is large and hardly varies (times,
-    identifiers) must not be made float32 before it is centred. `log`: it has learnt the logarithm of its targets.
-    `mirrored`: the output is the mean of those for an image and its mirror image.
+    Images are [b, c, h, w] with values 0..255, tables [b, features] as `automl.data.tables.features` has them, in
+    float64. A regression's `y_mean` and `y_std` are float64, and so are its predictions: what is large and hardly
+    varies (times, identifiers) must not be made float32 before it is centred. `log`: it has learnt the logarithm of its
+    targets. `mirrored`: the output is the mean of those for an image and its mirror image.
     """
 
     y_mean: Tensor

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from automl.data.atomic import write_atomic
 from automl.data.conversion import Columns, Pixels
-from automl.data.table_names import is_table
+from automl.data.tables.names import is_table
 from automl.errors import BadInput, MachineFailed
 from automl.foreign_text import cell
 from automl.models.model import Model

@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.arrays import read_npz
-from automl.data.columns import Column, Kind
 from automl.data.conversion import Columns, Pixels, refuse_whole_columns
-from automl.data.csv_files import Table
-from automl.data.decode import bad_files, decode_all, printable
-from automl.data.findings import Finding, gather
-from automl.data.folders import find_file, find_files, find_images
-from automl.data.image_lists import find_image_list
+from automl.data.images.decode import bad_files, decode_all, printable
+from automl.data.images.folders import find_file, find_files, find_images
 from automl.data.keys import normal_key
-from automl.data.table_files import read_table, read_table_parts
-from automl.data.table_names import TABLES, is_table
-from automl.data.targets import Target, answers_of, split_names
+from automl.data.sources.arrays import read_npz
+from automl.data.sources.image_lists import find_image_list
+from automl.data.sources.targets import Target, answers_of, split_names
+from automl.data.tables.columns import Column, Kind
+from automl.data.tables.csv_files import Table
+from automl.data.tables.files import read_table, read_table_parts
+from automl.data.tables.findings import Finding, gather
+from automl.data.tables.names import TABLES, is_table
 from automl.errors import DataError, did_you_mean
 from automl.models.description import ModelDescription
 

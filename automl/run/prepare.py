@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from automl.data.dataset import Dataset
-from automl.data.images import Reading
+from automl.data.images.sizes import affordable_pixels
 from automl.data.resident import Resident, refuse_too_large
-from automl.data.sizes import affordable_pixels
-from automl.data.sources import load
+from automl.data.sources.images import Reading
+from automl.data.sources.load import load
 from automl.data.splits import Splits, make_splits
 from automl.errors import SettingsError, SpaceError, did_you_mean
 from automl.hooks.host import PluginHost, load_plugins

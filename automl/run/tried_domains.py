@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from automl.data.features import InputColumn
+from automl.data.tables.features import InputColumn
 from automl.errors import Infeasible, SpaceError
 from automl.hooks.configs import Config, config_with
 from automl.hooks.declarations import Architecture, Declaration, Optimizer, Schedule

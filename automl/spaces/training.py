@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
-from automl.data.policy import BOUNDS
+from automl.data.augmentation.policy import BOUNDS
 from automl.spaces.parameters import Choice, Float, Parameter
 
 TRAINING: dict[str, Parameter] = {
@@ -36,7 +36,7 @@ AUGMENTATION_PARTS: dict[str, Parameter] = {
     "mixup": Float(0.0, 0.4),
     "cutmix": Float(0.0, 1.0),
 }
-"""Parts of an augmentation, see `automl.data.policy.Policy`; each replaces that part of the policy that was chosen."""
+"""Parts of an augmentation, see `Policy` in `automl.data.augmentation`; each replaces that part of the chosen one."""
 
 TECHNIQUES: dict[str, Parameter] = {
     "warmup": Float(0.0, 0.2),  # share of the training in which the learning rate rises linearly to its full value

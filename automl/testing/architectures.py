@@ -21,7 +21,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from automl.data.features import InputColumn
+from automl.data.tables.features import InputColumn
 from automl.errors import Infeasible
 from automl.hooks.configs import corner_configs, random_config_list
 from automl.hooks.declarations import Architecture

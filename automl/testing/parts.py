@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from automl.data.augment import BatchAugmentation
-from automl.data.policy import Policy
-from automl.data.sources import load
+from automl.data.augmentation.augment import BatchAugmentation
+from automl.data.augmentation.policy import Policy
+from automl.data.sources.load import load
 from automl.hooks.configs import corner_configs, random_config_list
 from automl.hooks.declarations import Architecture, Augmentation, DatasetSource, Declaration, Optimizer, Schedule
 from automl.spaces.parameters import Scalar

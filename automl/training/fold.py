@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from automl.data.augment import BatchAugmentation
+from automl.data.augmentation.augment import BatchAugmentation
 from automl.data.resident import Normalisation, Resident
 from automl.training.batch_norm import BatchNormWarmUp
 from automl.training.frozen import FrozenFeatures, head_of

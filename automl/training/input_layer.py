@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from automl.data.features import InputColumn
 from automl.data.table_inputs import ONE_HOT
+from automl.data.tables.features import InputColumn
 from automl.errors import Infeasible
 from automl.hooks.declarations import Architecture
 

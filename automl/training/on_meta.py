@@ -16,7 +16,7 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from automl.data.features import InputColumn
+from automl.data.tables.features import InputColumn
 from automl.errors import Infeasible, TrialFailed
 from automl.training.frozen import FrozenPart, frozen_name
 from automl.training.lazy import has_lazy_layers

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from automl.data.augment import BatchAugmentation
-from automl.data.features import InputColumn
-from automl.data.policy import BOUNDS, Policy
+from automl.data.augmentation.augment import BatchAugmentation
+from automl.data.augmentation.policy import BOUNDS, Policy
+from automl.data.tables.features import InputColumn
 from automl.errors import TrialFailed
 from automl.hooks.declarations import Architecture, Augmentation, Declaration, Optimizer, Schedule
 from automl.hooks.host import PluginHost

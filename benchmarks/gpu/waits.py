@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "training"))
 from executors import CASES, make_recipe, make_resident
 from rerun import Rerun
 
-from automl.data.augment import BatchAugmentation
-from automl.data.policy import Policy
+from automl.data.augmentation.augment import BatchAugmentation
+from automl.data.augmentation.policy import Policy
 from automl.hooks.host import load_plugins
 from automl.training.cuda_graph import CudaRecorder
 from automl.training.device import choose_precision

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.models.mistakes import save_mistakes
 from automl.models.test_predictions import Predictions, load_tested, save_tested
 from automl.results.report import write_report

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from automl.conclude.out_of_fold import FoldNetwork
-from automl.data.features import numbers
 from automl.data.table_columns import TableColumn
 from automl.data.table_inputs import TableInputs
+from automl.data.tables.features import numbers
 from automl.models.modules import Standardised
 
 

@@ -10,10 +10,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import partial_dependence
 
 from automl.conclude.dependence import depend, find_grid
-from automl.data.arrays import from_arrays
-from automl.data.csv_files import table_of
+from automl.data.sources.arrays import from_arrays
+from automl.data.sources.tables import table_dataset
 from automl.data.table_columns import table_columns
-from automl.data.tables import table_dataset
+from automl.data.tables.csv_files import table_of
 from automl.errors import OutOfTime
 from automl.scheduling.deadline import Deadline
 

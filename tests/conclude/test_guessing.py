@@ -10,7 +10,7 @@ from sklearn import metrics
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from automl.conclude.guessing import judge
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.data.splits import make_splits
 from automl.models.test_predictions import Predictions
 from automl.racing.objective import METRICS, Objective

@@ -78,7 +78,7 @@ def again(run, tmp_path):
 
 
 def automl_data(run):
-    from automl.data.sources import load
+    from automl.data.sources.load import load
 
     return load(run.record.settings.data, target="y")
 

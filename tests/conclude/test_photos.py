@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from automl.cli import app
 from automl.conclude import photos as module
 from automl.conclude.photos import inspect_photos
-from automl.data.sources import load
+from automl.data.sources.load import load
 from automl.errors import Interrupted
 from automl.models.inspection import load_inspection
 from automl.models.model import load_model

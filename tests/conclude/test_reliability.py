@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 
 from automl.conclude.reliability import calibrate, find_calibration, find_residuals
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 
 
 def test_the_bins_are_those_of_scikit_learns_calibration_curve():

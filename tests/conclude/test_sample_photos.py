@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from automl.conclude.sample_photos import choose_samples, first_input, show_photos
-from automl.data.arrays import from_arrays
 from automl.data.resident import PixelInputs, Resident
+from automl.data.sources.arrays import from_arrays
 from automl.models.modules import Standardised
 
 INPUTS = PixelInputs(torch.full((1, 1, 1, 1), 100.0), torch.full((1, 1, 1, 1), 50.0))

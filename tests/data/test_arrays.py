@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl.data.arrays import from_arrays, load_npz
+from automl.data.sources.arrays import from_arrays, load_npz
 from automl.errors import DataError
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 5, 7), dtype=np.uint8)

@@ -7,8 +7,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from automl.data.augment import BatchAugmentation, apply, augment, cut_mix, draw, draw_cutmix, draw_mixup, mix_up
-from automl.data.policy import Policy
+from automl.data.augmentation.augment import (
+    BatchAugmentation,
+    apply,
+    augment,
+    cut_mix,
+    draw,
+    draw_cutmix,
+    draw_mixup,
+    mix_up,
+)
+from automl.data.augmentation.policy import Policy
 from automl.errors import TrialFailed
 
 EVERYTHING = Policy(

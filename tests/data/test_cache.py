@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automl.data import cache
 from automl.data.atomic import write_atomic
+from automl.data.sources import cache
 
 PIXELS = np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2)
 

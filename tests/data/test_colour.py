@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as reference
 
-from automl.data.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
+from automl.data.augmentation.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
 
 ADJUST = {
     adjust_brightness: reference.adjust_brightness,

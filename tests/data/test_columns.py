@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.data.column_kinds import as_input, understand
-from automl.data.columns import Column, Unreadable
-from automl.data.csv_files import read_csv, table_of, write_csv
-from automl.data.numbers import NumberFormat, read_numbers
-from automl.data.tables import table_dataset
+from automl.data.sources.tables import table_dataset
+from automl.data.tables.columns import Column, Unreadable
+from automl.data.tables.csv_files import read_csv, table_of, write_csv
+from automl.data.tables.kinds import as_input, understand
+from automl.data.tables.numbers import NumberFormat, read_numbers
 
 FEW_NUMBERS = st.lists(st.decimals(-999_999, 999_999, places=2), min_size=30, max_size=40, unique=True)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from automl.data.arrays import from_arrays
 from automl.data.copies import first_equal
 from automl.data.dataset import Dataset
+from automl.data.sources.arrays import from_arrays
+from automl.data.sources.tables import load_csv
 from automl.data.splits import make_splits
-from automl.data.tables import load_csv
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.int64])

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, ks_2samp
 
-from automl.data.csv_files import table_of
 from automl.data.drift import compare_categories, compare_numbers, measure_drift
+from automl.data.sources.tables import table_dataset
 from automl.data.table_columns import table_columns
-from automl.data.tables import table_dataset
+from automl.data.tables.csv_files import table_of
 
 
 def drift_of(frame: pd.DataFrame, train: int):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from automl.data.given import take
-from automl.data.sources import load
+from automl.data.sources.given import take
+from automl.data.sources.load import load
 from automl.errors import DataError
 
 KINDS = [("ant", "bee")[number % 2] for number in range(40)]

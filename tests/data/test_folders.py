@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from automl.data.folders import find_files, find_images
+from automl.data.images.folders import find_files, find_images
 from automl.errors import DataError
 from automl.models.samples import read_batches
 

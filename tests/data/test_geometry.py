@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as reference
 
-from automl.data.geometry import cut_out, flip_and_shift, resample, sampling_matrices
+from automl.data.augmentation.geometry import cut_out, flip_and_shift, resample, sampling_matrices
 
 BILINEAR = InterpolationMode.BILINEAR
 FLIPS = torch.tensor([False, True, False, True, False, True])

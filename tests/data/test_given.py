@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from automl.data import given
-from automl.data.given import take
-from automl.data.sources import load
+from automl.data.sources import given
+from automl.data.sources.given import take
+from automl.data.sources.load import load
 from automl.errors import DataError
 
 RNG = np.random.default_rng(0)

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from automl.data.given import take
-from automl.data.images import Reading
-from automl.data.sources import load
+from automl.data.sources.given import take
+from automl.data.sources.images import Reading
+from automl.data.sources.load import load
 from automl.data.splits import deal_again, make_splits
 from automl.errors import DataError
 

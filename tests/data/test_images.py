@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from automl.data import cache, mapped, resident, shared
-from automl.data.images import check_memory, decode_files, load_folder
-from automl.data.sizes import affordable_pixels, choose_side
+from automl.data import mapped, resident, shared
+from automl.data.images.sizes import affordable_pixels, choose_side
+from automl.data.sources import cache
+from automl.data.sources.images import check_memory, decode_files, load_folder
 from automl.errors import DataError
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data.arrays import from_arrays
-from automl.data.images import load_folder
 from automl.data.keys import normal_key, number_keys
-from automl.data.tables import load_csv
+from automl.data.sources.arrays import from_arrays
+from automl.data.sources.images import load_folder
+from automl.data.sources.tables import load_csv
 from automl.errors import DataError
 from automl.models.samples import read_batches
 

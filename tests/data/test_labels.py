@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from automl.data.arrays import from_arrays
 from automl.data.conversion import Columns
-from automl.data.given import take
-from automl.data.sources import load
+from automl.data.sources.arrays import from_arrays
+from automl.data.sources.given import take
+from automl.data.sources.load import load
+from automl.data.sources.tables import load_csv
 from automl.data.splits import deal_again, make_splits
 from automl.data.strata import by_labels
-from automl.data.tables import load_csv
 from automl.data.understood import sentences, summarise
 from automl.errors import DataError
 

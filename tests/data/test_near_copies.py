@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance
 
-from automl.data.near_copies import BITS, Looks, find_pairs, looks_of
+from automl.data.images.near_copies import BITS, Looks, find_pairs, looks_of
 
 
 def photo(seed: int, size: int = 64) -> Image.Image:

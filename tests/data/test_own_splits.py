@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from automl.data.csv_files import read_csv, table_of
 from automl.data.dataset import Dataset
+from automl.data.sources.tables import table_dataset
 from automl.data.splits import deal_again, make_splits
-from automl.data.tables import table_dataset
+from automl.data.tables.csv_files import read_csv, table_of
 from automl.errors import DataError
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from automl.data.policy import BOUNDS, Policy
+from automl.data.augmentation.policy import BOUNDS, Policy
 from automl.errors import BadInput
 
 
@@ -27,5 +27,6 @@ def test_both_ends_of_the_bounds_are_allowed_and_nothing_beyond(name):
 
 
 def test_a_policy_is_made_without_torch():
-    code = "import sys; from automl.data.policy import Policy; Policy(shift=0.1); print('torch' in sys.modules)"
+    policy = "from automl.data.augmentation.policy import Policy; Policy(shift=0.1)"
+    code = f"import sys; {policy}; print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

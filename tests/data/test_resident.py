@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from automl.data.arrays import from_arrays
 from automl.data.resident import CHUNK, Resident, refuse_too_large
+from automl.data.sources.arrays import from_arrays
 from automl.errors import DataError
 
 CPU = torch.device("cpu")

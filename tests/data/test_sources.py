@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from automl.data import cache
-from automl.data.images import Reading
-from automl.data.sources import load
+from automl.data.sources import cache
+from automl.data.sources.images import Reading
+from automl.data.sources.load import load
 from automl.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 5, 5), dtype=np.uint8)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl.data.arrays import from_arrays
 from automl.data.dataset import Dataset
+from automl.data.sources.arrays import from_arrays
 from automl.data.splits import Splits, deal_again, load_splits, make_splits, save_splits
 from automl.errors import DataError, RunError, SettingsError
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from automl.data import table_columns as module
-from automl.data.arrays import from_arrays
-from automl.data.csv_files import table_of
+from automl.data.sources.arrays import from_arrays
+from automl.data.sources.tables import table_dataset
 from automl.data.table_columns import summarise_columns, table_columns
-from automl.data.tables import table_dataset
+from automl.data.tables.csv_files import table_of
 
 
 @pytest.fixture

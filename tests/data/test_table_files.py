@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from automl.data.dataset import Dataset
-from automl.data.sources import load
+from automl.data.sources.load import load
 from automl.errors import DataError
 
 FRAME = pd.DataFrame(

@@ -9,8 +9,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
-from automl.data.features import Feature, InputColumn, numbers
 from automl.data.table_inputs import ONE_HOT, RARE, Scaling, TableInputs
+from automl.data.tables.features import Feature, InputColumn, numbers
 
 
 def holes(rows: int = 200, columns: int = 3, share: float = 0.2) -> np.ndarray:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.data.columns import MAX_CATEGORIES, Column
 from automl.data.conversion import Columns
-from automl.data.csv_files import read_csv
-from automl.data.tables import load_csv
+from automl.data.sources.tables import load_csv
+from automl.data.tables.columns import MAX_CATEGORIES, Column
+from automl.data.tables.csv_files import read_csv
 from automl.errors import DataError
 
 PEOPLE = "age,city,smokes,ill\n30,Rome,true,no\n41.5,Oslo,false,yes\n22,Rome,true,no\n60,Bern,false,yes\n"

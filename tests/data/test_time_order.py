@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import TimeSeriesSplit
 
-from automl.data.csv_files import read_csv
+from automl.data.sources.tables import table_dataset
 from automl.data.splits import load_splits, make_splits, save_splits
-from automl.data.tables import table_dataset
+from automl.data.tables.csv_files import read_csv
 from automl.data.time_order import forward_folds
 from automl.errors import DataError
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from automl.data.arrays import from_arrays
 from automl.data.dataset import Dataset
-from automl.data.images import load_folder
-from automl.data.tables import load_csv
+from automl.data.sources.arrays import from_arrays
+from automl.data.sources.images import load_folder
+from automl.data.sources.tables import load_csv
 from automl.data.understood import sentences, summarise
 
 COLOURS = ("red", "green", "blue")

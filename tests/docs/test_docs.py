@@ -128,7 +128,7 @@ def test_every_plugin_shown_loads_and_works(block: Block, tmp_path: Path) -> Non
     for architecture in host.architectures.values():
         check_architecture(architecture, (1, 8, 8), 10, random_configs=2)
     for source in host.datasets.values():
-        assert len(automl.data.sources.load(source.name, plugin_datasets={source.name: source.make})) > 0
+        assert len(automl.data.sources.load.load(source.name, plugin_datasets={source.name: source.make})) > 0
 
 
 @pytest.mark.parametrize("block", [b for b in blocks("python") if "@hookimpl" not in b.text], ids=str)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data import cache
+from automl.data.sources import cache
 from automl.run.folder import RunFolder
 
 SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", 2, "--epochs", 1, "--threads", 1, "--trials", 1]

@@ -13,7 +13,7 @@ from golden_runs import GOLDEN, facts
 
 import automl
 from automl.api import replay
-from automl.data.sources import load
+from automl.data.sources.load import load
 from automl.run.folder import RunFolder
 
 KNOWN: dict[str, Any] = json.loads((GOLDEN / "facts.json").read_text())

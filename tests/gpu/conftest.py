@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from automl.data.arrays import from_arrays
 from automl.data.dataset import Dataset
 from automl.data.resident import Resident
+from automl.data.sources.arrays import from_arrays
 from automl.data.splits import make_splits
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun

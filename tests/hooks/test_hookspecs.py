@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from automl import Policy
-from automl.data.augment import BatchAugmentation
+from automl.data.augmentation.augment import BatchAugmentation
 from automl.hooks import hookspecs
 from automl.hooks.host import load_plugins
 from automl.testing import check_architecture

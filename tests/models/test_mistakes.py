@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from automl.data.arrays import from_arrays
-from automl.data.images import load_folder
-from automl.data.tables import load_csv
+from automl.data.sources.arrays import from_arrays
+from automl.data.sources.images import load_folder
+from automl.data.sources.tables import load_csv
 from automl.models.mistakes import KEPT, choose_mistakes, load_mistakes, save_mistakes, surest_mistakes
 from automl.models.test_predictions import Predictions
 from automl.run.folder import RunFolder

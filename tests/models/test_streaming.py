@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.data import csv_files
+from automl.data.tables import csv_files
 from automl.errors import DataError
 from automl.models.predict import predict_lines, write_predictions
 from automl.models.samples import read_batches

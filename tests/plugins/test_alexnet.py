@@ -65,7 +65,7 @@ def test_depth_counts_the_3x3_convolutions_and_only_the_first_two_dense_layers_d
 
 
 def test_a_fold_is_trained_in_the_layout_of_images(host: Any, make_recipe: Any, make_run: Any) -> None:
-    from automl.data.arrays import from_arrays
+    from automl.data.sources.arrays import from_arrays
 
     generator = torch.Generator().manual_seed(0)
     y = torch.arange(30) % 3

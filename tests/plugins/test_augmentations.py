@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from automl.data.augment import BatchAugmentation
+from automl.data.augmentation.augment import BatchAugmentation
 
 
 def changed(host: Any, images: torch.Tensor, seed: int = 0) -> torch.Tensor:

@@ -10,8 +10,8 @@ import torch
 from automl_plugins.number_embeddings import Columns, Numbers, PiecewiseLinear
 
 from automl import Float, InputColumn, Int
-from automl.data.arrays import from_arrays
 from automl.data.resident import Resident
+from automl.data.sources.arrays import from_arrays
 from automl.data.splits import make_splits
 from automl.testing import check_architecture
 from automl.training.run import TrialRun

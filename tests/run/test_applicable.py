@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.errors import SpaceError
 from automl.hooks.host import load_plugins
 from automl.run.applicable import keep_applicable

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.errors import BadInput, RunError, SettingsError, SpaceError
 from automl.run.prepare import default_space, merge_space, prepare
 from automl.run.record import check_unchanged, make_record, settings_of

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.run.prepare import merge_space
 from automl.run.table_sizes import for_table, suit_batches
 from automl.settings import make_settings

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import pytest
 from catalogue import CATALOGUE, merged
 
-from automl.data.policy import BOUNDS
+from automl.data.augmentation.policy import BOUNDS
 from automl.errors import SpaceError
 from automl.spaces.merge import merge
 from automl.spaces.parameters import Choice, Float, Int

@@ -3,7 +3,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import log_loss, root_mean_squared_error
 
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.data.splits import make_splits
 from automl.training.boosting import boost
 

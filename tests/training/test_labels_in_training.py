@@ -10,9 +10,9 @@ from sklearn import metrics
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils.class_weight import compute_sample_weight
 
-from automl.data.arrays import from_arrays
-from automl.data.augment import mix_up
+from automl.data.augmentation.augment import mix_up
 from automl.data.resident import Normalisation, PixelInputs
+from automl.data.sources.arrays import from_arrays
 from automl.data.splits import make_splits
 from automl.models.modules import Ensemble, Standardised
 from automl.racing.objective import METRICS, Objective

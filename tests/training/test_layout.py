@@ -47,7 +47,7 @@ def test_a_fold_trains_in_the_layout_chosen(make_recipe, make_run):
 SCRIPT = """
 import sys
 import numpy as np, torch
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.data.resident import Resident
 from automl.hooks.host import load_plugins
 from automl.training.recipe import Recipe

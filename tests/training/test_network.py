@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from automl import architecture
-from automl.data.arrays import from_arrays
 from automl.data.resident import Resident
+from automl.data.sources.arrays import from_arrays
 from automl.errors import TrialFailed
 from automl.models.model import Standardised
 from automl.training.network import expected_normalisation, parameters_by_ratio, rebuild_config

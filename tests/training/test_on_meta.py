@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from automl import Choice, Int, architecture
-from automl.data.features import InputColumn
+from automl.data.tables.features import InputColumn
 from automl.errors import Infeasible, TrialFailed
 from automl.hooks.configs import random_config_list
 from automl.hooks.host import load_plugins

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from automl import Choice, Policy, augmentation
-from automl.data.augment import BatchAugmentation
+from automl.data.augmentation.augment import BatchAugmentation
 from automl.errors import BadInput, TrialFailed
 from automl.training.recipe import Recipe
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from automl.data.arrays import from_arrays
-from automl.data.augment import BatchAugmentation
+from automl.data.augmentation.augment import BatchAugmentation
+from automl.data.sources.arrays import from_arrays
 
 
 @pytest.fixture

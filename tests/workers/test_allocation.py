@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.errors import SettingsError
 from automl.run.prepare import prepare
 from automl.settings import make_settings

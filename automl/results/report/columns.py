@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from automl.data.columns import Kind
 from automl.data.drift import CHANCE, Drift
 from automl.data.table_columns import ColumnSummary
+from automl.data.tables.columns import Kind
 from automl.models.inspection import Dependence, Importance
 from automl.results.report.column_pictures import SECONDS, draw_dependence
 from automl.results.report.context import Context

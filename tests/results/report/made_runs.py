@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.models.mistakes import save_mistakes
 from automl.models.test_predictions import Predictions, save_tested
 from automl.racing.curves import Curves

@@ -8,7 +8,7 @@ from made_runs import Page, full_run, keep_test, one_line
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from automl.data.arrays import from_arrays
+from automl.data.sources.arrays import from_arrays
 from automl.models.mistakes import save_mistakes
 from automl.models.test_predictions import Predictions, save_tested
 from automl.results.report.context import Context

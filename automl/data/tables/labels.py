@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from automl.data.columns import Column
-from automl.data.csv_files import Table
 from automl.data.keys import normal_key
-from automl.data.numbers import plain_number
-from automl.data.texts import Texts
+from automl.data.tables.columns import Column
+from automl.data.tables.csv_files import Table
+from automl.data.tables.numbers import plain_number
+from automl.data.tables.texts import Texts
 from automl.errors import DataError
 
 SPELLINGS = 100

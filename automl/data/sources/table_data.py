@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from automl.data.csv_files import Table
 from automl.data.dataset import Dataset, Task
-from automl.data.image_lists import find_image_list
-from automl.data.images import Reading
-from automl.data.listed_images import load_image_list
-from automl.data.tables import table_dataset
-from automl.data.targets import Target
+from automl.data.sources.image_lists import find_image_list
+from automl.data.sources.images import Reading
+from automl.data.sources.listed_images import load_image_list
+from automl.data.sources.tables import table_dataset
+from automl.data.sources.targets import Target
+from automl.data.tables.csv_files import Table
 from automl.errors import DataError
 
 

@@ -24,9 +24,9 @@ from typing import Any, TextIO
 import numpy as np
 
 from automl.data.atomic import write_atomic
-from automl.data.columns import Column, Declared, texts_of
-from automl.data.table_names import PACKED
-from automl.data.texts import Texts
+from automl.data.tables.columns import Column, Declared, texts_of
+from automl.data.tables.names import PACKED
+from automl.data.tables.texts import Texts
 from automl.errors import DataError
 from automl.open_file import open_file, read_file
 
@@ -226,7 +226,7 @@ def table_of(frame: Any) -> Table:
 def _declared(name: str, series: Any) -> Declared | Texts:
     from pandas.api import types
 
-    from automl.data.dates import seconds
+    from automl.data.tables.dates import seconds
 
     dtype = series.dtype
     if types.is_bool_dtype(dtype):

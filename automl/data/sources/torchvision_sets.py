@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from automl.data import cache
-from automl.data.arrays import from_arrays
 from automl.data.dataset import Dataset, Task
+from automl.data.sources import cache
+from automl.data.sources.arrays import from_arrays
 from automl.errors import DataError, did_you_mean
 
 # How the constructor asks for a side: by train=True/False or by split="train"/"test".

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl.data.decode import Size, read, read_header
+from automl.data.images.decode import Size, read, read_header
 from automl.errors import BadImage
 
 SIDES = (32, 48, 64, 96, 128, 160, 192, 224)

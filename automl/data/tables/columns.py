@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from automl.data.dates import DAY, Part, part_of_dates, read_dates
-from automl.data.features import Feature
-from automl.data.findings import Finding
 from automl.data.keys import normal_key
-from automl.data.numbers import FALSE, TRUE, NumberFormat, is_empty, plain_number
-from automl.data.numbers import read_numbers as read_formatted
-from automl.data.texts import Texts
+from automl.data.tables.dates import DAY, Part, part_of_dates, read_dates
+from automl.data.tables.features import Feature
+from automl.data.tables.findings import Finding
+from automl.data.tables.numbers import FALSE, TRUE, NumberFormat, is_empty, plain_number
+from automl.data.tables.numbers import read_numbers as read_formatted
+from automl.data.tables.texts import Texts
 
 Kind = Literal["number", "boolean", "date", "category", "left out"]
 
@@ -75,7 +75,7 @@ class Column(BaseModel):
     missing: whether cells were empty, or hold something else than a number or date. categories: the texts of a
     category; the first has the code 1, an empty cell 0. parts: what a date is taken apart into beside its days.
     decimal, thousands, unit: how numbers are written. binary: numbers that are all 0 or 1, so that `TRUE` is one of
-    them. date_format: as in `automl.data.dates`. reason: why the column is left out.
+    them. date_format: as in `automl.data.tables.dates`. reason: why the column is left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

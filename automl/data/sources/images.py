@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data import cache, mapped
+from automl.data import mapped
 from automl.data.conversion import Pixels
 from automl.data.copies import Equal, first_equal
-from automl.data.csv_files import read_csv
 from automl.data.dataset import Dataset, complete
-from automl.data.decode import Decoded, Size, bad_files, decode_all, decode_files, printable
-from automl.data.folders import Found, find_images
+from automl.data.images.decode import Decoded, Size, bad_files, decode_all, decode_files, printable
+from automl.data.images.folders import Found, find_images
+from automl.data.images.sizes import Sample, look_at
 from automl.data.keys import normal_key, number_keys
-from automl.data.sizes import Sample, look_at
+from automl.data.sources import cache
+from automl.data.tables.csv_files import read_csv
 from automl.data.understood import Understood, extent
 from automl.errors import DataError
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from automl.data.junk import is_junk
+from automl.data.images.junk import is_junk
 from automl.data.keys import normal_key
 from automl.data.sides import Side, sides_of
 from automl.errors import DataError, did_you_mean

@@ -8,19 +8,19 @@ from typing import Any, get_args
 
 import numpy as np
 
-from automl.data.arrays import from_arrays, load_npz
 from automl.data.dataset import Dataset, Task
-from automl.data.folders import find_images, list_folder
-from automl.data.given import take
-from automl.data.image_lists import ImageList, find_image_list
-from automl.data.images import Reading, load_folder
-from automl.data.listed_images import load_image_list
-from automl.data.missing import missing_data
+from automl.data.images.folders import find_images, list_folder
 from automl.data.sides import side_in
-from automl.data.table_data import from_table, images_folder
-from automl.data.table_files import read_table
-from automl.data.table_names import is_table, table_name
-from automl.data.targets import Target
+from automl.data.sources.arrays import from_arrays, load_npz
+from automl.data.sources.given import take
+from automl.data.sources.image_lists import ImageList, find_image_list
+from automl.data.sources.images import Reading, load_folder
+from automl.data.sources.listed_images import load_image_list
+from automl.data.sources.missing import missing_data
+from automl.data.sources.table_data import from_table, images_folder
+from automl.data.sources.targets import Target
+from automl.data.tables.files import read_table
+from automl.data.tables.names import is_table, table_name
 from automl.errors import BadInput, DataError
 
 _KINDS = (
@@ -77,7 +77,7 @@ def load(
         _refuse(data, options)
         return _digits(wanted)
     if data.startswith("torchvision:"):
-        from automl.data.torchvision_sets import load_torchvision
+        from automl.data.sources.torchvision_sets import load_torchvision
 
         _refuse(data, options)
         return load_torchvision(data.removeprefix("torchvision:"), wanted)

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.column_kinds import FEW, understand
-from automl.data.columns import Column, Declared, Unreadable
-from automl.data.csv_files import Table
 from automl.data.dataset import Task
 from automl.data.keys import number_keys
-from automl.data.labels import as_label, read_labels, refuse_mixed, varies
-from automl.data.numbers import plain_number
-from automl.data.texts import Texts
+from automl.data.tables.columns import Column, Declared, Unreadable
+from automl.data.tables.csv_files import Table
+from automl.data.tables.kinds import FEW, understand
+from automl.data.tables.labels import as_label, read_labels, refuse_mixed, varies
+from automl.data.tables.numbers import plain_number
+from automl.data.tables.texts import Texts
 from automl.data.understood import answers_read
 from automl.errors import DataError
 

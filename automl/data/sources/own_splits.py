@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.csv_files import Table
 from automl.data.keys import normal_key
-from automl.data.numbers import is_empty
 from automl.data.sides import Side, side_in
+from automl.data.tables.csv_files import Table
+from automl.data.tables.numbers import is_empty
 from automl.errors import DataError
 
 SPLIT, FOLD, GROUP = ("split", "subset", "partition"), ("fold", "folds", "kfold"), ("group", "groups")

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from automl.data.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
-from automl.data.geometry import cut_out, flip_and_shift, resample, sampling_matrices
-from automl.data.policy import Policy
+from automl.data.augmentation.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
+from automl.data.augmentation.geometry import cut_out, flip_and_shift, resample, sampling_matrices
+from automl.data.augmentation.policy import Policy
 from automl.errors import TrialFailed
 
 COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from automl.data.table_names import is_table
+from automl.data.tables.names import is_table
 from automl.errors import DataError, did_you_mean
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from automl.data.csv_files import Table, read_csv, read_csv_parts, table_of
+from automl.data.tables.csv_files import Table, read_csv, read_csv_parts, table_of
 from automl.errors import DataError
 from automl.open_file import open_file
 

@@ -10,11 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.columns import MAX_CATEGORIES, Cells, Column, Declared, Unreadable, category_key, texts_of, truth
-from automl.data.dates import PARTS, guess_dates, part_of_dates, read_dates
 from automl.data.keys import normal_key
-from automl.data.numbers import guess_format, is_infinite, unit_of_number
-from automl.data.texts import Texts
+from automl.data.tables.columns import (
+    MAX_CATEGORIES,
+    Cells,
+    Column,
+    Declared,
+    Unreadable,
+    category_key,
+    texts_of,
+    truth,
+)
+from automl.data.tables.dates import PARTS, guess_dates, part_of_dates, read_dates
+from automl.data.tables.numbers import guess_format, is_infinite, unit_of_number
+from automl.data.tables.texts import Texts
 
 FEW = 20
 """So few distinct texts are categories in any case; among more, those that are nearly all distinct are identifiers."""

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.numbers import NO_NUMBER, is_empty, plain_number
+from automl.data.tables.numbers import NO_NUMBER, is_empty, plain_number
 
 
 class Texts(Sequence[str]):

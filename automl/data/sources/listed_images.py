@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from automl.data.conversion import Pixels
 from automl.data.dataset import Dataset, Task, complete
-from automl.data.decode import bad_files, printable
-from automl.data.folders import find_file
-from automl.data.image_lists import ImageList
-from automl.data.images import Reading, read_images
+from automl.data.images.decode import bad_files, printable
+from automl.data.images.folders import find_file
 from automl.data.keys import number_keys
-from automl.data.own_splits import FOLD, GROUP, SPLIT, own_splits
-from automl.data.targets import Target, read_targets, refuse_missing, split_names
+from automl.data.sources.image_lists import ImageList
+from automl.data.sources.images import Reading, read_images
+from automl.data.sources.own_splits import FOLD, GROUP, SPLIT, own_splits
+from automl.data.sources.targets import Target, read_targets, refuse_missing, split_names
 from automl.data.understood import Understood
 from automl.errors import DataError
 

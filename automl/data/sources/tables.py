@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.column_kinds import as_input, remarks, understand
-from automl.data.columns import Column, Unreadable
 from automl.data.conversion import Columns, merged
-from automl.data.csv_files import Table, read_csv
 from automl.data.dataset import Dataset, Task, complete
-from automl.data.file_names import refuse_file_names
+from automl.data.images.file_names import refuse_file_names
 from automl.data.keys import number_keys
-from automl.data.own_splits import own_splits, split_columns
-from automl.data.targets import Target, read_targets, refuse_missing, split_names
+from automl.data.sources.own_splits import own_splits, split_columns
+from automl.data.sources.targets import Target, read_targets, refuse_missing, split_names
+from automl.data.tables.columns import Column, Unreadable
+from automl.data.tables.csv_files import Table, read_csv
+from automl.data.tables.kinds import as_input, remarks, understand
 from automl.data.understood import ColumnUse, Understood
 from automl.errors import DataError, did_you_mean
 

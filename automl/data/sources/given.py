@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.arrays import from_mapping
 from automl.data.atomic import write_atomic
-from automl.data.csv_files import Table, table_of, write_csv
 from automl.data.dataset import Dataset, Task
-from automl.data.images import Reading
-from automl.data.table_data import from_table
-from automl.data.targets import Target, split_names
+from automl.data.sources.arrays import from_mapping
+from automl.data.sources.images import Reading
+from automl.data.sources.table_data import from_table
+from automl.data.sources.targets import Target, split_names
+from automl.data.tables.csv_files import Table, table_of, write_csv
 from automl.errors import DataError
 
 Array = NDArray[Any]

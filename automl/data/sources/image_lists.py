@@ -12,14 +12,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from automl.data.csv_files import Table
-from automl.data.folders import find_folders, is_image, list_folder
+from automl.data.images.folders import find_folders, is_image, list_folder
 from automl.data.keys import normal_key
-from automl.data.numbers import is_empty
-from automl.data.own_splits import FOLD, GROUP, SPLIT, column_of
 from automl.data.sides import side_in
-from automl.data.targets import Target, split_names
-from automl.data.texts import Texts
+from automl.data.sources.own_splits import FOLD, GROUP, SPLIT, column_of
+from automl.data.sources.targets import Target, split_names
+from automl.data.tables.csv_files import Table
+from automl.data.tables.numbers import is_empty
+from automl.data.tables.texts import Texts
 from automl.errors import DataError, did_you_mean
 
 _ANSWERS = ("label", "labels", "class", "classes", "target", "category", "answer", "y")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from automl.data.folders import is_image
+from automl.data.images.folders import is_image
 from automl.errors import DataError
 
 _SUFFIXES = (".wav", ".mp3", ".npy", ".dcm", ".txt")

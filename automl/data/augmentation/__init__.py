@@ -1,0 +1,1 @@
+"""Images of a training batch, changed at random."""

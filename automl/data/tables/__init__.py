@@ -1,0 +1,1 @@
+"""Tables as people write them: from cells to typed columns. Nothing here knows of data sets."""
