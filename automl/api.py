@@ -21,15 +21,15 @@ from automl.data.splits import load_splits, save_splits
 from automl.errors import BadInput, Interrupted, MachineFailed, SettingsError
 from automl.hooks.process_state import leaves_the_process_alone
 from automl.models.model import load_model, save_model
-from automl.preparing import as_searched, keep, prepare_again, prepare_new
 from automl.results.dashboard import serve
 from automl.results.door import HOST, check_host
 from automl.results.run import Run, open_run
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder, fresh_folder
-from automl.run.prepare import Prepared
 from automl.run.record import check_ray_address, make_record
 from automl.scheduling.callbacks import MakeCallback
 from automl.scheduling.samplers import make_sampler
+from automl.search_context import context_of, keep, new_context, resumed_context
 from automl.session import go_on, hire
 from automl.study.storage.looking import look_at_storage
 from automl.study.storage.opening import (
@@ -93,16 +93,16 @@ def search(
     started = time.monotonic() if started is None else started
     if out is not None:
         RunFolder(out).check_free()  # before the data are read, which may take long
-    prepared, given = prepare_new(data, space, settings)
-    chosen = prepared.settings
-    folder = RunFolder(out if out is not None else fresh_folder(prepared.dataset.name))
+    context, given = new_context(data, space, settings)
+    chosen = context.settings
+    folder = RunFolder(out if out is not None else fresh_folder(context.dataset.name))
     storage_url = chosen.storage or os.environ.get(PASSWORD_VARIABLE)
-    with _naming(folder), hire(prepared, storage_url) as launcher:
-        return _begin(prepared, given, folder, storage_url, launcher, watch, interrupted, report, started)
+    with _naming(folder), hire(context, storage_url) as launcher:
+        return _begin(context, given, folder, storage_url, launcher, watch, interrupted, report, started)
 
 
 def _begin(
-    prepared: Prepared,
+    context: SearchContext,
     given: Given | None,
     folder: RunFolder,
     storage_url: str | None,
@@ -113,25 +113,25 @@ def _begin(
     started: float,
 ) -> Run:
     """Makes the run's folder and the study, and searches; raises as `search`."""
-    chosen = prepared.settings
+    chosen = context.settings
     study_name = chosen.study or folder.path.name
     # A grid that is too large, a missing package or a storage that does not answer must not leave a folder behind.
-    make_sampler(chosen.sampler, chosen.seed, 0, 0, prepared.space, dict)
+    make_sampler(chosen.sampler, chosen.seed, 0, 0, context.space, dict)
     if storage_url:
         storage = open_storage(storage_url, folder.journal, interrupted)
-        create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
+        create_study(storage, study_name, context.objective, optuna.samplers.RandomSampler())
     with storage_errors():
         kept = None if given is None else ""
-        folder.create(make_record(prepared, study_name, redact(storage_url) if storage_url else None, kept=kept))
+        folder.create(make_record(context, study_name, redact(storage_url) if storage_url else None, kept=kept))
         if given is not None:
             keep(given, folder)
-        save_splits(prepared.splits, folder.splits)
+        save_splits(context.splits, folder.splits)
     with folder.lock():
         if not storage_url:
             with storage_errors():
                 storage = open_storage(None, folder.journal)
-                create_study(storage, study_name, prepared.objective, optuna.samplers.RandomSampler())
-        return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted, started, report)
+                create_study(storage, study_name, context.objective, optuna.samplers.RandomSampler())
+        return go_on(context, folder, storage, storage_url, launcher, watch, interrupted, started, report)
 
 
 @contextmanager
@@ -168,25 +168,25 @@ def resume(
     record = folder.read_record()
     check_ray_address(record, changes)
     folder.check_writable()
-    prepared = prepare_again(folder, record, changes, data, plugins)
+    context = resumed_context(folder, record, changes, data, plugins)
     with _naming(folder), folder.lock():
         with storage_errors():
             remove_abandoned(folder.path)
             if not folder.splits.exists():  # killed before they were written: the seed makes the same ones
-                save_splits(prepared.splits, folder.splits)
-        prepared = replace(prepared, splits=load_splits(folder.splits))
-        changed = {name: getattr(prepared.settings, name) for name in ("trials", "trial_timeout")}
+                save_splits(context.splits, folder.splits)
+        context = replace(context, splits=load_splits(folder.splits))
+        changed = {name: getattr(context.settings, name) for name in ("trials", "trial_timeout")}
         record = folder.read_record()
         record = record.but(settings=record.settings.model_copy(update=changed))
         with storage_errors():
             folder.write_record(record)
-        storage_url = storage_url_of(record, prepared.settings.storage)
-        with hire(prepared, storage_url) as launcher:
+        storage_url = storage_url_of(record, context.settings.storage)
+        with hire(context, storage_url) as launcher:
             storage = open_storage(storage_url, folder.journal, interrupted)
             if not storage_url and record.seconds is None and not optuna.get_all_study_names(storage):
                 # Killed between the folder and the study.
-                create_study(storage, record.study, prepared.objective, optuna.samplers.RandomSampler())
-            return go_on(prepared, folder, storage, storage_url, launcher, watch, interrupted, started)
+                create_study(storage, record.study, context.objective, optuna.samplers.RandomSampler())
+            return go_on(context, folder, storage, storage_url, launcher, watch, interrupted, started)
 
 
 @leaves_the_process_alone
@@ -225,7 +225,7 @@ def replay(
     """
     found = open_run(run)
     row = found.trial(trial)
-    return replay_trial(as_searched(found, device, data, plugins), found.folder, row, found.record)
+    return replay_trial(context_of(found, device, data, plugins), found.folder, row, found.record)
 
 
 @leaves_the_process_alone
@@ -261,10 +261,10 @@ def fit(
         raise SettingsError(f"--final {kind}: must be {' or '.join(FINAL_KINDS)}")
     if out is not None and Path(out).absolute() == found.folder.model:
         raise BadInput(f"--out {out}: this is the model that was tested; choose another folder")
-    prepared = as_searched(found, device, data, plugins)
+    context = context_of(found, device, data, plugins)
     storage = look_at_storage(found.record, found.folder.journal)
     study = load_study(storage, found.record.study, optuna.samplers.RandomSampler())
-    model = fit_later(prepared, study, found.folder, found.record, trial, kind)
+    model = fit_later(context, study, found.folder, found.record, trial, kind)
     place = Path(out) if out is not None else found.path / "models" / f"trial-{model.description.trial}-{kind}"
     with storage_errors():
         return save_model(model, place)

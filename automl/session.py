@@ -18,9 +18,9 @@ from automl.results.dashboard import annotate_study, annotate_trials
 from automl.results.leaderboard import summarise
 from automl.results.report import write_report
 from automl.results.run import Run
+from automl.run.context import SearchContext
 from automl.run.curve_files import collect_curves, received_curves, trial_curves
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.scheduling.callbacks import Event, MakeCallback, TrialEnded, call_all, ignore
 from automl.scheduling.deadline import Budget
 from automl.scheduling.samplers import make_sampler, standings_of
@@ -37,19 +37,19 @@ from automl.workers.supervisor import Workers
 
 
 @contextmanager
-def hire(prepared: Prepared, storage_url: str | None) -> Iterator[Launcher]:
+def hire(context: SearchContext, storage_url: str | None) -> Iterator[Launcher]:
     """Who starts the workers of this search; nothing is started or written yet. Raises `SettingsError`."""
-    if prepared.settings.launcher == "local":
-        yield LocalLauncher(prepared, storage_url)
+    if context.settings.launcher == "local":
+        yield LocalLauncher(context, storage_url)
         return
     from automl.workers.ray_launcher import ray_launcher
 
-    with ray_launcher(prepared, storage_url) as launcher:
+    with ray_launcher(context, storage_url) as launcher:
         yield launcher
 
 
 def go_on(
-    prepared: Prepared,
+    context: SearchContext,
     folder: RunFolder,
     storage: optuna.storages.BaseStorage,
     storage_url: str | None,
@@ -64,7 +64,7 @@ def go_on(
     `storage_url` is where the workers of `launcher` find the storage; None for the run's journal. `started` is when the
     command began, on the monotonic clock: what came before this counts too. Without `report`, nothing is drawn.
     """
-    session = _Session(prepared, folder, storage, storage_url, watch, interrupted, started)
+    session = _Session(context, folder, storage, storage_url, watch, interrupted, started)
     try:
         session.conclude(session.search(launcher))
     except MachineFailed:
@@ -80,7 +80,7 @@ class _Session:
 
     def __init__(
         self,
-        prepared: Prepared,
+        context: SearchContext,
         folder: RunFolder,
         storage: optuna.storages.BaseStorage,
         storage_url: str | None,
@@ -88,26 +88,26 @@ class _Session:
         interrupted: Callable[[], bool],
         started: float,
     ):
-        self.prepared, self.folder, self.storage_url = prepared, folder, storage_url
+        self.context, self.folder, self.storage_url = context, folder, storage_url
         self.record = folder.read_record()
         self.started = started
-        settings = prepared.settings
+        settings = context.settings
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.study = load_study(storage, self.record.study, optuna.samplers.RandomSampler())
         annotate_study(self.study, self.record, folder)
-        earlier = read_trials(self.study, prepared.objective)
-        self.race = Race(prepared.ladder, finalists=settings.finalists)
+        earlier = read_trials(self.study, context.objective)
+        self.race = Race(context.ladder, finalists=settings.finalists)
         shown = standings_of(self.race)
-        self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), prepared.space, shown)
+        self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), context.space, shown)
         self.budget = Budget.of(settings.trials, settings.timeout, interrupted, started=started)
         self.facts = {
-            "folder": str(folder.path), "study": self.record.study, "data": prepared.dataset.name,
+            "folder": str(folder.path), "study": self.record.study, "data": context.dataset.name,
             "settings": self.record.settings.model_dump(mode="json"),
             "objective": self.record.objective_name, "metric": self.record.metric,
         }  # fmt: skip
-        callback = watch(prepared, self.budget, earlier) if watch else ignore
-        prepared.host.notify("automl_search_started", run=self.facts)
+        callback = watch(context, self.budget, earlier) if watch else ignore
+        context.host.notify("automl_search_started", run=self.facts)
         self.callback = call_all(callback, self._tell_plugins)
 
     def search(self, launcher: Launcher) -> WorkerLoop:
@@ -115,7 +115,7 @@ class _Session:
 
         Raises as `WorkerLoop.run` does.
         """
-        settings = self.prepared.settings
+        settings = self.context.settings
         if self.budget.deadline.left <= 0:
             raise NoTrialSucceeded(
                 f"--timeout {settings.timeout:g}s: over before the first trial, for what comes before it took "
@@ -126,13 +126,13 @@ class _Session:
         # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
         if launcher.count > 1 or settings.trial_timeout is not None or is_server(self.storage_url):
             claims = SharedLeases(self.study._storage, self.study.study_name, "observer")
-            monitor = Monitor(self.study, self.prepared.objective, claims, self.callback)
-            fleet = Workers(self.prepared, launcher, self.study, self.folder, self.budget, monitor)
+            monitor = Monitor(self.study, self.context.objective, claims, self.callback)
+            fleet = Workers(self.context, launcher, self.study, self.folder, self.budget, monitor)
             if is_server(self.storage_url):
-                publish(self.study, self.prepared, self.record, self.budget)
+                publish(self.study, self.context, self.record, self.budget)
             fleet.run()
         leases = fleet.leases if fleet else None
-        work = WorkerLoop(self.prepared, self.study, self.folder, self.budget, self.race, self.callback, leases)
+        work = WorkerLoop(self.context, self.study, self.folder, self.budget, self.race, self.callback, leases)
         if fleet is None:
             work.run()
         work.outcomes.prune_waiting()
@@ -140,12 +140,12 @@ class _Session:
 
     def _state_baseline(self) -> None:
         """Scores what a network must beat on the same folds, once in a run."""
-        prepared = self.prepared
+        context = self.context
         if self.record.baseline is not None:
             return
         found = boost(
-            prepared.dataset, prepared.splits, prepared.objective.name,
-            seed=prepared.settings.seed, timeout=prepared.settings.timeout,
+            context.dataset, context.splits, context.objective.name,
+            seed=context.settings.seed, timeout=context.settings.timeout,
         )  # fmt: skip
         self.record = self.record.but(baseline=found)
         with storage_errors():
@@ -157,12 +157,12 @@ class _Session:
         Raises as `automl.conclude.conclude.conclude` does.
         """
         self._collect()
-        final, networks, model = conclude(self.prepared, work, self.budget, self.callback, self.record.final)
+        final, networks, model = conclude(self.context, work, self.budget, self.callback, self.record.final)
         self.record = self.record.but(final=final)
         with storage_errors():
             self.folder.write_record(self.record)  # the test set was touched: whatever happens now, that is known
-        inspect_table(self.prepared, work, self.budget, final.trial, networks)
-        inspect_photos(self.prepared, work, self.budget, final.trial, model)
+        inspect_table(self.context, work, self.budget, final.trial, networks)
+        inspect_photos(self.context, work, self.budget, final.trial, model)
 
     def close(self, report: bool) -> Run:
         """Writes down what the run has come to, however the session ended."""
@@ -178,22 +178,22 @@ class _Session:
         annotate_study(study, record, folder)
         if report:
             annotate_trials(study, record, folder, complete_only=True)
-        self.prepared.host.notify("automl_search_finished", run=self.facts, summary=run.summary)
+        self.context.host.notify("automl_search_finished", run=self.facts, summary=run.summary)
         return run
 
     def _collect(self) -> None:
         """Brings the curves that workers of other machines have put into the storage."""
         with storage_errors():
-            collect_curves(self.study.get_trials(deepcopy=False), self.folder, self.prepared.objective)
+            collect_curves(self.study.get_trials(deepcopy=False), self.folder, self.context.objective)
 
     def _tell_plugins(self, event: Event) -> None:
         """Passes the end of each trial on to the event plugins, with its curves."""
-        if not isinstance(event, TrialEnded) or not self.prepared.host.listens(["automl_trial_finished"]):
+        if not isinstance(event, TrialEnded) or not self.context.host.listens(["automl_trial_finished"]):
             return
-        trial, objective = event.trial, self.prepared.objective
+        trial, objective = event.trial, self.context.objective
         with storage_errors():
             curves = trial_curves(self.folder, trial.number, objective)
             if curves is None:
                 curves = received_curves(self.study.get_trials(deepcopy=False)[trial.number], objective)
         by_name = {} if curves is None else curves.by_name
-        self.prepared.host.notify("automl_trial_finished", run=self.facts, trial=trial.to_row(), curves=by_name)
+        self.context.host.notify("automl_trial_finished", run=self.facts, trial=trial.to_row(), curves=by_name)

@@ -10,8 +10,8 @@ import optuna
 
 from automl.conclude.candidates import find_candidates
 from automl.errors import AutomlError, SettingsError
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.spaces.first import fit_first
 from automl.spaces.space import Config
 from automl.study.storage.looking import look_at_storage
@@ -20,15 +20,15 @@ from automl.study.storage.opening import load_study
 MOST = 3  # configs of each run: as many as a search has finalists
 
 
-def begin_with_best(prepared: Prepared, runs: Sequence[str]) -> Prepared:
+def begin_with_best(context: SearchContext, runs: Sequence[str]) -> SearchContext:
     """The ingredients of a search whose space begins with the best configs of the `runs`, then with its own.
 
     Of a config is taken what this space can draw; the rest is drawn. Raises `SettingsError` for a run that cannot be
     read, has no trial with a score, or none whose architecture and optimizer are in this space.
     """
     if not runs:
-        return prepared
-    space, notes = prepared.space, []
+        return context
+    space, notes = context.space, []
     found: list[Config] = []
     for run in runs:
         fitting = fit_first(_best_configs(run), space.parameters())[:MOST]
@@ -43,8 +43,8 @@ def begin_with_best(prepared: Prepared, runs: Sequence[str]) -> Prepared:
     for config in (*found, *space.first):
         if config not in first:
             first.append(config)
-    dataset = replace(prepared.dataset, notes=(*prepared.dataset.notes, *notes))
-    return replace(prepared, space=replace(space, first=tuple(first)), dataset=dataset)
+    dataset = replace(context.dataset, notes=(*context.dataset.notes, *notes))
+    return replace(context, space=replace(space, first=tuple(first)), dataset=dataset)
 
 
 def _best_configs(run: str) -> list[dict[str, Any]]:

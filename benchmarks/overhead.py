@@ -26,7 +26,7 @@ from typing import Any
 
 PARTS: dict[str, tuple[str, ...]] = {
     "training": ("automl.training.run:TrialRun._train_epoch",),
-    "data, plugins, search space": ("automl.preparing:prepare", "automl.run.prepare:Prepared.resident"),
+    "data, plugins, search space": ("automl.search_context:prepare", "automl.run.context:SearchContext.resident"),
     "ask: create a trial, sample a config": ("optuna.study:Study.ask", "automl.spaces.space:Space.suggest"),
     "check and build networks": (
         "automl.training.run:TrialRun.__init__",

@@ -19,7 +19,8 @@ import optuna
 import yaml
 from machine import heading, table
 
-from automl.run.prepare import Prepared, prepare
+from automl.run.context import SearchContext
+from automl.run.prepare import prepare
 from automl.scheduling.samplers import make_sampler
 from automl.settings import make_settings
 from automl.training.recipe import Recipe
@@ -34,15 +35,15 @@ class Score(NamedTuple):
 
 
 def trained(
-    config: dict[str, Any], epochs: int, prepared: Prepared, folds: int, seeds: int
+    config: dict[str, Any], epochs: int, context: SearchContext, folds: int, seeds: int
 ) -> tuple[list[Score], float]:
     """The scores by seed and fold, and the seconds of the CPU that a training took on the average."""
     scores = []
-    splits, resident = prepared.splits, prepared.resident()
+    splits, resident = context.splits, context.resident()
     pairs = [(splits.train(fold), splits.validation(fold)) for fold in range(folds)]
     began = time.process_time()
     for seed in range(seeds):
-        run = TrialRun(Recipe.from_config(config, prepared.host, epochs), resident, pairs, seed=seed)
+        run = TrialRun(Recipe.from_config(config, context.host, epochs), resident, pairs, seed=seed)
         *_, last = run.advance(epochs, folds)
         scores += [Score(fold.validation_loss, fold.validation_metric) for fold in last]
     return scores, (time.process_time() - began) / len(scores)
@@ -63,9 +64,9 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=2, help="of five")
     parser.add_argument("--seeds", type=int, default=1)
     args = parser.parse_args()
-    prepared = prepare(make_settings(data=args.data, space=args.space, device="cpu"))
-    study = optuna.create_study(sampler=make_sampler("random", 0, 0, 0, prepared.space, dict))
-    first = [prepared.space.suggest(study.ask()) for _ in prepared.space.first]
+    context = prepare(make_settings(data=args.data, space=args.space, device="cpu"))
+    study = optuna.create_study(sampler=make_sampler("random", 0, 0, 0, context.space, dict))
+    first = [context.space.suggest(study.ask()) for _ in context.space.first]
     print(heading(seeds=range(args.seeds), note=f"{args.data}, {args.space}, {args.folds} folds of 5") + "\n")
     rows, reference = [], None
     for name in args.configs:
@@ -74,7 +75,7 @@ def main() -> None:
         config |= {
             key: yaml.safe_load(value) for key, value in (pair.split("=") for pair in changes.split(",") if pair)
         }
-        scores, seconds = trained(config, config.pop("epochs"), prepared, args.folds, args.seeds)
+        scores, seconds = trained(config, config.pop("epochs"), context, args.folds, args.seeds)
         reference = reference or scores
         row = [f"{number} {config['architecture']} {changes}", f"{seconds:.0f}"]
         for part in Score._fields:
@@ -82,7 +83,7 @@ def main() -> None:
             row += [mean(values), mean([a - b for a, b in zip(values, others, strict=True)])]
         rows.append(row)
         print(" | ".join(row), flush=True)
-    columns = ["config", "CPU seconds a fold", "loss", "difference", prepared.objective.metric, "difference"]
+    columns = ["config", "CPU seconds a fold", "loss", "difference", context.objective.metric, "difference"]
     print("\n" + table(columns, rows))
 
 

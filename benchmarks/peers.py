@@ -35,7 +35,7 @@ def train(config: dict, about: dict) -> None:
     from ray import tune
 
     study = make_study(**about)
-    splits = study.prepared.splits
+    splits = study.context.splits
     losses: list[float] = []
     for loss, _ in study.train(config, splits.train(0), splits.validation(0), about["epochs"], timed=False):
         losses.append(loss)
@@ -44,7 +44,7 @@ def train(config: dict, about: dict) -> None:
 
 def suggest(about: dict, trial) -> dict:
     """What the space gives a trial beside what Optuna has sampled for it; Ray writes the search down with pickle."""
-    config = make_study(**about).prepared.space.suggest(trial)
+    config = make_study(**about).context.space.suggest(trial)
     return {name: value for name, value in config.items() if name not in trial.params}
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     ray.shutdown()
 
     best = min(results, key=lambda result: result.metrics["best"])
-    curve, splits = best.metrics["curve"], study.prepared.splits
+    curve, splits = best.metrics["curve"], study.context.splits
     cv, _ = study.cross_validate(best.config)
     *_, (_, accuracy) = study.train(best.config, splits.training_part, splits.test, len(curve), timed=False, told=curve)
     spent = sum(result.metrics["training_iteration"] for result in results)

@@ -53,11 +53,11 @@ class Study:
 
     def __init__(self, args):
         self.args = args
-        self.prepared = prepare(make_settings(data=args.data, space="images", folds=args.folds, epochs=args.epochs,
+        self.context = prepare(make_settings(data=args.data, space="images", folds=args.folds, epochs=args.epochs,
                                               seed=args.seed, device="cpu"))  # fmt: skip
-        x = self.prepared.dataset.x
+        x = self.context.dataset.x
         self.pictures = [Image.fromarray(each.transpose(1, 2, 0).squeeze()) for each in x]
-        self.labels = self.prepared.dataset.y
+        self.labels = self.context.dataset.y
         self.fold_epochs = 0
         self.deadline = STARTED + 60 * args.minutes
 
@@ -67,20 +67,20 @@ class Study:
         `told`: losses for a plateau schedule, by epoch, where `validation` is the test set, which must not steer.
         """
         torch.manual_seed(self.args.seed)
-        prepared = self.prepared
-        recipe = Recipe.from_config(config, prepared.host, self.args.epochs)
+        context = self.context
+        recipe = Recipe.from_config(config, context.host, self.args.epochs)
         policy = recipe.build_augmentation().policy
-        side = prepared.dataset.input_shape[1:]
+        side = context.dataset.input_shape[1:]
         shift = int(policy.shift * max(side) + 1e-9)
         augment = [transforms.RandomHorizontalFlip(policy.horizontal_flip)] if policy.horizontal_flip else []
         augment += [transforms.RandomCrop(side, padding=shift, padding_mode="edge")] if shift else []
-        pixels = np.asarray(prepared.dataset.x[train])
+        pixels = np.asarray(context.dataset.x[train])
         statistics = [(moment((0, 2, 3)) / 255).tolist() for moment in (pixels.mean, pixels.std)]
         data = Pictures(self.pictures, self.labels, train, statistics, augment)
         loader = DataLoader(data, recipe.batch_size, shuffle=True, drop_last=True)
         held_out = DataLoader(Pictures(self.pictures, self.labels, validation, statistics), 512)
 
-        network = recipe.build_network(prepared.dataset.input_shape, prepared.dataset.num_outputs)
+        network = recipe.build_network(context.dataset.input_shape, context.dataset.num_outputs)
         network = network.to(memory_format=torch.channels_last)
         optimizer = recipe.build_optimizer(network)
         schedule = recipe.build_schedule(optimizer, len(loader))
@@ -111,7 +111,7 @@ class Study:
 
         With a trial, reports the running mean after each fold.
         """
-        splits, curves = self.prepared.splits, []
+        splits, curves = self.context.splits, []
         for fold in range(self.args.folds):
             rows = self.train(config, splits.train(fold), splits.validation(fold), self.args.epochs, trial is not None)
             curves.append([loss for loss, _ in rows])
@@ -124,7 +124,7 @@ class Study:
 
     def one_split(self, config, trial):
         """(the lowest validation loss of the first fold, its curve until then); reports every epoch."""
-        splits, losses = self.prepared.splits, []
+        splits, losses = self.context.splits, []
         for loss, _ in self.train(config, splits.train(0), splits.validation(0), self.args.epochs):
             losses.append(loss)
             trial.report(min(losses), len(losses))
@@ -134,7 +134,7 @@ class Study:
 
     def objective(self, trial):
         """One trial of the search."""
-        config = self.prepared.space.suggest(trial)
+        config = self.context.space.suggest(trial)
         score, curve = (self.one_split if self.args.single else self.cross_validate)(config, trial)
         trial.set_user_attr("config", config)
         trial.set_user_attr("curve", curve)
@@ -159,7 +159,7 @@ def main():
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=args.seed), pruner=optuna.pruners.MedianPruner()
     )
-    for config in work.prepared.space.first if args.first else ():
+    for config in work.context.space.first if args.first else ():
         study.enqueue_trial(dict(config))
     study.optimize(work.objective, timeout=work.deadline - time.monotonic())
 
@@ -173,7 +173,7 @@ def main():
         best = study.best_trial
         config, curve = best.user_attrs["config"], best.user_attrs["curve"]
         report["cv"] = work.cross_validate(config)[0] if args.single else best.value
-        splits = work.prepared.splits
+        splits = work.context.splits
         *_, last = work.train(config, splits.training_part, splits.test, len(curve), timed=False, told=curve)
         report["test_log_loss"], report["test_accuracy"] = last
         report["config"] = config

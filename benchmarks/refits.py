@@ -25,9 +25,9 @@ from automl.conclude.final_model import FinalFit
 from automl.conclude.fitting import Fit, refit
 from automl.conclude.selection import as_finalist
 from automl.models.test_predictions import predict_test, test_scores
-from automl.preparing import as_searched
 from automl.results.run import Run
 from automl.scheduling.deadline import Budget
+from automl.search_context import context_of
 from automl.study.storage.opening import load_study, open_storage
 
 
@@ -56,22 +56,22 @@ def main() -> None:
 
 def refitted(run: Run, trial: int, count: int, fit: Fit | None) -> Iterator[dict[str, float]]:
     """The test scores of `count` models of a trial's config, from other seeds; `fit` None: as the final model is."""
-    prepared = as_searched(run, None, None)
-    finalist = as_finalist(open_study(run), run.folder, prepared.objective, trial)
-    resident, budget = prepared.resident(), Budget.of(trials=0)
+    context = context_of(run, None, None)
+    finalist = as_finalist(open_study(run), run.folder, context.objective, trial)
+    resident, budget = context.resident(), Budget.of(trials=0)
     for number in range(count):
-        other = replace(prepared, settings=prepared.settings.model_copy(update={"seed": 1000 * (number + 1)}))
+        other = replace(context, settings=context.settings.model_copy(update={"seed": 1000 * (number + 1)}))
         chosen = fit or FinalFit(other, resident, budget, run.folder, "refit").schedule(finalist)
         model = refit(other, finalist, resident, budget, chosen)
-        yield test_scores(predict_test(model, prepared.dataset, prepared.splits.test))
+        yield test_scores(predict_test(model, context.dataset, context.splits.test))
 
 
 def averaged(run: Run, trial: int) -> dict[str, float]:
     """The test scores of the networks of the trial's folds, averaged."""
-    prepared = as_searched(run, None, None)
-    finalist = as_finalist(open_study(run), run.folder, prepared.objective, trial)
-    fit = FinalFit(prepared, prepared.resident(), Budget.of(trials=0), run.folder, "ensemble")
-    return test_scores(predict_test(fit.fit_one(finalist).model, prepared.dataset, prepared.splits.test))
+    context = context_of(run, None, None)
+    finalist = as_finalist(open_study(run), run.folder, context.objective, trial)
+    fit = FinalFit(context, context.resident(), Budget.of(trials=0), run.folder, "ensemble")
+    return test_scores(predict_test(fit.fit_one(finalist).model, context.dataset, context.splits.test))
 
 
 def open_study(run: Run) -> optuna.Study:

@@ -31,16 +31,16 @@ def main() -> None:
     parser.add_argument("--schedule", default="cosine", help="another one in its place")
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
-    prepared = prepare(make_settings(data="digits", space="images", device="cpu"))
-    study = optuna.create_study(sampler=make_sampler("random", 0, 0, 0, prepared.space, dict))
-    *_, config = (prepared.space.suggest(study.ask()) for _ in range(args.config + 1))
+    context = prepare(make_settings(data="digits", space="images", device="cpu"))
+    study = optuna.create_study(sampler=make_sampler("random", 0, 0, 0, context.space, dict))
+    *_, config = (context.space.suggest(study.ask()) for _ in range(args.config + 1))
     config["train.schedule"] = args.schedule
-    resident, splits = prepared.resident(), prepared.splits
+    resident, splits = context.resident(), context.splits
     rows = []
     for epochs, horizon in LENGTHS:
         found = []
         for seed in range(args.seeds):
-            recipe = Recipe.from_config(config, prepared.host, horizon)
+            recipe = Recipe.from_config(config, context.host, horizon)
             run = TrialRun(recipe, resident, [(splits.training_part, splits.test)], seed=seed)
             *_, (last,) = run.advance(epochs, 1)
             found.append((last.validation_loss, last.validation_metric))

@@ -56,10 +56,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", type=int, default=2, help="of five")
     args = parser.parse_args()
-    prepared = prepare(make_settings(data=args.data, space=args.space, device="cpu"))
-    study = optuna.create_study(sampler=make_sampler("random", 0, 0, 0, prepared.space, dict))
-    configs = [prepared.space.suggest(study.ask()) for _ in prepared.space.first]
-    resident, splits = prepared.resident(), prepared.splits
+    context = prepare(make_settings(data=args.data, space=args.space, device="cpu"))
+    study = optuna.create_study(sampler=make_sampler("random", 0, 0, 0, context.space, dict))
+    configs = [context.space.suggest(study.ask()) for _ in context.space.first]
+    resident, splits = context.resident(), context.splits
     pairs = [(splits.train(fold), splits.validation(fold)) for fold in range(args.folds)]
     note = f"{args.data}, {args.space}, {args.epochs} epochs, {args.folds} folds of 5"
     print(heading(seeds=range(args.seeds), note=note) + "\n")
@@ -69,7 +69,7 @@ def main() -> None:
             continue
         scores: dict[str, list[tuple[float, float]]] = {}
         for seed in range(args.seeds):
-            recipe = Recipe.from_config(config, prepared.host, args.epochs)
+            recipe = Recipe.from_config(config, context.host, args.epochs)
             run = TrialRun(recipe, resident, pairs, seed=seed)
             for _ in run.advance(args.epochs, args.folds):
                 pass

@@ -130,23 +130,23 @@ def _how_to_go_on(ended: Interrupted | MachineFailed) -> str:
 def _watch(stack: ExitStack, columns: bool) -> MakeCallback:
     """Live progress on a terminal, plain lines elsewhere. `columns`: each of them gets a line."""
 
-    def make(prepared: Any, budget: Any, earlier: Any) -> Callback:
+    def make(context: Any, budget: Any, earlier: Any) -> Callback:
         """As `automl.scheduling.callbacks.MakeCallback`."""
         from automl.cli.progress import LiveProgress, PlainProgress, printable
         from automl.data.understood import sentences
 
         kind = LiveProgress if sys.stdout.isatty() else PlainProgress
-        progress = kind(budget, prepared.ladder, prepared.objective)
+        progress = kind(budget, context.ladder, context.objective)
         progress.tally.prime(earlier)
-        for place, line in enumerate(sentences(prepared.dataset, len(prepared.splits.test))):
+        for place, line in enumerate(sentences(context.dataset, len(context.splits.test))):
             typer.echo(f"{'' if place else 'data':10}{printable(line)}")
-        for column in prepared.dataset.understood.columns if columns else ():
+        for column in context.dataset.understood.columns if columns else ():
             typer.echo(f"column    {printable(str(column))}")
-        for note in prepared.dataset.notes:
+        for note in context.dataset.notes:
             typer.echo(f"note      {printable(note)}")
-        if prepared.default_space is not None:
-            listed = ", ".join(prepared.space.architectures)
-            typer.echo(f"space     {prepared.default_space} ({listed}), chosen for these data; another one: --space")
+        if context.default_space is not None:
+            listed = ", ".join(context.space.architectures)
+            typer.echo(f"space     {context.default_space} ({listed}), chosen for these data; another one: --space")
         callback: Callback = stack.enter_context(progress)
         return callback
 

@@ -51,10 +51,10 @@ def worker(
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
 
-        def watch(prepared: Any, budget: Any, earlier: Any) -> Callback:
+        def watch(context: Any, budget: Any, earlier: Any) -> Callback:
             from automl.cli.progress import PlainProgress
 
-            progress = PlainProgress(budget, prepared.ladder, prepared.objective)
+            progress = PlainProgress(budget, context.ladder, context.objective)
             progress.tally.prime(earlier)
             typer.echo(f"joined the search {study}: {len(earlier)} of {budget.trials} trials were begun")
             return stack.enter_context(progress)

@@ -22,8 +22,8 @@ from automl.failpoints import passing
 from automl.models.mistakes import save_mistakes
 from automl.models.model import Model, describe_model, save_model
 from automl.models.test_predictions import Predictions, describe_test, predict_test, save_tested, test_scores
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.run.run_record import Choice, FinalRecord, RunRecord
 from automl.scheduling.callbacks import Callback, FinalFitStarted
 from automl.scheduling.deadline import Budget
@@ -44,7 +44,7 @@ class Concluded(NamedTuple):
 
 
 def conclude(
-    prepared: Prepared, work: WorkerLoop, budget: Budget, callback: Callback, earlier: FinalRecord | None
+    context: SearchContext, work: WorkerLoop, budget: Budget, callback: Callback, earlier: FinalRecord | None
 ) -> Concluded:
     """The end of a search. `earlier` is what it has of an earlier session: where the winner is
     the same, it stands, and the test set is not touched again.
@@ -53,40 +53,40 @@ def conclude(
     """
     timeout, estimates = budget.timeout, work.estimates
     budget = replace(budget, deadline=budget.deadline.minus(estimates.inspection(timeout)))
-    finalists = find_finalists(work.study, work.folder, prepared.objective, prepared.settings.finalists)
+    finalists = find_finalists(work.study, work.folder, context.objective, context.settings.finalists)
     deadline = budget.deadline.minus(estimates.final_fit(timeout))
-    rescoring = Rescoring(prepared, work.study, work.resident, deadline, estimates.rates, callback)
+    rescoring = Rescoring(context, work.study, work.resident, deadline, estimates.rates, callback)
     racing, left_out = rescoring.run(finalists)
-    settings, dropped = prepared.settings, len(finalists) - len(racing) - len(rescoring.failed)
-    winner = choose(racing, prepared.objective, settings.folds, prefer=settings.prefer, dropped=dropped)
+    settings, dropped = context.settings, len(finalists) - len(racing) - len(rescoring.failed)
+    winner = choose(racing, context.objective, settings.folds, prefer=settings.prefer, dropped=dropped)
     choice = Choice(words=winner.words, folds=winner.folds, rescoring=left_out)
-    if earlier is not None and _is_fitted(earlier, winner, prepared.settings.final, work.folder):
+    if earlier is not None and _is_fitted(earlier, winner, context.settings.final, work.folder):
         return Concluded(earlier.model_copy(update={"choice": choice}))
-    fit = FinalFit(prepared, work.resident, budget, work.folder, prepared.settings.final, estimates)
+    fit = FinalFit(context, work.resident, budget, work.folder, context.settings.final, estimates)
     callback(FinalFitStarted(winner.finalist.number, fit.schedule(winner.finalist).epochs))
     passing("final")
     others = [finalist for finalist in racing if finalist is not winner.finalist]
     final = fit.fit([winner.finalist, *others])
     touched = 1 + (earlier.test_details.get("touched", 0) if earlier else 0)
     fitted = replace(winner, finalist=final.finalist)
-    record = _save_and_test(prepared, final, fitted, work.folder, choice, touched)
+    record = _save_and_test(context, final, fitted, work.folder, choice, touched)
     return Concluded(record, rescoring.networks.get(final.finalist.number, ()), final.model)
 
 
 def fit_later(
-    prepared: Prepared, study: optuna.Study, folder: RunFolder, record: RunRecord, trial: int | None, kind: str
+    context: SearchContext, study: optuna.Study, folder: RunFolder, record: RunRecord, trial: int | None, kind: str
 ) -> Model:
     """The final model of `kind` of a run that has ended, for this trial or the winner. The test set is not touched.
 
     Raises `RunError` for a trial that cannot be fitted, `NoTrialSucceeded` where there is no winner.
     """
-    objective = prepared.objective
+    objective = context.objective
     number = trial if trial is not None or record.final is None else record.final.trial
     if number is None:
         finalist = find_finalists(study, folder, objective, 1)[0]
     else:
         finalist = as_finalist(study, folder, objective, number)
-    return FinalFit(prepared, prepared.resident(), Budget.of(trials=0), folder, kind).fit_one(finalist).model
+    return FinalFit(context, context.resident(), Budget.of(trials=0), folder, kind).fit_one(finalist).model
 
 
 def _is_fitted(final: FinalRecord, winner: Winner, kind: str, folder: RunFolder) -> bool:
@@ -104,16 +104,16 @@ def _is_fitted(final: FinalRecord, winner: Winner, kind: str, folder: RunFolder)
 
 
 def _save_and_test(
-    prepared: Prepared, final: FinalModel, winner: Winner, folder: RunFolder, choice: Choice, touched: int
+    context: SearchContext, final: FinalModel, winner: Winner, folder: RunFolder, choice: Choice, touched: int
 ) -> FinalRecord:
     model, about = final.model, final.model.description
     with storage_errors():
         path = save_model(model, folder.model)
-    tested = predict_test(model, prepared.dataset, prepared.splits.test)
+    tested = predict_test(model, context.dataset, context.splits.test)
     with storage_errors():
         save_tested(folder, tested)
-        save_mistakes(folder, tested, prepared.dataset)
-    details, guessing = _judge(prepared, winner, tested)
+        save_mistakes(folder, tested, context.dataset)
+    details, guessing = _judge(context, winner, tested)
     return FinalRecord(
         model=str(path),
         kind=about.final,
@@ -131,16 +131,16 @@ def _save_and_test(
     )
 
 
-def _judge(prepared: Prepared, winner: Winner, tested: Predictions) -> tuple[dict[str, Any], dict[str, Any]]:
+def _judge(context: SearchContext, winner: Winner, tested: Predictions) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the test says beside cross-validation, and beside guessing: `test_details` and `guessing` of the record."""
-    dataset, splits, objective, k = prepared.dataset, prepared.splits, prepared.objective, prepared.settings.folds
+    dataset, splits, objective, k = context.dataset, context.splits, context.objective, context.settings.folds
     units = units_of(dataset)
     together, test_units = units[tested.index], len(np.unique(units[tested.index]))
     groups = together if test_units < len(together) else None
     details = describe_test(tested, dataset.classes, groups, dataset.several)
     guesses: list[float] = []
     for repeat in range(1, 1 + math.ceil(winner.folds / k)):
-        guesses += guess_scores(dataset, splits_of(prepared, repeat), objective.name)
+        guesses += guess_scores(dataset, splits_of(context, repeat), objective.name)
     guessed = guess(dataset, splits.training_part, len(tested.index))
     guessing = judge(objective, winner.scores, guesses[: winner.folds], k, tested, guessed, groups)
     test = measure(objective.name, *tested.measured)

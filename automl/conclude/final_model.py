@@ -12,8 +12,8 @@ from automl.conclude.selection import Finalist
 from automl.data.resident import Resident
 from automl.errors import MachineFailed, NoTrialSucceeded, Stop
 from automl.models.model import Model
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.scheduling.deadline import Budget
 from automl.scheduling.time_estimates import TimeEstimates
 from automl.training.recipe import Recipe
@@ -37,7 +37,7 @@ class FinalFit:
     """Fits the final model.
 
     Args:
-        prepared: the ingredients of the search.
+        context: the ingredients of the search.
         resident: the data on their device.
         budget: its deadline ends the fit within a batch.
         folder: the run's, where the networks of the trials' folds are.
@@ -47,14 +47,14 @@ class FinalFit:
 
     def __init__(
         self,
-        prepared: Prepared,
+        context: SearchContext,
         resident: Resident,
         budget: Budget,
         folder: RunFolder,
         kind: str,
         estimates: TimeEstimates | None = None,
     ):
-        self.prepared = prepared
+        self.context = context
         self.resident = resident
         self.budget = budget
         self.folder = folder
@@ -114,10 +114,10 @@ class FinalFit:
         epoch, because the deadline or overfitting stopped it, its learning rate was still high: it is refitted on a
         schedule of its own, see `refit_length`, as far as there is time (benchmarks/refits.py).
         """
-        horizon = self.prepared.settings.epochs
+        horizon = self.context.settings.epochs
         if finalist.epochs >= horizon or self.kind == "ensemble":
             return Fit(finalist.epochs, horizon)
-        config, host = finalist.trial.config, self.prepared.host
+        config, host = finalist.trial.config, self.context.host
         try:
             wanted = refit_length(lambda epochs: Recipe.from_config(config, host, epochs), finalist.epochs, horizon)
         except Exception:  # a plugin's code: what is wrong with it is said by the fit
@@ -133,8 +133,8 @@ class FinalFit:
 
     def _as_asked(self, finalist: Finalist, fit: Fit) -> Model:
         if self.kind == "ensemble":
-            return fit_ensemble(self.prepared, finalist, self.resident, self.budget, self.folder)
-        return refit(self.prepared, finalist, self.resident, self.budget, fit, cut=not self._momentary(finalist, fit))
+            return fit_ensemble(self.context, finalist, self.resident, self.budget, self.folder)
+        return refit(self.context, finalist, self.resident, self.budget, fit, cut=not self._momentary(finalist, fit))
 
     def _momentary(self, finalist: Finalist, fit: Fit) -> bool:
         """Whether the fit is over before it could be cut, as that of a head on frozen features."""
@@ -142,7 +142,7 @@ class FinalFit:
         return 0 < seconds < MOMENT
 
     def _saved(self, finalist: Finalist, cut_short: bool) -> Model | None:
-        return restore_folds(self.prepared, finalist, self.resident, self.folder, cut_short)
+        return restore_folds(self.context, finalist, self.resident, self.folder, cut_short)
 
 
 def _known(finalist: Finalist, epochs: int) -> tuple[float, int]:

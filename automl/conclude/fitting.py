@@ -17,8 +17,8 @@ from automl.models.description import ModelDescription, PluginSource
 from automl.models.model import Model
 from automl.models.modules import Ensemble, Standardised
 from automl.racing.curves import VALIDATION_LOSS
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.run.record import plugin_files
 from automl.scheduling.deadline import Budget
 from automl.training import serial
@@ -42,7 +42,7 @@ class Fit(NamedTuple):
 
 
 def refit(
-    prepared: Prepared,
+    context: SearchContext,
     finalist: Finalist,
     resident: Resident,
     budget: Budget,
@@ -55,14 +55,14 @@ def refit(
     A deadline that passes meanwhile ends the fit within a batch, unless it is not to be `cut`; the model is what was
     learnt until then, and says so.
     """
-    epochs, horizon = fit or (finalist.epochs, prepared.settings.epochs)
+    epochs, horizon = fit or (finalist.epochs, context.settings.epochs)
     run = TrialRun(
-        Recipe.from_config(finalist.trial.config, prepared.host, horizon),
+        Recipe.from_config(finalist.trial.config, context.host, horizon),
         resident,
-        [(prepared.splits.training_part, np.empty(0, dtype=np.int64))],
-        seed=derive_seed(prepared.settings.seed, "final", finalist.number),
-        precision=prepared.precision,
-        fused=prepared.fused,
+        [(context.splits.training_part, np.empty(0, dtype=np.int64))],
+        seed=derive_seed(context.settings.seed, "final", finalist.number),
+        precision=context.precision,
+        fused=context.fused,
         tick=budget.deadline.check if cut else budget.deadline.check_interrupted,
         # One fold's, so that the learning rate falls when it fell there. The mean over the folds is smoother, and the
         # rate may never fall with it (on cifar10-6k: test loss 1.22 where cross-validation had said 1.04).
@@ -75,7 +75,7 @@ def refit(
             break
         log.info("after %d epochs the loss on what was seen is %.4g: one more epoch", more - 1, seen)
         cut_short = _train(run, more, 1)
-    return _model(prepared, finalist, run, cut_short, "refit")
+    return _model(context, finalist, run, cut_short, "refit")
 
 
 def loss_on_training_part(run: TrialRun) -> float:
@@ -91,12 +91,12 @@ def loss_on_training_part(run: TrialRun) -> float:
 
 
 def fit_ensemble(
-    prepared: Prepared, finalist: Finalist, resident: Resident, budget: Budget, folder: RunFolder
+    context: SearchContext, finalist: Finalist, resident: Resident, budget: Budget, folder: RunFolder
 ) -> Model:
     """The K networks of the trial's folds, averaged: from its checkpoint when that is at the score's epoch, else they
     are trained again from their seeds, which makes the same ones.
     """
-    run = prepared.trial_run(
+    run = context.trial_run(
         finalist.trial.config,
         finalist.number,
         resident,
@@ -105,20 +105,20 @@ def fit_ensemble(
     )
     cut_short = False
     if not _restored(run, finalist, folder):
-        cut_short = _train(run, finalist.epochs, prepared.splits.folds)
-    return _model(prepared, finalist, run, cut_short, "ensemble")
+        cut_short = _train(run, finalist.epochs, context.splits.folds)
+    return _model(context, finalist, run, cut_short, "ensemble")
 
 
 def restore_folds(
-    prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder, cut_short: bool
+    context: SearchContext, finalist: Finalist, resident: Resident, folder: RunFolder, cut_short: bool
 ) -> Model | None:
     """The networks of the trial's folds as its checkpoint has them, averaged: of those that were trained longest.
 
     None where there is no checkpoint that can be read, or nothing in it was trained. `cut_short`: they stand in for a
     fit that the deadline cut.
     """
-    run = _longest_folds(prepared, finalist, resident, folder)
-    return None if run is None else _model(prepared, finalist, run, cut_short, "ensemble")
+    run = _longest_folds(context, finalist, resident, folder)
+    return None if run is None else _model(context, finalist, run, cut_short, "ensemble")
 
 
 class FoldModel(NamedTuple):
@@ -136,12 +136,12 @@ def fold_models(run: TrialRun, numbers: Sequence[int]) -> list[FoldModel]:
 
 
 def restore_fold_models(
-    prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder
+    context: SearchContext, finalist: Finalist, resident: Resident, folder: RunFolder
 ) -> tuple[list[FoldModel], int]:
     """The networks of the trial's folds as its checkpoint has them, and after how many epochs that is; none where
     `restore_folds` finds none.
     """
-    run = _longest_folds(prepared, finalist, resident, folder)
+    run = _longest_folds(context, finalist, resident, folder)
     if run is None:
         return [], 0
     found, epochs = fold_models(run, [fold.number for fold in run.folds]), run.folds[0].epochs
@@ -149,9 +149,11 @@ def restore_fold_models(
     return found, epochs
 
 
-def _longest_folds(prepared: Prepared, finalist: Finalist, resident: Resident, folder: RunFolder) -> TrialRun | None:
+def _longest_folds(
+    context: SearchContext, finalist: Finalist, resident: Resident, folder: RunFolder
+) -> TrialRun | None:
     """The trial as its checkpoint has it, with the folds that were trained longest; None where there is none."""
-    run = restore_trial(prepared, finalist, resident, folder)
+    run = restore_trial(context, finalist, resident, folder)
     if run is not None:
         epochs = max(fold.epochs for fold in run.folds)
         run.folds = [fold for fold in run.folds if fold.epochs == epochs]
@@ -159,7 +161,7 @@ def _longest_folds(prepared: Prepared, finalist: Finalist, resident: Resident, f
 
 
 def restore_trial(
-    prepared: Prepared,
+    context: SearchContext,
     finalist: Finalist,
     resident: Resident,
     folder: RunFolder,
@@ -172,7 +174,7 @@ def restore_trial(
     path = folder.checkpoint(finalist.number)
     if not path.exists():
         return None
-    run = prepared.trial_run(finalist.trial.config, finalist.number, resident, fused=False, tick=tick)
+    run = context.trial_run(finalist.trial.config, finalist.number, resident, fused=False, tick=tick)
     try:
         run.restore(path)
     except (RunError, Infeasible) as error:
@@ -210,13 +212,13 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
     return False
 
 
-def _model(prepared: Prepared, finalist: Finalist, run: TrialRun, cut_short: bool, kind: FinalKind) -> Model:
+def _model(context: SearchContext, finalist: Finalist, run: TrialRun, cut_short: bool, kind: FinalKind) -> Model:
     members = _modules(run)
     module = members[0] if kind == "refit" else Ensemble(members)
     # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
     module = module.to(run.whole.device).to(memory_format=torch.contiguous_format).eval()
     rebuilt = rebuild_config(members[0].network, run.recipe.architecture_config)
-    return Model(module, _described(prepared, finalist, run, rebuilt, cut_short, kind))
+    return Model(module, _described(context, finalist, run, rebuilt, cut_short, kind))
 
 
 def _modules(run: TrialRun) -> list[Standardised]:
@@ -231,9 +233,9 @@ def _modules(run: TrialRun) -> list[Standardised]:
 
 
 def _described(
-    prepared: Prepared, finalist: Finalist, run: TrialRun, rebuilt: dict[str, Any], cut_short: bool, kind: FinalKind
+    context: SearchContext, finalist: Finalist, run: TrialRun, rebuilt: dict[str, Any], cut_short: bool, kind: FinalKind
 ) -> ModelDescription:
-    dataset, architecture, techniques = prepared.dataset, run.recipe.architecture, run.recipe.techniques
+    dataset, architecture, techniques = context.dataset, run.recipe.architecture, run.recipe.techniques
     members = len(run.folds) if kind == "ensemble" else 0
     return ModelDescription(
         name=dataset.name,
@@ -251,7 +253,7 @@ def _described(
         architecture=architecture.name,
         architecture_config=rebuilt,
         config=dict(finalist.trial.config),
-        plugins=[PluginSource(**file.model_dump()) for file in plugin_files(prepared.host, architecture.plugin)],
+        plugins=[PluginSource(**file.model_dump()) for file in plugin_files(context.host, architecture.plugin)],
         trial=finalist.number,
         final=kind,
         members=members,

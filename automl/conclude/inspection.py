@@ -27,7 +27,7 @@ from automl.models.inspection import (
     load_inspection,
     save_inspection,
 )
-from automl.run.prepare import Prepared
+from automl.run.context import SearchContext
 from automl.scheduling.deadline import Budget, Deadline
 from automl.scheduling.time_estimates import INSPECTION
 from automl.scheduling.worker_loop import WorkerLoop
@@ -46,7 +46,7 @@ FIRST_LOOK, ONE_REPEAT, DEPENDENCE = 0.2, 0.35, 0.35
 
 
 def inspect_table(
-    prepared: Prepared, work: WorkerLoop, budget: Budget, trial: int, fresh: Sequence[FoldModel] = ()
+    context: SearchContext, work: WorkerLoop, budget: Budget, trial: int, fresh: Sequence[FoldModel] = ()
 ) -> None:
     """Writes down the inspection of a table for the model of this trial, unless an earlier session has done so.
 
@@ -54,7 +54,7 @@ def inspect_table(
     and not longer than the budget. What goes wrong with the networks is said there, and stops nothing. Raises
     `Interrupted` and `MachineFailed`.
     """
-    dataset, splits = prepared.dataset, prepared.splits
+    dataset, splits = context.dataset, context.splits
     known = load_inspection(work.folder)
     if dataset.kind != "table" or (known is not None and known.trial == trial and not known.left_out):
         return
@@ -68,7 +68,7 @@ def inspect_table(
         "drift": measure_drift(dataset, columns[:MOST_COLUMNS], splits.training_part, splits.test),
     }
     try:
-        facts |= inspect_networks(prepared, work, trial, fresh, columns, deadline)
+        facts |= inspect_networks(context, work, trial, fresh, columns, deadline)
     except OutOfTime:
         facts["left_out"] = "the deadline left no time for it"
     except (Stop, MachineFailed):
@@ -81,7 +81,7 @@ def inspect_table(
 
 
 def inspect_networks(
-    prepared: Prepared,
+    context: SearchContext,
     work: WorkerLoop,
     trial: int,
     fresh: Sequence[FoldModel],
@@ -89,12 +89,12 @@ def inspect_networks(
     deadline: Deadline,
 ) -> dict[str, Any]:
     """What the networks of the trial's folds say: fields of `Inspection`. Raises `OutOfTime` where nothing is known."""
-    dataset, objective = prepared.dataset, prepared.objective
+    dataset, objective = context.dataset, context.objective
     deadline.check()
-    models, epochs = choose_networks(prepared, work, trial, fresh)
+    models, epochs = choose_networks(context, work, trial, fresh)
     if not models:
         return {"left_out": f"the networks of the folds of trial {trial} are not on this machine any more"}
-    seed = derive_seed(prepared.settings.seed, "inspection")
+    seed = derive_seed(context.settings.seed, "inspection")
     every = with_rows(models, dataset)
     pace = seconds_per_row(every[0])
     looked = draw_all(every[:1], _affordable(FIRST_LOOK * deadline.left, pace, len(columns)), seed)[0]
@@ -108,7 +108,7 @@ def inspect_networks(
     rises = permute_all(networks, chosen, objective, deadline.minus(DEPENDENCE * deadline.left), seed=seed)
     if not len(rises):
         raise OutOfTime
-    ranked = as_importances(rises, chosen, prepared.settings.folds)
+    ranked = as_importances(rises, chosen, context.settings.folds)
     costs = [network.cost(network.x, objective) for network in networks]
     return {
         "metric": objective.name,
@@ -126,7 +126,7 @@ def inspect_networks(
 
 
 def choose_networks(
-    prepared: Prepared, work: WorkerLoop, trial: int, fresh: Sequence[FoldModel]
+    context: SearchContext, work: WorkerLoop, trial: int, fresh: Sequence[FoldModel]
 ) -> tuple[Sequence[FoldModel], int]:
     """The networks to be looked at, and after how many epochs they are: if possible as many as the score's.
 
@@ -134,8 +134,8 @@ def choose_networks(
     the model: on flchain, those of a checkpoint of 23 epochs had a log loss of 0.473 and a calibration error of 4.9 %,
     those of a score's 6 epochs 0.422 and 1.1 %.
     """
-    finalist = as_finalist(work.study, work.folder, prepared.objective, trial)
-    kept, epochs = restore_fold_models(prepared, finalist, work.resident, work.folder)
+    finalist = as_finalist(work.study, work.folder, context.objective, trial)
+    kept, epochs = restore_fold_models(context, finalist, work.resident, work.folder)
     if len(fresh) > 1 and epochs != finalist.epochs:
         return fresh, finalist.epochs
     return kept, epochs

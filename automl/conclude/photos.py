@@ -39,7 +39,7 @@ from automl.models.photos import (
     Suspects,
     save_pictures,
 )
-from automl.run.prepare import Prepared
+from automl.run.context import SearchContext
 from automl.scheduling.deadline import Budget, Deadline
 from automl.scheduling.worker_loop import WorkerLoop
 from automl.study.storage.opening import storage_errors
@@ -61,14 +61,14 @@ FOR_SUSPECTS, FOR_COPIES = 0.4, 0.4
 Found = TypeVar("Found")
 
 
-def inspect_photos(prepared: Prepared, work: WorkerLoop, budget: Budget, trial: int, model: Model | None) -> None:
+def inspect_photos(context: SearchContext, work: WorkerLoop, budget: Budget, trial: int, model: Model | None) -> None:
     """Writes down the inspection of photos for the model of this trial, unless an earlier session has done so.
 
     `model` is that model; None: it is read. It takes `INSPECTION` seconds, and not longer than the budget. What goes
     wrong is said there, and stops nothing. Raises `Interrupted` and `MachineFailed`.
     """
     known = load_inspection(work.folder)
-    if prepared.dataset.kind != "image" or (known is not None and known.trial == trial and known.photos is not None):
+    if context.dataset.kind != "image" or (known is not None and known.trial == trial and known.photos is not None):
         return
     deadline = inspection_deadline(budget)
     left_out: dict[str, str] = {}
@@ -89,7 +89,7 @@ def inspect_photos(prepared: Prepared, work: WorkerLoop, budget: Budget, trial: 
             left_out[name] = shown(f"it could not be found out ({type(error).__name__}: {error})")
         return None
 
-    inspector = _Inspector(prepared, work, trial, model, deadline)
+    inspector = _Inspector(context, work, trial, model, deadline)
     seen = part("seen", inspector.seen)
     suspects = part("suspects", inspector.suspects)
     near_copies = part("near_copies", inspector.near_copies)
@@ -98,7 +98,7 @@ def inspect_photos(prepared: Prepared, work: WorkerLoop, budget: Budget, trial: 
         seen=seen, suspects=suspects, neighbours=neighbours, near_copies=near_copies, left_out=left_out
     )
     with storage_errors():
-        save_pictures(work.folder, prepared.dataset, _pictured(found), inspector.given)
+        save_pictures(work.folder, context.dataset, _pictured(found), inspector.given)
         save_inspection(work.folder, Inspection(trial=trial, photos=found))
 
 
@@ -109,11 +109,11 @@ class _LeftOut(Exception):
 class _Inspector:
     """Finds out the parts of a `PhotoInspection`; each of its methods raises `_LeftOut`, `OutOfTime` or anything."""
 
-    def __init__(self, prepared: Prepared, work: WorkerLoop, trial: int, model: Model | None, deadline: Deadline):
-        self.prepared, self.work, self.trial = prepared, work, trial
+    def __init__(self, context: SearchContext, work: WorkerLoop, trial: int, model: Model | None, deadline: Deadline):
+        self.context, self.work, self.trial = context, work, trial
         self.deadline = deadline
-        self.dataset, self.splits = prepared.dataset, prepared.splits
-        self.seed = derive_seed(prepared.settings.seed, "inspection")
+        self.dataset, self.splits = context.dataset, context.splits
+        self.seed = derive_seed(context.settings.seed, "inspection")
         self.given: NDArray[np.uint8] | None = None
         self._model = model
         self._restored: TrialRun | None = None
@@ -121,8 +121,8 @@ class _Inspector:
 
     def seen(self) -> Seen:
         """A few training photos as they enter the network in training, augmented."""
-        finalist = as_finalist(self.work.study, self.work.folder, self.prepared.objective, self.trial)
-        run = self.prepared.trial_run(finalist.trial.config, self.trial, self.work.resident, fused=False)
+        finalist = as_finalist(self.work.study, self.work.folder, self.context.objective, self.trial)
+        run = self.context.trial_run(finalist.trial.config, self.trial, self.work.resident, fused=False)
         samples = choose_samples(self.dataset, self.splits.training_part, self.seed)
         frozen = isinstance(run.resident, FrozenFeatures)
         given = show_photos(self.model.module, run.recipe, self.work.resident, samples, frozen=frozen, seed=self.seed)
@@ -238,7 +238,7 @@ class _Inspector:
     def model(self) -> Model:
         """The final model."""
         if self._model is None:
-            self._model = load_model(self.work.folder.model, plugins=self.prepared.settings.plugins)
+            self._model = load_model(self.work.folder.model, plugins=self.context.settings.plugins)
             self._model.module.to(self.work.resident.device)
         return self._model
 
@@ -247,8 +247,8 @@ class _Inspector:
         """The networks of the winner's folds, as its checkpoint has them."""
         if self._restored is None:
             folder, resident = self.work.folder, self.work.resident
-            finalist = as_finalist(self.work.study, folder, self.prepared.objective, self.trial)
-            self._restored = restore_trial(self.prepared, finalist, resident, folder, self.deadline.check)
+            finalist = as_finalist(self.work.study, folder, self.context.objective, self.trial)
+            self._restored = restore_trial(self.context, finalist, resident, folder, self.deadline.check)
         if self._restored is None:
             raise _LeftOut(f"the networks of the folds of trial {self.trial} are not on this machine any more")
         return self._restored

@@ -12,9 +12,9 @@ import torch
 from automl.errors import RunError
 from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.ladder import Ladder
+from automl.run.context import SearchContext
 from automl.run.curve_files import trial_curves
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.run.record import versions
 from automl.run.run_record import RunRecord
 from automl.training.run import TrialRun
@@ -71,33 +71,33 @@ class Replay:
         }
 
 
-def replay_trial(prepared: Prepared, folder: RunFolder, row: Mapping[str, Any], record: RunRecord) -> Replay:
+def replay_trial(context: SearchContext, folder: RunFolder, row: Mapping[str, Any], record: RunRecord) -> Replay:
     """Trains the trial of this `row` of the leaderboard again, for the epochs that each of its folds has on record.
 
     Writes nothing. Raises `RunError` when there is nothing to compare with, and what `TrialRun` raises.
     """
     number = int(row["number"])
-    recorded = trial_curves(folder, number, prepared.objective)
+    recorded = trial_curves(folder, number, context.objective)
     if recorded is None or not recorded.fold_epochs:
         why = f" ({row['reason']})" if row["reason"] else ""
         raise RunError(f"trial {number} has no curves{why}: no epoch of it is on record that a replay could repeat")
     # As the search trained it; a difference would show as one in the curves. Sums over other threads end in other bits.
     if row["threads"]:
         torch.set_num_threads(row["threads"])
-    run = prepared.trial_run(row["config"], number, prepared.resident(), fused=row["executor"] == "fused")
-    replayed = Curves.of(np.full_like(recorded.values, np.nan), prepared.objective)
+    run = context.trial_run(row["config"], number, context.resident(), fused=row["executor"] == "fused")
+    replayed = Curves.of(np.full_like(recorded.values, np.nan), context.objective)
     try:
-        for results in _advance_as_recorded(run, recorded, prepared.ladder):
+        for results in _advance_as_recorded(run, recorded, context.ladder):
             replayed.add(results)
     finally:
         run.release()
-    precision = str(prepared.precision).removeprefix("torch.")
+    precision = str(context.precision).removeprefix("torch.")
     return Replay(
         number,
         recorded,
         replayed,
         then=_circumstances(record.device, record.precision, row["executor"], row["threads"], record.versions),
-        now=_circumstances(str(prepared.device), precision, run.executor.name, torch.get_num_threads(), versions()),
+        now=_circumstances(str(context.device), precision, run.executor.name, torch.get_num_threads(), versions()),
     )
 
 

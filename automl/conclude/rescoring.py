@@ -18,7 +18,7 @@ from automl.data.resident import Resident
 from automl.data.splits import Splits, deal_again
 from automl.errors import DataError, MachineFailed, OutOfTime, Stop
 from automl.racing.curves import VALIDATION_LOSS
-from automl.run.prepare import Prepared
+from automl.run.context import SearchContext
 from automl.scheduling.callbacks import Callback, FinalistTrained
 from automl.scheduling.deadline import Deadline
 from automl.scheduling.time_estimates import MARGIN
@@ -44,7 +44,7 @@ class Rescoring:
     """The rescoring of a run's finalists.
 
     Args:
-        prepared: the ingredients of the search.
+        context: the ingredients of the search.
         study: remembers each fold's score, so that a resumed run does not train it again.
         resident: the data on their device.
         deadline: leaves time for the final fit.
@@ -56,14 +56,14 @@ class Rescoring:
 
     def __init__(
         self,
-        prepared: Prepared,
+        context: SearchContext,
         study: optuna.Study,
         resident: Resident,
         deadline: Deadline,
         rates: Mapping[int, float],
         callback: Callback,
     ):
-        self.prepared = prepared
+        self.context = context
         self.study = study
         self.resident = resident
         self.deadline = deadline
@@ -88,7 +88,7 @@ class Rescoring:
         done, total = 0, sum(len(each.folds) for each in rounds)
         try:
             for each in rounds:
-                if done and done % self.prepared.settings.folds == 0:
+                if done and done % self.context.settings.folds == 0:
                     racing = self._still_in(racing, done)
                 self._check_time(racing, done, each)
                 racing = [scored for finalist in racing if (scored := self._score(finalist, done, each)) is not None]
@@ -107,18 +107,18 @@ class Rescoring:
 
     def _rounds(self) -> list[Round]:
         """All rounds; the search's own folds are the first repeat. Raises `DataError`."""
-        settings, rounds = self.prepared.settings, []
+        settings, rounds = self.context.settings, []
         for repeat in range(2, settings.repeats + 1):
-            splits = splits_of(self.prepared, repeat)
+            splits = splits_of(self.context, repeat)
             numbers = tuple(range(settings.folds))
-            parts = [numbers] if self.prepared.fused else [(number,) for number in numbers]
+            parts = [numbers] if self.context.fused else [(number,) for number in numbers]
             rounds += [Round(repeat, part, splits) for part in parts]
         return rounds
 
     def _still_in(self, racing: Sequence[Finalist], done: int) -> list[Finalist]:
         """Those that are not far behind the best on all folds so far."""
-        k = self.prepared.settings.folds
-        behind = far_behind(racing, self.prepared.objective, k + done, k)
+        k = self.context.settings.folds
+        behind = far_behind(racing, self.context.objective, k + done, k)
         return [finalist for finalist, far in zip(racing, behind, strict=True) if not far]
 
     def _check_time(self, racing: Sequence[Finalist], done: int, each: Round) -> None:
@@ -142,24 +142,24 @@ class Rescoring:
             self.failed[finalist.number] = f"{type(error).__name__}: {error}"
             return None
         scored = replace(finalist, fresh=(*finalist.fresh[:done], *scores))
-        remember(self.study, scored, self.prepared.settings.folds)
+        remember(self.study, scored, self.context.settings.folds)
         return scored
 
     def _train(self, finalist: Finalist, each: Round) -> list[FoldScore]:
-        settings, objective = self.prepared.settings, self.prepared.objective
+        settings, objective = self.context.settings, self.context.objective
         run = TrialRun(
-            Recipe.from_config(finalist.trial.config, self.prepared.host, settings.epochs),
+            Recipe.from_config(finalist.trial.config, self.context.host, settings.epochs),
             self.resident,
             [(each.splits.train(fold), each.splits.validation(fold)) for fold in each.folds],
             seed=derive_seed(settings.seed, "rescored", finalist.number, each.repeat, each.folds[0]),
-            precision=self.prepared.precision,
+            precision=self.context.precision,
             objective=objective,
             fused=finalist.fused,
             tick=self.deadline.check,
         )
         try:
             *_, last = run.advance(finalist.epochs, len(each.folds))
-            if each.repeat == 2 and self.prepared.dataset.kind == "table":
+            if each.repeat == 2 and self.context.dataset.kind == "table":
                 self.networks.setdefault(finalist.number, []).extend(fold_models(run, each.folds))
         finally:
             run.release()
@@ -171,12 +171,12 @@ class Rescoring:
         return replace(finalist, fresh=known.fresh) if known else finalist
 
 
-def splits_of(prepared: Prepared, repeat: int) -> Splits:
+def splits_of(context: SearchContext, repeat: int) -> Splits:
     """The folds of this repeat of the cross-validation; the first one is the search's own. Raises `DataError`."""
     if repeat == 1:
-        return prepared.splits
-    seed = derive_seed(prepared.settings.seed, "repeat", repeat)
-    return deal_again(prepared.dataset, prepared.splits, seed=seed)
+        return context.splits
+    seed = derive_seed(context.settings.seed, "repeat", repeat)
+    return deal_again(context.dataset, context.splits, seed=seed)
 
 
 def remember(study: optuna.Study, finalist: Finalist, folds: int) -> None:

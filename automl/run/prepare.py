@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,17 @@ import torch
 
 from automl.data.dataset import Dataset
 from automl.data.images.sizes import affordable_pixels
-from automl.data.resident import Resident, refuse_too_large
+from automl.data.resident import refuse_too_large
 from automl.data.sources.images import Reading
 from automl.data.sources.load import load
 from automl.data.splits import Splits, make_splits
 from automl.errors import SettingsError, SpaceError, did_you_mean
 from automl.hooks.host import PluginHost, load_plugins
 from automl.hooks.loading import Found
-from automl.racing.curves import Curves
 from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
 from automl.run.applicable import keep_applicable
+from automl.run.context import SearchContext
 from automl.run.table_sizes import for_table, suit_batches
 from automl.run.tried_domains import check_domains
 from automl.run.weights import keep_fitting, weights_override, without_lacking
@@ -34,9 +34,6 @@ from automl.spaces.merge import merge
 from automl.spaces.space import Space
 from automl.spaces.yaml_file import parse, read
 from automl.training.device import choose_device, choose_devices, choose_precision
-from automl.training.recipe import Recipe
-from automl.training.run import TrialRun
-from automl.training.seeds import derive_seed
 
 log = logging.getLogger("automl.plugins")
 
@@ -44,67 +41,6 @@ log = logging.getLogger("automl.plugins")
 MANY_IMAGES, LEAST_SIDE = 4_000, 16
 
 PHOTO = 65  # pixels of the shorter side, from which on images are photos and not thumbnails
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The checked ingredients of a search. Its workers share out the `devices`; `device` is the first, for all else.
-
-    `default_space` names the built-in space that the data chose; None where the user did.
-    """
-
-    settings: Settings
-    host: PluginHost
-    dataset: Dataset
-    splits: Splits
-    space: Space
-    ladder: Ladder
-    device: torch.device
-    precision: torch.dtype
-    devices: tuple[torch.device, ...]
-    default_space: str | None = None
-
-    @property
-    def fused(self) -> bool:
-        """Whether the folds of a trial advance together, on a GPU as one CUDA graph."""
-        executor = self.settings.executor
-        return executor == "fused" or (executor == "auto" and self.device.type == "cuda")
-
-    @property
-    def objective(self) -> Objective:
-        """What is optimised."""
-        return Objective.of(self.dataset.task, self.settings.metric)
-
-    def resident(self, features: Path | None = None) -> Resident:
-        """The data on the device of this search. `features`: the folder for those of frozen parts of networks."""
-        return Resident(self.dataset, self.device, features)
-
-    def no_curves(self) -> Curves:
-        """The curves of a trial that was not trained yet."""
-        return Curves(self.settings.folds, self.settings.epochs, self.objective)
-
-    def trial_run(
-        self,
-        config: Mapping[str, Any],
-        number: int,
-        resident: Resident,
-        *,
-        fused: bool,
-        tick: Callable[[], None] = lambda: None,
-    ) -> TrialRun:
-        """The training of trial `number` with `config` on the folds. Raises as `TrialRun` does."""
-        settings, splits = self.settings, self.splits
-        return TrialRun(
-            Recipe.from_config(config, self.host, settings.epochs),
-            resident,
-            [(splits.train(fold), splits.validation(fold)) for fold in range(splits.folds)],
-            seed=derive_seed(settings.seed, "trial", number),
-            precision=self.precision,
-            max_params=settings.max_params,
-            objective=self.objective,
-            fused=fused,
-            tick=tick,
-        )
 
 
 def load_host(settings: Settings, recorded: Sequence[Found] = ()) -> PluginHost:
@@ -254,7 +190,7 @@ def prepare(
     space: Space | None = None,
     splits: Splits | None = None,
     recorded: Sequence[Found] = (),
-) -> Prepared:
+) -> SearchContext:
     """Loads and checks all of it. `dataset` is given when the data are not named by the settings (arrays), `space` when
     it was merged before, on another machine, `splits` when the run has them already, `recorded` are its plugins.
 
@@ -284,7 +220,7 @@ def prepare(
     if dataset.kind == "image":
         settings, space, dataset = _fitted_to_few(settings, space, dataset, splits)
     ladder = _ladder(settings)  # again, for folds and epochs may be those of the data
-    return Prepared(
+    return SearchContext(
         settings=settings,
         host=host,
         dataset=dataset,

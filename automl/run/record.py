@@ -18,7 +18,7 @@ from automl.hooks.host import PluginHost
 from automl.hooks.loading import Found
 from automl.hooks.recorded import find_recorded, refusal
 from automl.open_file import read_file
-from automl.run.prepare import Prepared
+from automl.run.context import SearchContext
 from automl.run.run_record import DataFacts, PluginFile, RunRecord
 from automl.settings import CHANGEABLE, Settings, make_settings
 from automl.training.device import PRECISIONS
@@ -68,34 +68,34 @@ def recorded_plugins(
     return found
 
 
-def make_record(prepared: Prepared, study: str, storage: str | None, *, kept: str | None = None) -> RunRecord:
+def make_record(context: SearchContext, study: str, storage: str | None, *, kept: str | None = None) -> RunRecord:
     """The record of a new run. `storage` is the redacted URL, or None for the journal; `kept` as in `DataFacts`."""
-    dataset = prepared.dataset
-    about = summarise(dataset, len(prepared.splits.test))
+    dataset = context.dataset
+    about = summarise(dataset, len(context.splits.test))
     return RunRecord(
         id=secrets.token_hex(8),
-        settings=prepared.settings.model_copy(update={"storage": storage}),
+        settings=context.settings.model_copy(update={"storage": storage}),
         study=study,
-        objective=prepared.objective.name,
-        metric=prepared.objective.beside,
+        objective=context.objective.name,
+        metric=context.objective.beside,
         data=DataFacts(**about, fingerprint=dataset.fingerprint, kept=kept),
-        guessing=guess_means(dataset, prepared.splits),
-        ladder=tuple(str(rung) for rung in prepared.ladder),
-        device=str(prepared.device),
-        precision=str(prepared.precision).removeprefix("torch."),
+        guessing=guess_means(dataset, context.splits),
+        ladder=tuple(str(rung) for rung in context.ladder),
+        device=str(context.device),
+        precision=str(context.precision).removeprefix("torch."),
         versions=versions(),
-        plugins=tuple(plugin_files(prepared.host)),
-        space_fingerprint=prepared.space.fingerprint(),
-        space=prepared.space.to_json(),
+        plugins=tuple(plugin_files(context.host)),
+        space_fingerprint=context.space.fingerprint(),
+        space=context.space.to_json(),
     )
 
 
-def check_unchanged(prepared: Prepared, record: RunRecord) -> None:
+def check_unchanged(context: SearchContext, record: RunRecord) -> None:
     """Whether data and search space are those that the run was begun with. Raises `RunError` with the difference.
 
     A plugin's file that was edited since is only said, for a comment may be all that is new.
     """
-    present = plugin_files(prepared.host)
+    present = plugin_files(context.host)
     for was in record.plugins:
         files = [plugin for plugin in present if plugin.name == was.name]
         if files and was.sha256 not in {plugin.sha256 for plugin in files}:
@@ -105,17 +105,17 @@ def check_unchanged(prepared: Prepared, record: RunRecord) -> None:
                 files[0].file, was.sha256[:12], files[0].sha256[:12],
             )  # fmt: skip
     data = record.data
-    if data.fingerprint != prepared.dataset.fingerprint:
-        then, now = data.samples, len(prepared.dataset)
+    if data.fingerprint != context.dataset.fingerprint:
+        then, now = data.samples, len(context.dataset)
         detail = f"{then} samples then, {now} now" if then != now else "the same number of samples, but other values"
-        name = prepared.settings.data or data.name
+        name = context.settings.data or data.name
         raise RunError(
             f"the data '{name}' have changed since this run was begun ({detail}); "
             "scores on other data cannot be compared: bring the old data back or begin a new run"
         )
-    if record.space_fingerprint != prepared.space.fingerprint():
+    if record.space_fingerprint != context.space.fingerprint():
         try:
-            lines = record.read_space().difference(prepared.space)
+            lines = record.read_space().difference(context.space)
         except SpaceError as error:
             raise RunError(str(error)) from error
         raise RunError(

@@ -10,7 +10,7 @@ from automl.racing.curves import Curves
 from automl.study.trial_record import TrialRecord
 
 if TYPE_CHECKING:
-    from automl.run.prepare import Prepared
+    from automl.run.context import SearchContext
     from automl.scheduling.deadline import Budget
 
 
@@ -89,5 +89,5 @@ def call_all(*callbacks: Callback) -> Callback:
     return call
 
 
-MakeCallback = Callable[["Prepared", "Budget", list[TrialRecord]], Callback]
+MakeCallback = Callable[["SearchContext", "Budget", list[TrialRecord]], Callback]
 """Makes the callback of a search from its ingredients, its budget and the trials of earlier sessions."""

@@ -18,9 +18,9 @@ from automl.scheduling.deadline import Budget
 from automl.scheduling.leases import BASELINE, Key, Kind, Leases, NoLeases, fold_key, slot_key, trial_key
 from automl.scheduling.shared_folds import fold_to_help_with
 from automl.scheduling.time_estimates import TimeEstimates
+from automl.study.standings import recall_race, standing_mark, standing_of
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial
-from automl.study.trial_record import recall_race, standing_mark, standing_of
 
 RETRIES = 2  # of a climb whose worker died, in a row without getting further
 IDLE, IDLE_ELSEWHERE = 0.1, 0.5  # seconds between two looks at what the others do, in a journal and a database

@@ -15,13 +15,14 @@ from automl.failpoints import passing
 from automl.racing.climb import Outcome
 from automl.racing.curves import Curves
 from automl.racing.race import Race
+from automl.run.context import SearchContext
 from automl.run.curve_files import received_curves, save_curves, send_curves, trial_curves
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.scheduling.callbacks import Callback, TrialEnded, TrialRested
 from automl.scheduling.failures import Failures
 from automl.scheduling.leases import RUN, Leases, trial_key
 from automl.study.reasons import BROKEN, VIOLATION, Reason
+from automl.study.standings import standing_attribute
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial
 from automl.study.trial_record import (
@@ -29,7 +30,6 @@ from automl.study.trial_record import (
     overfitting_attributes,
     rest_attributes,
     result_attributes,
-    standing_attribute,
     write_attributes,
 )
 from automl.training.executor import NO_GRAPHS, NOT_ASKED
@@ -43,7 +43,7 @@ class TrialOutcomes:
     `stopped`: the curves of a climb that was stopped in its midst.
     """
 
-    prepared: Prepared
+    context: SearchContext
     study: optuna.Study
     folder: RunFolder
     callback: Callback
@@ -66,7 +66,7 @@ class TrialOutcomes:
                 send_curves(trial, curves)
             attributes = rest_attributes(curves, self.race.ladder[standing.rung], _costs(run, curves), standing)
             write_attributes(trial, attributes)
-        state, objective = TrialState.RUNNING, self.prepared.objective
+        state, objective = TrialState.RUNNING, self.context.objective
         self.callback(TrialRested(TrialRecord.decode(trial.number, state, objective, config, attributes)))
 
     def keep_curves(self, trial: optuna.Trial, curves: Curves) -> None:
@@ -121,7 +121,7 @@ class TrialOutcomes:
             self.folder.checkpoint(trial.number).unlink(missing_ok=True)
         self.folder.drop_parts(trial.number)
         self.stopped.pop(trial.number, None)
-        self.callback(TrialEnded(TrialRecord.of(told, self.prepared.objective)))
+        self.callback(TrialEnded(TrialRecord.of(told, self.context.objective)))
         if state != TrialState.FAIL:
             self.failures.clear()
 
@@ -144,9 +144,9 @@ class TrialOutcomes:
         self.folder.drop_parts()
 
     def _known_curves(self, trial: FrozenTrial) -> Curves:
-        objective = self.prepared.objective
+        objective = self.context.objective
         saved = trial_curves(self.folder, trial.number, objective)
-        return saved or received_curves(trial, objective) or self.prepared.no_curves()
+        return saved or received_curves(trial, objective) or self.context.no_curves()
 
 
 def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from automl.racing.climb import Advanceable, Outcome, climb
 from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.overfitting import OverfittingRule
 from automl.racing.race import Race
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.scheduling.callbacks import Callback, EpochEnded, FeaturesComputed, TrialStarted, ignore
 from automl.scheduling.deadline import Budget
 from automl.scheduling.failures import too_long
@@ -30,16 +30,10 @@ from automl.scheduling.shared_folds import SharedFolds
 from automl.scheduling.time_estimates import TimeEstimates
 from automl.scheduling.trial_outcomes import TrialOutcomes
 from automl.study.reasons import Reason
+from automl.study.standings import count_attempt, count_repeated, forget_attempt
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial, open_trial
-from automl.study.trial_record import (
-    count_attempt,
-    count_repeated,
-    forget_attempt,
-    known_config,
-    seconds_so_far,
-    store_config,
-)
+from automl.study.trial_record import known_config, seconds_so_far, store_config
 from automl.training.run import TrialRun
 
 log = logging.getLogger("automl.search")
@@ -54,7 +48,7 @@ class WorkerLoop:
     """One process' part in the search over a study: alone all of it.
 
     Args:
-        prepared: the checked ingredients.
+        context: the checked ingredients.
         study: Optuna's study, new or with the trials of earlier sessions.
         folder: where checkpoints and artifacts go.
         budget: how long.
@@ -65,7 +59,7 @@ class WorkerLoop:
 
     def __init__(
         self,
-        prepared: Prepared,
+        context: SearchContext,
         study: optuna.Study,
         folder: RunFolder,
         budget: Budget,
@@ -73,23 +67,23 @@ class WorkerLoop:
         callback: Callback = ignore,
         leases: Leases | None = None,
     ):
-        self.prepared = prepared
+        self.context = context
         self.study = study
         self.folder = folder
         self.budget = budget
         self.callback = callback
         self.race = race
-        settings = prepared.settings
+        settings = context.settings
         self.rule = OverfittingRule.of(settings.epochs, settings.patience, settings.tolerance)
-        self.resident: Resident = prepared.resident(folder.features)
+        self.resident: Resident = context.resident(folder.features)
         self.resident.feature_files.progress = lambda done, total: callback(FeaturesComputed(done, total))
-        self.estimates = TimeEstimates(race, settings.repeats, settings.final, prepared.fused)
+        self.estimates = TimeEstimates(race, settings.repeats, settings.final, context.fused)
         self.leases = leases or NoLeases()
         self.scheduler = Scheduler(
-            study, race, budget, self.estimates, self.leases, len(prepared.space.first), prepared.objective
+            study, race, budget, self.estimates, self.leases, len(context.space.first), context.objective
         )
         self.until = math.inf  # when the present trial has taken too long, on the monotonic clock
-        self.outcomes = TrialOutcomes(prepared, study, folder, callback, race, self.leases)
+        self.outcomes = TrialOutcomes(context, study, folder, callback, race, self.leases)
 
     def run(self) -> None:
         """Races until the budget is used up and nobody may climb any more.
@@ -126,7 +120,7 @@ class WorkerLoop:
                 job = job._replace(attempt=count_attempt(trial, rung))
         self.race.assign(number, str(config["architecture"]))
         self.callback(TrialStarted(number, rung, config))
-        curves = self.prepared.no_curves()
+        curves = self.context.no_curves()
         run: TrialRun | None = None
         try:
             if job.poisonous:
@@ -157,7 +151,7 @@ class WorkerLoop:
         except TrialFailed as error:
             self.outcomes.finish(trial, run, curves, TrialState.FAIL, error.reason)
         except Exception as error:
-            cause = str(self.prepared.host.blame(error, config))
+            cause = str(self.context.host.blame(error, config))
             self.outcomes.finish(trial, run, curves, TrialState.FAIL, cause)
             self.outcomes.failures.add(cause, self.race)
         else:
@@ -172,9 +166,9 @@ class WorkerLoop:
             trial = open_trial(self.study, number)
             config = known_config(trial)
             if config is None:
-                config = dict(self.prepared.space.suggest(trial))
+                config = dict(self.context.space.suggest(trial))
                 store_config(trial, config)
-        if (limit := self.prepared.settings.trial_timeout) is not None:
+        if (limit := self.context.settings.trial_timeout) is not None:
             self.until = time.monotonic() + limit - seconds_so_far(trial)
         return trial, config
 
@@ -184,7 +178,7 @@ class WorkerLoop:
         Whatever goes wrong, that worker trains the fold itself and says what is wrong with it.
         """
         trial, config = self._begin(number)
-        curves = self.prepared.no_curves()
+        curves = self.context.no_curves()
         run: TrialRun | None = None
         try:
             run = self._build(trial, config)
@@ -205,7 +199,7 @@ class WorkerLoop:
                 run.release()
 
     def _build(self, trial: optuna.Trial, config: dict[str, Any]) -> TrialRun:
-        return self.prepared.trial_run(config, trial.number, self.resident, fused=self.prepared.fused, tick=self._tick)
+        return self.context.trial_run(config, trial.number, self.resident, fused=self.context.fused, tick=self._tick)
 
     def _check_time(self, run: TrialRun, number: int, curves: Curves) -> None:
         """Whether a training may begin, where heads on frozen features, which take seconds, are at hand.
@@ -225,7 +219,7 @@ class WorkerLoop:
         """Before each batch: whether there is time left, for the search and for the trial."""
         self.scheduler.deadline.check()
         if time.monotonic() > self.until:
-            raise TrialFailed(too_long(self.prepared.settings.trial_timeout or math.inf))
+            raise TrialFailed(too_long(self.context.settings.trial_timeout or math.inf))
 
     def _restore(self, run: TrialRun, number: int, fresh: Curves) -> Curves:
         """The curves of the trial's checkpoint; a trial without a readable one starts again."""
@@ -262,7 +256,7 @@ class WorkerLoop:
 
     def _shared(self, number: int, rung: int, run: TrialRun) -> Advanceable:
         """The trial's training, with folds for other workers where they wait for nothing as much as for this trial."""
-        alone = self.leases.num_workers == 1 or self.prepared.fused
+        alone = self.leases.num_workers == 1 or self.context.fused
         if alone or rung != self.race.top or number not in self.race.straight:
             return run
 

@@ -6,13 +6,13 @@ import joblib
 import torch
 
 from automl.errors import SettingsError
-from automl.run.prepare import Prepared
+from automl.run.context import SearchContext
 
 WORTH_WORKERS = 1_000_000  # numbers in the data: 1,300 images of 28 x 28, 325 of 32 x 32 in colour
 MAX_WORKERS = 8  # of `auto`: each takes hundreds of megabytes
 
 
-def count_workers(prepared: Prepared, storage: str | None) -> int:
+def count_workers(context: SearchContext, storage: str | None) -> int:
     """How many processes `--workers` asks for, at most one for each trial.
 
     `storage` is where the study is; None: the run's journal.
@@ -25,8 +25,8 @@ def count_workers(prepared: Prepared, storage: str | None) -> int:
     Raises `SettingsError` for several on SQLite, which locks up when several write, and for fewer than the devices that
     were named one by one. Of those of `--devices auto` some may stay idle.
     """
-    settings = prepared.settings
-    named = 1 if settings.devices == ("auto",) else len(prepared.devices)
+    settings = context.settings
+    named = 1 if settings.devices == ("auto",) else len(context.devices)
     single_writer = storage is not None and storage.startswith("sqlite")
     asked = named if settings.workers == "auto" else settings.workers
     if single_writer and asked > 1:
@@ -42,22 +42,22 @@ def count_workers(prepared: Prepared, storage: str | None) -> int:
         )
     if settings.workers != "auto":
         return min(settings.workers, max(settings.trials, named))
-    return 1 if single_writer else min(_automatic(prepared), settings.trials)
+    return 1 if single_writer else min(_automatic(context), settings.trials)
 
 
-def _automatic(prepared: Prepared) -> int:
-    if len(prepared.devices) > 1:
-        return len(prepared.devices)
-    if prepared.device.type != "cpu" or prepared.dataset.x.size < WORTH_WORKERS:
+def _automatic(context: SearchContext) -> int:
+    if len(context.devices) > 1:
+        return len(context.devices)
+    if context.device.type != "cpu" or context.dataset.x.size < WORTH_WORKERS:
         return 1
-    return min(prepared.settings.threads or joblib.cpu_count(), MAX_WORKERS)
+    return min(context.settings.threads or joblib.cpu_count(), MAX_WORKERS)
 
 
-def device_of(place: int, prepared: Prepared) -> torch.device:
+def device_of(place: int, context: SearchContext) -> torch.device:
     """The device of the worker at `place`, from 0; who replaces it has the same place."""
-    return prepared.devices[place % len(prepared.devices)]
+    return context.devices[place % len(context.devices)]
 
 
-def threads_of(prepared: Prepared, workers: int) -> int:
+def threads_of(context: SearchContext, workers: int) -> int:
     """How many CPU threads each of so many workers has."""
-    return max(1, (prepared.settings.threads or joblib.cpu_count()) // workers)
+    return max(1, (context.settings.threads or joblib.cpu_count()) // workers)

@@ -12,12 +12,13 @@ from collections.abc import Callable
 import optuna
 from optuna.trial import TrialState
 
+from automl.run.context import SearchContext
 from automl.run.curve_files import save_curves, trial_curves
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.scheduling.failures import too_long
 from automl.scheduling.leases import FoldClaim, Key, trial_key
-from automl.study.trial_record import result_attributes, seconds_so_far, standing_of, write_attributes
+from automl.study.standings import standing_of
+from automl.study.trial_record import result_attributes, seconds_so_far, write_attributes
 from automl.workers.shared_leases import SharedLeases
 
 SLACK = 3.0  # seconds in which a worker may end its trial by itself
@@ -27,7 +28,7 @@ class HungTrials:
     """Finds and fails the trials whose workers hang.
 
     Args:
-        prepared: the ingredients of the search; `trial_timeout` of its settings is set.
+        context: the ingredients of the search; `trial_timeout` of its settings is set.
         study: of the search.
         folder: the run's.
         leases: the claims of all workers, kept up to date by who asks.
@@ -36,15 +37,15 @@ class HungTrials:
 
     def __init__(
         self,
-        prepared: Prepared,
+        context: SearchContext,
         study: optuna.Study,
         folder: RunFolder,
         leases: SharedLeases,
         clock: Callable[[], float] = time.monotonic,
     ):
-        assert prepared.settings.trial_timeout is not None
-        self.limit = prepared.settings.trial_timeout
-        self.prepared = prepared
+        assert context.settings.trial_timeout is not None
+        self.limit = context.settings.trial_timeout
+        self.context = context
         self.study = study
         self.folder = folder
         self.leases = leases
@@ -78,7 +79,7 @@ class HungTrials:
         trial = self.study.get_trials(deepcopy=False)[number]
         if self.leases.held[trial_key(number)].worker != worker or trial.state.is_finished():
             return
-        curves = trial_curves(self.folder, number, self.prepared.objective) or self.prepared.no_curves()
+        curves = trial_curves(self.folder, number, self.context.objective) or self.context.no_curves()
         reason = f"{too_long(self.limit)}: its worker hung and was killed"
         attributes = result_attributes(curves, TrialState.FAIL, {"reason": reason})
         write_attributes(optuna.Trial(self.study, trial._trial_id), attributes)

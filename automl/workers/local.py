@@ -16,8 +16,8 @@ import torch
 
 from automl.data.shared import share
 from automl.errors import MachineFailed
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.run.record import plugin_files
 from automl.scheduling.deadline import Budget
 from automl.study.storage.opening import PASSWORD_VARIABLE
@@ -26,7 +26,7 @@ from automl.workers.bootstrap import run_worker
 from automl.workers.launcher import Ending, Launched
 from automl.workers.worker import Order
 
-Context = SpawnContext | ForkServerContext
+ProcessContext = SpawnContext | ForkServerContext
 PRELOADED = "automl.workers.preload"
 DYING = 5.0  # seconds until the end of a killed worker is known at most
 
@@ -37,13 +37,22 @@ class Process:
     Raises `MachineFailed` when it cannot be started.
     """
 
-    def __init__(self, context: Context, folder: RunFolder, order: Order, place: int, environment: Mapping[str, str]):
+    def __init__(
+        self,
+        process_context: ProcessContext,
+        folder: RunFolder,
+        order: Order,
+        place: int,
+        environment: Mapping[str, str],
+    ):
         self.number, self.name, self.place = order.number, order.name, place
         path = folder.path / "logs" / f"worker-{order.number}.log"
         path.parent.mkdir(exist_ok=True)
         self.log = str(path)
-        self._problem, theirs = context.Pipe(duplex=False)
-        self.process = context.Process(target=run_worker, args=(order, str(folder.path), self.log, environment, theirs))
+        self._problem, theirs = process_context.Pipe(duplex=False)
+        self.process = process_context.Process(
+            target=run_worker, args=(order, str(folder.path), self.log, environment, theirs)
+        )
         with theirs, _no_main_module():
             try:
                 self.process.start()
@@ -96,24 +105,24 @@ class LocalLauncher:
     """Starts processes on this machine, which share one copy of the data.
 
     Args:
-        prepared: the checked ingredients.
+        context: the checked ingredients.
         storage: the storage's URL; None for the run's journal.
 
     Raises `SettingsError` as `count_workers` does.
     """
 
-    def __init__(self, prepared: Prepared, storage: str | None):
-        self.prepared = prepared
+    def __init__(self, context: SearchContext, storage: str | None):
+        self.context = context
         self.storage = storage
-        self.count = count_workers(prepared, storage)
-        self.threads = threads_of(prepared, self.count)
-        self.context = context_for(prepared.devices)
+        self.count = count_workers(context, storage)
+        self.threads = threads_of(context, self.count)
+        self.process_context = process_context(context.devices)
 
     def open(self, folder: RunFolder, budget: Budget, grace: float) -> None:
         """Lays the data out where every process can map them."""
         self.folder, self.budget, self.grace = folder, budget, grace
         self.data = folder.path / "shared"
-        share(self.prepared.dataset, self.data)
+        share(self.context.dataset, self.data)
         # Without the storage's URL, which stands in the order: what a plugin starts need not know its password.
         ours = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
         self.environment = {**ours, "OMP_NUM_THREADS": str(self.threads)}
@@ -128,12 +137,12 @@ class LocalLauncher:
             trials=self.budget.trials,
             timeout=self.budget.timeout,
             started=self.budget.started,
-            device=str(device_of(place, self.prepared)),
+            device=str(device_of(place, self.context)),
             threads=self.threads,
             grace=self.grace,
-            plugins=[file.file for file in plugin_files(self.prepared.host)],
+            plugins=[file.file for file in plugin_files(self.context.host)],
         )
-        return Process(self.context, self.folder, order, place, self.environment)
+        return Process(self.process_context, self.folder, order, place, self.environment)
 
     def look(self, running: Sequence[Launched]) -> None:
         """Processes of this machine get to work at once."""
@@ -143,12 +152,12 @@ class LocalLauncher:
         shutil.rmtree(self.data, ignore_errors=True)
 
 
-def context_for(devices: Sequence[torch.device]) -> Context:
+def process_context(devices: Sequence[torch.device]) -> ProcessContext:
     """How processes begin: forked, or with imports of their own."""
     if not can_fork(devices):
         return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload([PRELOADED])
+    made = get_context("forkserver")
+    made.set_forkserver_preload([PRELOADED])
     with _no_main_module():
         password = os.environ.pop(PASSWORD_VARIABLE, None)  # /proc/PID/environ shows it
         try:
@@ -156,7 +165,7 @@ def context_for(devices: Sequence[torch.device]) -> Context:
         finally:
             if password is not None:
                 os.environ[PASSWORD_VARIABLE] = password
-    return context
+    return made
 
 
 def can_fork(devices: Sequence[torch.device]) -> bool:

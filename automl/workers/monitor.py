@@ -12,7 +12,8 @@ from automl.racing.objective import Objective
 from automl.scheduling.callbacks import Callback, FeaturesComputed, TrialEnded, TrialRested, TrialStarted
 from automl.scheduling.changes import Changes
 from automl.scheduling.leases import trial_key
-from automl.study.trial_record import TrialRecord, config_of, standing_mark
+from automl.study.standings import standing_mark
+from automl.study.trial_record import TrialRecord, config_of
 from automl.workers.shared_leases import SharedLeases
 
 

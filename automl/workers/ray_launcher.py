@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import MachineFailed, SettingsError
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.scheduling.deadline import Budget
 from automl.study.storage.opening import is_server
 from automl.study.storage.redaction import scrub
@@ -126,8 +126,8 @@ class RayWorker:
 class RayLauncher:
     """Starts `count` actors with their `share` of the cluster that this process has joined."""
 
-    def __init__(self, prepared: Prepared, storage: str, count: int, share: Share):
-        self.prepared = prepared
+    def __init__(self, context: SearchContext, storage: str, count: int, share: Share):
+        self.context = context
         self.storage = storage
         self.count = count
         self.share = share
@@ -184,9 +184,9 @@ class RayLauncher:
 
 
 @contextmanager
-def ray_launcher(prepared: Prepared, storage: str | None) -> Iterator[RayLauncher]:
+def ray_launcher(context: SearchContext, storage: str | None) -> Iterator[RayLauncher]:
     """Joins the cluster and checks that it is large enough. Raises `SettingsError`."""
-    settings = prepared.settings
+    settings = context.settings
     if storage is None or not is_server(storage):
         raise SettingsError(
             "--launcher ray: workers on many machines share a study in a database server: give --storage "
@@ -198,4 +198,4 @@ def ray_launcher(prepared: Prepared, storage: str | None) -> Iterator[RayLaunche
     with connected(settings.ray_address):
         workers = None if settings.workers == "auto" else settings.workers
         gpu = None if settings.device == "auto" else settings.device == "cuda"
-        yield RayLauncher(prepared, storage, *share_out(list_nodes(), workers, settings.threads, gpu))
+        yield RayLauncher(context, storage, *share_out(list_nodes(), workers, settings.threads, gpu))

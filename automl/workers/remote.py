@@ -19,8 +19,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from automl.errors import Interrupted, RunError, SettingsError
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared, load_host, prepare
+from automl.run.prepare import load_host, prepare
 from automl.run.record import check_unchanged, plugin_files, recorded_plugins, settings_of, versions
 from automl.run.run_record import RunRecord
 from automl.scheduling.callbacks import MakeCallback, ignore
@@ -55,12 +56,12 @@ class Published(BaseModel):
     timeout: float | None
 
 
-def publish(study: optuna.Study, prepared: Prepared, record: RunRecord, budget: Budget) -> None:
+def publish(study: optuna.Study, context: SearchContext, record: RunRecord, budget: Budget) -> None:
     """Leaves in the study what a worker must know of the search."""
     # Plugins edited since the run was begun, perhaps.
-    known = record.but(final=None, seconds=None, plugins=tuple(plugin_files(prepared.host)))
+    known = record.but(final=None, seconds=None, plugins=tuple(plugin_files(context.host)))
     deadline = None if budget.timeout is None else time.time() + budget.timeout - budget.elapsed
-    about = Published(record=known, splits=prepared.splits.fingerprint(), deadline=deadline, timeout=budget.timeout)
+    about = Published(record=known, splits=context.splits.fingerprint(), deadline=deadline, timeout=budget.timeout)
     with storage_errors():
         study._storage.set_study_system_attr(study._study_id, RECORD, about.model_dump(mode="json", by_alias=True))
 
@@ -112,9 +113,9 @@ def join(
             published = _find_record(study)
         record = published.record
         folder = _own_folder(stack) if run is None else _shared_folder(run, record)
-        prepared = _prepare(published, folder if run is not None else None, data, threads, device, plugins)
-        if prepared.settings.threads:
-            torch.set_num_threads(prepared.settings.threads)
+        context = _worker_context(published, folder if run is not None else None, data, threads, device, plugins)
+        if context.settings.threads:
+            torch.set_num_threads(context.settings.threads)
         own = worker or fresh_name(0)
         home = RUN if run is not None else own
         leases = SharedLeases(study._storage, name, own, grace, home=home, joined=worker is None)
@@ -123,11 +124,11 @@ def join(
         with storage_errors():
             if leases.closing:
                 return False
-            earlier = read_trials(study, prepared.objective)
-        callback = watch(prepared, budget, earlier) if watch else ignore
+            earlier = read_trials(study, context.objective)
+        callback = watch(context, budget, earlier) if watch else ignore
         number = derive_seed(0, own) % 2**31
         try:
-            take_part(prepared, study, folder, budget, leases, number, callback, ended.look)
+            take_part(context, study, folder, budget, leases, number, callback, ended.look)
         except Interrupted:
             if interrupted():
                 raise
@@ -177,14 +178,14 @@ def _shared_folder(run: str | Path, record: RunRecord) -> RunFolder:
     return folder
 
 
-def _prepare(
+def _worker_context(
     published: Published,
     folder: RunFolder | None,
     data: str | None,
     threads: int | None,
     device: str | None,
     plugins: Sequence[str],
-) -> Prepared:
+) -> SearchContext:
     """What the search stands on, on this machine. Raises `BadInput` with the difference where it is something else."""
     record = published.record
     ours = make_settings(device=device, threads=threads)  # what is wrong with them is told by their options' names
@@ -197,14 +198,14 @@ def _prepare(
     recorded = [] if plugins else recorded_plugins(record, subject, folder.path if folder else None)
     space = record.read_space(subject)
     check_declared(space, load_host(settings, recorded).catalogue())
-    prepared = prepare(settings, space=space, recorded=recorded)
-    check_unchanged(prepared, record)
-    if prepared.splits.fingerprint() != published.splits:
+    context = prepare(settings, space=space, recorded=recorded)
+    check_unchanged(context, record)
+    if context.splits.fingerprint() != published.splits:
         raise RunError(
             "the seed deals out other folds here than where the search was begun: install the versions of its "
             f"packages ({json.dumps(record.versions)})"
         )
-    return prepared
+    return context
 
 
 def _find_data(record: RunRecord, settings: Settings, folder: RunFolder | None, data: str | None) -> str:

@@ -10,12 +10,12 @@ import optuna
 from optuna.trial import TrialState
 
 from automl.errors import MachineFailed, NoTrialSucceeded, Stop
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared
 from automl.scheduling.deadline import Budget
 from automl.scheduling.leases import BEATS_PER_GRACE, GRACE, SUPERVISOR, trial_key
+from automl.study.standings import standing_of
 from automl.study.storage.opening import storage_errors
-from automl.study.trial_record import standing_of
 from automl.workers.hung_trials import HungTrials
 from automl.workers.launcher import Launched, Launcher
 from automl.workers.monitor import Monitor
@@ -33,7 +33,7 @@ class Workers:
     """All workers of a search; see `run`.
 
     Args:
-        prepared: the checked ingredients.
+        context: the checked ingredients.
         launcher: starts them.
         study: Optuna's study, which the workers open themselves.
         folder: the run's.
@@ -44,7 +44,7 @@ class Workers:
 
     def __init__(
         self,
-        prepared: Prepared,
+        context: SearchContext,
         launcher: Launcher,
         study: optuna.Study,
         folder: RunFolder,
@@ -63,8 +63,8 @@ class Workers:
         self.told_before = 0
         self.killed: set[str] = set()  # workers that hung
         self.hung_trials = None
-        if prepared.settings.trial_timeout is not None:
-            self.hung_trials = HungTrials(prepared, study, folder, self.leases)
+        if context.settings.trial_timeout is not None:
+            self.hung_trials = HungTrials(context, study, folder, self.leases)
         self.over: float | None = None  # when the first worker found that the race is over
         self.running: list[Launched] = []
 

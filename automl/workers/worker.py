@@ -21,9 +21,10 @@ from automl.data.splits import load_splits
 from automl.errors import AutomlError, Interrupted, MachineFailed, NoTrialSucceeded, Stop
 from automl.hooks.loading import find_files
 from automl.racing.race import Race
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
 from automl.run.logs import set_up_logging
-from automl.run.prepare import Prepared, prepare
+from automl.run.prepare import prepare
 from automl.run.record import settings_of
 from automl.scheduling.callbacks import Callback, ignore
 from automl.scheduling.deadline import Budget
@@ -69,17 +70,17 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     settings = settings_of(record, {"trials": order.trials, "threads": order.threads, "device": order.device})
     settings = settings.model_copy(update={"plugins": (), "plugins_dirs": ()})
     plugins, splits = find_files(order.plugins, ()), load_splits(folder.splits)
-    prepared = prepare(settings, attach(Path(order.data)), splits=splits, recorded=plugins)
+    context = prepare(settings, attach(Path(order.data)), splits=splits, recorded=plugins)
     torch.set_num_threads(order.threads)
     storage = open_storage(order.storage, folder.journal, interrupted, PATIENCE)
     study = load_study(storage, record.study, optuna.samplers.RandomSampler())
     leases = SharedLeases(study._storage, record.study, order.name, order.grace)
     budget = Budget.of(order.trials, order.timeout, interrupted, started=order.started)
-    take_part(prepared, study, folder, budget, leases, order.number)
+    take_part(context, study, folder, budget, leases, order.number)
 
 
 def take_part(
-    prepared: Prepared,
+    context: SearchContext,
     study: optuna.Study,
     folder: RunFolder,
     budget: Budget,
@@ -93,9 +94,9 @@ def take_part(
     `number` is this worker's alone, for its sampler's seed; `beaten` is called after each move of its counter, in
     another thread.
     """
-    settings, race = prepared.settings, Race(prepared.ladder, finalists=prepared.settings.finalists)
+    settings, race = context.settings, Race(context.ladder, finalists=context.settings.finalists)
     trials = len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(settings.sampler, settings.seed, number, trials, prepared.space, standings_of(race))
+    study.sampler = make_sampler(settings.sampler, settings.seed, number, trials, context.space, standings_of(race))
     with storage_errors():
         leases.enter()
     over = threading.Event()
@@ -103,7 +104,7 @@ def take_part(
     beating.start()
     in_good_order = False
     try:
-        WorkerLoop(prepared, study, folder, budget, race, callback, leases).run()
+        WorkerLoop(context, study, folder, budget, race, callback, leases).run()
         in_good_order = True
     except (Stop, NoTrialSucceeded, MachineFailed):
         in_good_order = True

@@ -39,14 +39,14 @@ def ensemble(copied):
 
 @pytest.mark.parametrize(("loss", "more"), [(9.0, 0), (0.0, 2)])
 def test_a_refit_worse_on_what_it_saw_than_the_folds_on_what_they_had_not_seen_goes_on(loss, more, copied, images):
-    prepared = prepare(settings_of(open_run(copied).record, {}), images)
-    assert prepared.settings.epochs == 3
+    context = prepare(settings_of(open_run(copied).record, {}), images)
+    assert context.settings.epochs == 3
     curves = Curves(2, 3)
     curves.add(FoldEpoch(fold, 1, loss, 0.5, loss, 0.5) for fold in range(2))
     storage = open_storage(None, RunFolder(copied).journal)
     study = load_study(storage, open_run(copied).record.study, RandomSampler())
-    finalist = as_finalist(study, RunFolder(copied), prepared.objective, open_run(copied).best["number"])
-    model = refit(prepared, replace(finalist, curves=curves), prepared.resident(), Budget.of(trials=0))
+    finalist = as_finalist(study, RunFolder(copied), context.objective, open_run(copied).best["number"])
+    model = refit(context, replace(finalist, curves=curves), context.resident(), Budget.of(trials=0))
     assert model.description.epochs == 1 + more
 
 

@@ -60,20 +60,20 @@ def again(run, tmp_path):
     """`again(budget)` inspects a copy of the run anew; `again.folder` is the copy's."""
     folder = RunFolder(shutil.copytree(run.path, tmp_path / "run"))
     folder.inspection.unlink()
-    prepared = prepare(settings_of(run.record, {}), automl_data(run))
+    context = prepare(settings_of(run.record, {}), automl_data(run))
     study = load_study(open_storage(None, folder.journal), run.record.study, None)
 
     class Work:
-        resident = prepared.resident()
+        resident = context.resident()
 
     work = Work()
-    work.folder, work.study, work.prepared = folder, study, prepared
+    work.folder, work.study, work.context = folder, study, context
 
     def inspect(budget=None, fresh=()):
-        inspect_table(prepared, work, budget or Budget.of(0), run.record.final.trial, fresh)
+        inspect_table(context, work, budget or Budget.of(0), run.record.final.trial, fresh)
         return load_inspection(folder)
 
-    inspect.folder, inspect.work, inspect.prepared = folder, work, prepared
+    inspect.folder, inspect.work, inspect.context = folder, work, context
     return inspect
 
 
@@ -105,21 +105,21 @@ def test_the_column_that_matters_is_found_out_of_fold_and_noise_is_not(run):
 
 
 def test_the_networks_are_those_that_the_race_scored_on_their_own_folds(run, again):
-    prepared, folder = again.prepared, again.folder
-    finalist = as_finalist(again.work.study, folder, prepared.objective, run.record.final.trial)
-    models, epochs = restore_fold_models(prepared, finalist, again.work.resident, folder)
-    curves = load_curves(folder, finalist.number, prepared.objective)
-    networks = with_rows(models, prepared.dataset)
-    expected = curves.values[:3, epochs - 1, prepared.objective.column]
-    found = [network.cost(network.x, prepared.objective) for network in networks]
+    context, folder = again.context, again.folder
+    finalist = as_finalist(again.work.study, folder, context.objective, run.record.final.trial)
+    models, epochs = restore_fold_models(context, finalist, again.work.resident, folder)
+    curves = load_curves(folder, finalist.number, context.objective)
+    networks = with_rows(models, context.dataset)
+    expected = curves.values[:3, epochs - 1, context.objective.column]
+    found = [network.cost(network.x, context.objective) for network in networks]
     assert found == pytest.approx(expected.tolist(), rel=1e-4)
     assert load_inspection(run.folder).score == pytest.approx(float(np.mean(found)), rel=1e-4)
 
 
 def test_networks_on_fresh_folds_are_preferred_where_the_checkpoint_is_not_at_the_scores_epoch(run, again, monkeypatch):
-    finalist = as_finalist(again.work.study, again.folder, again.prepared.objective, run.record.final.trial)
-    fresh, _ = restore_fold_models(again.prepared, finalist, again.work.resident, again.folder)
-    choose = partial(choose_networks, again.prepared, again.work, finalist.number)
+    finalist = as_finalist(again.work.study, again.folder, again.context.objective, run.record.final.trial)
+    fresh, _ = restore_fold_models(again.context, finalist, again.work.resident, again.folder)
+    choose = partial(choose_networks, again.context, again.work, finalist.number)
     for epochs, chosen in ((finalist.epochs, False), (finalist.epochs + 1, True)):
         monkeypatch.setattr(module, "restore_fold_models", lambda *_, epochs=epochs: ([], epochs))
         assert (choose(fresh)[0] is fresh) == chosen
@@ -128,15 +128,15 @@ def test_networks_on_fresh_folds_are_preferred_where_the_checkpoint_is_not_at_th
 
 
 def test_a_rescoring_leaves_the_networks_that_it_has_scored_on_fresh_folds(run, again):
-    prepared = replace(again.prepared, settings=again.prepared.settings.model_copy(update={"repeats": 2}))
-    finalist = as_finalist(again.work.study, again.folder, prepared.objective, run.record.final.trial)
-    rescoring = Rescoring(prepared, again.work.study, again.work.resident, Deadline(), {}, lambda _: None)
+    context = replace(again.context, settings=again.context.settings.model_copy(update={"repeats": 2}))
+    finalist = as_finalist(again.work.study, again.folder, context.objective, run.record.final.trial)
+    rescoring = Rescoring(context, again.work.study, again.work.resident, Deadline(), {}, lambda _: None)
     (scored,), _ = rescoring.run([finalist])
-    networks = with_rows(rescoring.networks[finalist.number], prepared.dataset)
-    costs = [network.cost(network.x, prepared.objective) for network in networks]
+    networks = with_rows(rescoring.networks[finalist.number], context.dataset)
+    costs = [network.cost(network.x, context.objective) for network in networks]
     assert costs == pytest.approx([score for score, _ in scored.fresh], rel=1e-4)
     assert sorted(np.concatenate([network.y for network in networks]).ravel()) == pytest.approx(
-        sorted(prepared.dataset.y[prepared.splits.training_part].ravel())
+        sorted(context.dataset.y[context.splits.training_part].ravel())
     )
 
 
@@ -209,6 +209,6 @@ def test_a_table_without_names_is_inspected_too(tmp_path):
 
 
 def test_the_first_value_of_each_column_stands_at_its_first_place(again):
-    dataset = again.prepared.dataset
+    dataset = again.context.dataset
     names = {column.name: dataset.features[column.places[0]].name for column in table_columns(dataset)}
     assert all(name == first for name, first in names.items())

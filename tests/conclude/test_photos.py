@@ -79,13 +79,13 @@ def again(run: RunFolder, folder: Path, tmp_path: Path):
     copied = RunFolder(shutil.copytree(run.path, tmp_path / "run"))
     copied.inspection.unlink()
     record = copied.read_record()
-    prepared = prepare(settings_of(record, {}), load(str(folder)))
+    context = prepare(settings_of(record, {}), load(str(folder)))
     study = load_study(open_storage(None, copied.journal), record.study, None)
-    work = SimpleNamespace(folder=copied, study=study, resident=prepared.resident())
+    work = SimpleNamespace(folder=copied, study=study, resident=context.resident())
 
     def inspect(budget: Budget | None = None):
         model = load_model(copied.model)
-        inspect_photos(prepared, work, budget or Budget.of(0), record.final.trial, model)
+        inspect_photos(context, work, budget or Budget.of(0), record.final.trial, model)
         return load_inspection(copied).photos
 
     inspect.folder = copied

@@ -26,8 +26,8 @@ from automl.settings import make_settings
 from automl.study.trial_record import read_trials, store_config
 
 
-def scores_of(model, prepared):
-    return tested.test_scores(tested.predict_test(model, prepared.dataset, prepared.splits.test))
+def scores_of(model, context):
+    return tested.test_scores(tested.predict_test(model, context.dataset, context.splits.test))
 
 
 def fitted(dataset, architecture, budget=None, **given):
@@ -35,22 +35,22 @@ def fitted(dataset, architecture, budget=None, **given):
     settings = make_settings(
         space="smoke", architectures=(architecture,), folds=2, epochs=2, device="cpu", precision="fp32", **given
     )
-    prepared = prepare(settings, dataset)
+    context = prepare(settings, dataset)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     trial = study.ask()
-    store_config(trial, prepared.space.suggest(trial))
+    store_config(trial, context.space.suggest(trial))
     curves = Curves(2, 2)
     curves.add(FoldEpoch(fold, epoch, 1.0, 0.0, 1.0 / epoch, 0.0) for fold in range(2) for epoch in (1, 2))
-    resident = Resident(prepared.dataset, torch.device("cpu"))
-    (record,) = read_trials(study, prepared.objective)
-    return refit(prepared, Finalist(record, curves), resident, budget or Budget.of(1)), prepared
+    resident = Resident(context.dataset, torch.device("cpu"))
+    (record,) = read_trials(study, context.objective)
+    return refit(context, Finalist(record, curves), resident, budget or Budget.of(1)), context
 
 
 @pytest.fixture(scope="module")
 def saved(images, tmp_path_factory) -> tuple:
     """A lenet (convolutions, BatchNorm) fitted on the images, its ingredients, and its folder."""
-    model, prepared = fitted(images, "lenet")
-    return model, prepared, save_model(model, tmp_path_factory.mktemp("model"))
+    model, context = fitted(images, "lenet")
+    return model, context, save_model(model, tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture
@@ -196,9 +196,9 @@ class TestPredicting:
 
 class TestFitting:
     def test_it_is_fitted_on_the_whole_training_part_for_the_scores_epoch(self, saved):
-        model, prepared, _ = saved
+        model, context, _ = saved
         assert (model.description.epochs, model.description.cut_short) == (2, False)
-        x = prepared.dataset.x[prepared.splits.training_part].astype(float)
+        x = context.dataset.x[context.splits.training_part].astype(float)
         assert float(model.module.inputs.mean.squeeze()) == pytest.approx(x.mean(), rel=1e-6)
         assert float(model.module.inputs.std.squeeze()) == pytest.approx(x.std(), rel=1e-6)
 
@@ -215,15 +215,15 @@ class TestFitting:
         assert np.isfinite(model.predict_proba(images.x)).all()
 
     def test_test_scores_are_scikit_learns(self, saved, numbers):
-        model, prepared, _ = saved
-        y = prepared.dataset.y[prepared.splits.test]
-        predicted = model.predict_proba(prepared.dataset.x[prepared.splits.test]).argmax(1)
-        assert scores_of(model, prepared)["accuracy"] == metrics.accuracy_score(y, predicted)
-        model, prepared = fitted(numbers, "mlp")
+        model, context, _ = saved
+        y = context.dataset.y[context.splits.test]
+        predicted = model.predict_proba(context.dataset.x[context.splits.test]).argmax(1)
+        assert scores_of(model, context)["accuracy"] == metrics.accuracy_score(y, predicted)
+        model, context = fitted(numbers, "mlp")
         deviations = numbers.y.std(0)  # of two outputs in other units
-        y = prepared.dataset.y[prepared.splits.test] / deviations
-        predicted = model.predict(prepared.dataset.x[prepared.splits.test]) / deviations
-        assert scores_of(model, prepared) == pytest.approx(
+        y = context.dataset.y[context.splits.test] / deviations
+        predicted = model.predict(context.dataset.x[context.splits.test]) / deviations
+        assert scores_of(model, context) == pytest.approx(
             {
                 "rmse": metrics.root_mean_squared_error(y, predicted),
                 "mae": metrics.mean_absolute_error(y, predicted),

@@ -26,17 +26,17 @@ def record(images):
 
 class TestPreparing:
     def test_all_ingredients_are_there(self, images):
-        prepared = prepare(settings(), images)
-        assert prepared.dataset is images
-        assert [str(rung) for rung in prepared.ladder] == ["1x1", "2x2", "3x2"]
-        assert sorted(prepared.space.architectures) == ["lenet", "mlp"]
-        assert (prepared.splits.folds, len(prepared.resident())) == (2, 61)
-        assert (prepared.device, prepared.precision) == (torch.device("cpu"), torch.float32)
-        assert (prepared.objective.name, prepared.objective.beside) == ("log_loss", "accuracy")
+        context = prepare(settings(), images)
+        assert context.dataset is images
+        assert [str(rung) for rung in context.ladder] == ["1x1", "2x2", "3x2"]
+        assert sorted(context.space.architectures) == ["lenet", "mlp"]
+        assert (context.splits.folds, len(context.resident())) == (2, 61)
+        assert (context.device, context.precision) == (torch.device("cpu"), torch.float32)
+        assert (context.objective.name, context.objective.beside) == ("log_loss", "accuracy")
 
     def test_a_regression_has_its_own_objective(self, numbers):
-        prepared = prepare(settings(architectures=("mlp",)), numbers)
-        assert (prepared.objective.name, prepared.objective.beside) == ("rmse", "r2")
+        context = prepare(settings(architectures=("mlp",)), numbers)
+        assert (context.objective.name, context.objective.beside) == ("rmse", "r2")
 
     @pytest.mark.parametrize(
         ("given", "kind", "message"),
@@ -59,8 +59,8 @@ class TestPreparing:
         assert record.data.classes == ("0", "1", "2")
 
     def test_the_record_shows_the_redacted_storage_and_never_the_given_one(self, images):
-        prepared = prepare(settings(storage="postgresql://me:s3cret@host/db"), images)
-        made = make_record(prepared, "mine", "postgresql://me:***@host/db")
+        context = prepare(settings(storage="postgresql://me:s3cret@host/db"), images)
+        made = make_record(context, "mine", "postgresql://me:***@host/db")
         assert "s3cret" not in made.to_yaml()
 
 

@@ -17,8 +17,8 @@ from automl.scheduling.samplers import BEST, LEARNT_FROM, make_sampler, standing
 from automl.spaces.parameters import Choice, Float, Int
 from automl.spaces.space import Space
 from automl.study.reasons import BROKEN, VIOLATION
+from automl.study.standings import recall_race, standing_attribute
 from automl.study.storage.cache import STANDING
-from automl.study.trial_record import recall_race, standing_attribute
 
 needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
 SAMPLERS = ["tpe", "random", "grid", "gp", pytest.param("cmaes", marks=needs_cmaes)]

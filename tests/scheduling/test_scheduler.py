@@ -11,8 +11,9 @@ from automl.scheduling.deadline import Budget
 from automl.scheduling.leases import Leases, NoLeases
 from automl.scheduling.scheduler import Job, Scheduler
 from automl.scheduling.time_estimates import TimeEstimates
+from automl.study.standings import standing_attribute
 from automl.study.storage.opening import open_storage
-from automl.study.trial_record import standing_attribute, write_attributes
+from automl.study.trial_record import write_attributes
 from automl.workers.shared_leases import SharedLeases
 
 LADDER = parse_ladder("1x1,2x1,3x1,5x2,9x5", 9, 5)

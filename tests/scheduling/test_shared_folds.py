@@ -38,7 +38,7 @@ class Crew:
         settings = make_settings(
             device="cpu", precision="fp32", space="smoke", folds=4, epochs=3, ladder="1x1,2x2,3x4", seed=3,
         )  # fmt: skip
-        self.prepared = prepare(settings, images)
+        self.context = prepare(settings, images)
         self.folder = RunFolder(folder)
         self.folder.create(RunRecord(settings=Settings(), space={}, data=DataFacts()))
         storage = open_storage(None, self.folder.journal)
@@ -49,8 +49,8 @@ class Crew:
         leases = SharedLeases(self.study._storage, "s", name, home=home)
         leases.enter()
         budget = Budget.of(1, None, lambda: self.interrupted)
-        race = Race(self.prepared.ladder)
-        return WorkerLoop(self.prepared, self.study, self.folder, budget, race, leases=leases)
+        race = Race(self.context.ladder)
+        return WorkerLoop(self.context, self.study, self.folder, budget, race, leases=leases)
 
     def begin(self, worker: WorkerLoop) -> None:
         """The worker asks for a trial and takes it to the first rung; it is to go straight on to the top."""
@@ -61,7 +61,7 @@ class Crew:
 
     @property
     def curves(self) -> Any:
-        found = load_curves(self.folder, 0, self.prepared.objective)
+        found = load_curves(self.folder, 0, self.context.objective)
         assert found is not None
         return found.values
 
@@ -111,7 +111,7 @@ def same(ours: Crew, theirs: Crew) -> bool:
 
 
 def weights(crew: Crew) -> list[Any]:
-    run = crew.prepared.trial_run(crew.prepared.space.suggest(crew.trial), 0, crew.prepared.resident(), fused=False)
+    run = crew.context.trial_run(crew.context.space.suggest(crew.trial), 0, crew.context.resident(), fused=False)
     run.restore(crew.folder.checkpoint(0))
     return [value for fold in run.folds for value in fold.network.state_dict().values()]
 
@@ -325,6 +325,6 @@ def test_folds_are_shared_only_where_others_wait_and_folds_are_not_stacked(
     owner.scheduler._read()
     if not straight:
         owner.race.straight.clear()
-    monkeypatch.setattr(type(crew.prepared), "fused", fused)
+    monkeypatch.setattr(type(crew.context), "fused", fused)
     run: Any = object()
     assert owner._shared(0, TOP, run) is run

@@ -17,17 +17,8 @@ from automl.run.curve_files import load_curves, save_curves
 from automl.run.folder import RunFolder
 from automl.run.run_record import DataFacts, RunRecord
 from automl.settings import Settings
-from automl.study.trial_record import (
-    TrialRecord,
-    count_attempt,
-    count_repeated,
-    forget_attempt,
-    recall_race,
-    result_attributes,
-    standing_attribute,
-    summary_attributes,
-    write_attributes,
-)
+from automl.study.standings import count_attempt, count_repeated, forget_attempt, recall_race, standing_attribute
+from automl.study.trial_record import TrialRecord, result_attributes, summary_attributes, write_attributes
 
 LADDER = parse_ladder("1x1,2x1,3x1,5x2,9x5", 9, 5)
 

@@ -31,10 +31,10 @@ def watched(images, tmp_path):
     study = optuna.create_study(study_name="s", storage=optuna.storages.InMemoryStorage())
     clock = Clock()
     a, b, watching = (SharedLeases(study._storage, "s", name, grace=10, clock=clock) for name in ("a", "b", "w"))
-    prepared = prepare(make_settings(device="cpu", folds=2, trial_timeout="1m"), images)
+    context = prepare(make_settings(device="cpu", folds=2, trial_timeout="1m"), images)
     folder = RunFolder(tmp_path / "run")
     folder.create(RunRecord(settings=Settings(), space={}, data=DataFacts()))
-    hung = HungTrials(prepared, study, folder, watching, clock)
+    hung = HungTrials(context, study, folder, watching, clock)
 
     def at(seconds: float, worker: str = "a") -> int | None:
         clock.now = seconds

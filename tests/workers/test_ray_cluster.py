@@ -64,8 +64,8 @@ def test_what_a_cluster_has_not_is_told_with_what_it_has(nodes, wanted, message)
 
 
 def refused(images, storage=URL, **given) -> str:
-    prepared = prepare(make_settings(space="smoke", folds=2, epochs=2, launcher="ray", **given), images)
-    with pytest.raises(SettingsError) as caught, ray_launcher(prepared, storage):
+    context = prepare(make_settings(space="smoke", folds=2, epochs=2, launcher="ray", **given), images)
+    with pytest.raises(SettingsError) as caught, ray_launcher(context, storage):
         pass
     return str(caught.value)
 

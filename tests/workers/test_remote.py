@@ -58,13 +58,13 @@ def begun(postgresql, tmp_path, plugin, data):
         data=str(data), plugins=(str(plugin),), space={"architectures": {"plain": {}}}, trials=TRIALS, folds=2,
         epochs=2, finalists=1, device="cpu", precision="fp32", threads=1, sampler="random",
     )  # fmt: skip
-    prepared = prepare(settings)
-    study = create_study(open_storage(postgresql.url, Path()), "s", prepared.objective, optuna.samplers.RandomSampler())
-    record = make_record(prepared, "s", "postgresql://me:***@here/db")
+    context = prepare(settings)
+    study = create_study(open_storage(postgresql.url, Path()), "s", context.objective, optuna.samplers.RandomSampler())
+    record = make_record(context, "s", "postgresql://me:***@here/db")
     folder = RunFolder(tmp_path / "run")
     folder.create(record)
-    publish(study, prepared, record, Budget.of(TRIALS))
-    return study, folder, prepared
+    publish(study, context, record, Budget.of(TRIALS))
+    return study, folder, context
 
 
 def told(trials):
@@ -72,16 +72,16 @@ def told(trials):
 
 
 def test_a_worker_alone_races_to_the_end_and_its_curves_travel_through_the_storage(begun, postgresql):
-    study, folder, prepared = begun
+    study, folder, context = begun
     assert join(postgresql.url, "s", threads=1)
     trials = study.get_trials()
     assert [t.number for t in trials] == list(range(TRIALS))
     assert told(trials)
     assert not list(folder.checkpoints.iterdir())
     assert all(isinstance(t.system_attrs[CURVES], str) for t in trials)
-    collect_curves(trials, folder, prepared.objective)
+    collect_curves(trials, folder, context.objective)
     for trial in told(trials):
-        curves = load_curves(folder, trial.number, prepared.objective)
+        curves = load_curves(folder, trial.number, context.objective)
         assert curves is not None
         assert curves.values[:, curves.best_epoch() - 1, curves.objective.column].mean() == pytest.approx(trial.value)
 
@@ -145,18 +145,18 @@ def test_other_plugins_are_refused_with_the_difference(begun, postgresql, tmp_pa
 
 
 def test_splits_that_are_dealt_otherwise_are_refused(begun, postgresql):
-    study, folder, prepared = begun
+    study, folder, context = begun
     record = folder.read_record()
-    other = replace(prepared.splits, fold=prepared.splits.fold[::-1])
-    publish(study, replace(prepared, splits=other), record, Budget.of(1))
+    other = replace(context.splits, fold=context.splits.fold[::-1])
+    publish(study, replace(context, splits=other), record, Budget.of(1))
     with pytest.raises(RunError, match="the seed deals out other folds here"):
         join(postgresql.url, "s")
 
 
 def test_the_folder_of_another_run_is_refused(begun, postgresql, tmp_path):
-    *_, prepared = begun
+    *_, context = begun
     other = RunFolder(tmp_path / "other")
-    other.create(make_record(prepared, "s", None))
+    other.create(make_record(context, "s", None))
     with pytest.raises(RunError, match="this is the folder of another run"):
         join(postgresql.url, "s", run=other.path)
 

@@ -13,23 +13,24 @@ from automl.data.sources.given import Given, take
 from automl.data.splits import load_splits
 from automl.errors import RunError
 from automl.results.run import Run
+from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
-from automl.run.prepare import Prepared, devices_of, prepare, reading_options
+from automl.run.prepare import devices_of, prepare, reading_options
 from automl.run.record import check_unchanged, recorded_plugins, settings_of
 from automl.run.run_record import RunRecord
 from automl.settings import Settings, make_settings
 from automl.warm_start import begin_with_best
 
 
-def prepare_new(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[Prepared, Given | None]:
+def new_context(data: Any, space: Any, settings: Mapping[str, Any]) -> tuple[SearchContext, Given | None]:
     """What a new search stands on, and its data where they came from Python."""
     if isinstance(data, str | Path):
-        prepared = prepare(make_settings(data=data, space=space, **settings))
-        return begin_with_best(prepared, prepared.settings.first_from), None
+        context = prepare(make_settings(data=data, space=space, **settings))
+        return begin_with_best(context, context.settings.first_from), None
     chosen = make_settings(data="", space=space, **settings)
     given = _take(data, chosen)
-    prepared = prepare(chosen.model_copy(update={"target": given.target}), given.dataset)
-    return begin_with_best(prepared, prepared.settings.first_from), given
+    context = prepare(chosen.model_copy(update={"target": given.target}), given.dataset)
+    return begin_with_best(context, context.settings.first_from), given
 
 
 def _take(data: Any, settings: Settings) -> Given:
@@ -45,13 +46,13 @@ def keep(given: Given, folder: RunFolder) -> None:
     folder.write_record(record.but(settings=settings, data=record.data.model_copy(update={"kept": kept})))
 
 
-def prepare_again(
+def resumed_context(
     folder: RunFolder,
     record: RunRecord,
     changes: Mapping[str, Any],
     data: Any,
     plugins: Sequence[str | Path] = (),
-) -> Prepared:
+) -> SearchContext:
     """What an earlier search stood on, checked to be the same; `data` are those that it was given and has not kept.
 
     Raises `RunError` when they are needed, or are others, and for plugin files of the run that might be anybody's and
@@ -67,16 +68,16 @@ def prepare_again(
             f"{folder.path}: the run was begun on data from Python and has not kept them, as they were too large; "
             "give them again, in Python: automl.resume(RUN, data=...)"
         )
-    prepared = prepare(settings, None if data is None else _take(data, settings).dataset, recorded=recorded)
+    context = prepare(settings, None if data is None else _take(data, settings).dataset, recorded=recorded)
     if settings.first_from:  # the earlier runs may have gone on since, or be gone
-        prepared = replace(prepared, space=replace(prepared.space, first=record.read_space().first))
-    check_unchanged(prepared, record)
-    return prepared
+        context = replace(context, space=replace(context.space, first=record.read_space().first))
+    check_unchanged(context, record)
+    return context
 
 
-def as_searched(found: Run, device: str | None, data: Any, plugins: Sequence[str | Path] = ()) -> Prepared:
-    """The ingredients of a run on its splits; raises as `prepare_again` does."""
-    prepared = prepare_again(found.folder, found.record, {"device": device}, data, plugins)
-    if prepared.settings.threads:
-        torch.set_num_threads(prepared.settings.threads)
-    return replace(prepared, splits=load_splits(found.folder.splits))
+def context_of(found: Run, device: str | None, data: Any, plugins: Sequence[str | Path] = ()) -> SearchContext:
+    """The ingredients of a run on its splits; raises as `resumed_context` does."""
+    context = resumed_context(found.folder, found.record, {"device": device}, data, plugins)
+    if context.settings.threads:
+        torch.set_num_threads(context.settings.threads)
+    return replace(context, splits=load_splits(found.folder.splits))
