@@ -84,7 +84,7 @@ class Race:
         self.eta = eta
         self.finalists = finalists
         self.standings: dict[int, Standing] = {}  # their scores and families are changed by the methods below alone
-        self.straight: set[int] = set()  # trials that climb to the top at once, without having to earn it
+        self.fast_tracked: set[int] = set()  # trials that climb to the top at once, without having to earn it
         self._boards = [Board() for _ in ladder]
         self._full_length = first_full_length(ladder)
 
@@ -120,7 +120,7 @@ class Race:
 
     def fast_track(self, trials: Iterable[int]) -> None:
         """Lets the trials climb to the top at once, without having to earn it."""
-        self.straight.update(trials)
+        self.fast_tracked.update(trials)
 
     def promote(self, mine: Choice = any_trial) -> tuple[int, int] | None:
         """A waiting trial that has earned the next rung, and that rung; highest rung first. None: ask for a new trial.
@@ -139,7 +139,7 @@ class Race:
         best = self._to_be_carried(fits)
         return self._send(best) if best is not None and mine(best) else None
 
-    def settled(self, closing: bool, fits: Choice = any_trial) -> bool:
+    def is_over(self, closing: bool, fits: Choice = any_trial) -> bool:
         """Whether no waiting trial is to climb any more, in whichever process; `closing`: only the best are carried."""
         return self._to_be_carried(fits) is None and (closing or next(self._may_climb(), None) is None)
 
@@ -148,7 +148,7 @@ class Race:
 
         Of these the highest rung first, then the best first.
         """
-        yield from (trial for trial in sorted(self.straight) if self.standings[trial].waiting)
+        yield from (trial for trial in sorted(self.fast_tracked) if self.standings[trial].waiting)
         for rung in range(self.top - 1, -1, -1):
             for trial in self._earned(rung):
                 if self.standings[trial].waiting and self.standings[trial].rung == rung:
@@ -172,7 +172,7 @@ class Race:
 
     def _send(self, trial: int) -> tuple[int, int]:
         self._move(trial, State.CLIMBING)
-        return trial, self.top if trial in self.straight else self.standings[trial].rung + 1
+        return trial, self.top if trial in self.fast_tracked else self.standings[trial].rung + 1
 
     def record(self, trial: int, rung: int, score: float) -> None:
         """The trial has reached the rung with this score; it waits there, or is complete at the top."""
@@ -199,7 +199,7 @@ class Race:
         It is when the score would let it climb on. Where too few trials came as far for anybody to climb, the highest
         rung below counts at which there are enough. One that goes straight to the top always is.
         """
-        if trial in self.straight:
+        if trial in self.fast_tracked:
             return True
         own = {**self.standings[trial].scores, rung: score}
         for reached in sorted(own, reverse=True):

@@ -111,7 +111,7 @@ class Scheduler:
             if self.alone:
                 return self._choose()
             job = self._abandoned() or self._help() or self._choose()
-            if job is None and not self._busy() and self.race.settled(self._closing, self._fitting()):
+            if job is None and not self._busy() and self.race.is_over(self._closing, self._fitting()):
                 return None
             if job is None:
                 time.sleep(self.pause)

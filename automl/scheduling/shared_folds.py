@@ -97,7 +97,7 @@ def fold_to_help_with(race: Race, leases: Leases) -> tuple[int, int] | None:
     Only folds that no rung has begun yet, from the last on. Who has the trial must live, and at this worker's home,
     where it finds the result.
     """
-    for trial in sorted(race.straight):
+    for trial in sorted(race.fast_tracked):
         lease, sharing = leases.held.get(trial_key(trial)), leases.held.get(Key(Kind.SHARED, trial))
         if lease is None or sharing is None or not race.standings[trial].climbing:
             continue

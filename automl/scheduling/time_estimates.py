@@ -100,7 +100,7 @@ class TimeEstimates:
         seconds = seconds[: math.ceil(missing / workers)]
         if timeout is None or not seconds:
             return sum(seconds)
-        first = 0.0 if self._arriving() - self.race.straight else min(seconds[0], FIRST_SHARE * timeout)
+        first = 0.0 if self._arriving() - self.race.fast_tracked else min(seconds[0], FIRST_SHARE * timeout)
         return max(first, min(sum(seconds), CARRYING_SHARE * timeout))
 
     def in_time(self, left: float) -> list[int]:
@@ -125,11 +125,11 @@ class TimeEstimates:
 
     def _arriving(self) -> set[int]:
         """Trials that are complete, or on their way to the top rung."""
-        last, straight = self.race.top - 1, self.race.straight
+        last, straight_up = self.race.top - 1, self.race.fast_tracked
         return {
             trial
             for trial, s in self.race.standings.items()
-            if s.complete or (s.climbing and (s.rung == last or trial in straight))
+            if s.complete or (s.climbing and (s.rung == last or trial in straight_up))
         }
 
     def _candidates(self, climbing: bool = False) -> list[int]:

@@ -257,7 +257,7 @@ class WorkerLoop:
     def _shared(self, number: int, rung: int, run: TrialRun) -> Advanceable:
         """The trial's training, with folds for other workers where they wait for nothing as much as for this trial."""
         alone = self.leases.num_workers == 1 or self.context.fused
-        if alone or rung != self.race.top or number not in self.race.straight:
+        if alone or rung != self.race.top or number not in self.race.fast_tracked:
             return run
 
         def tick() -> None:

@@ -122,7 +122,7 @@ def test_every_epoch_is_entered_before_it_is_shown():
 
 def test_who_goes_straight_to_the_top_leaves_its_score_at_every_rung_that_it_passes():
     race, run, curves = start(HEALTHY)
-    race.straight.add(0)
+    race.fast_tracked.add(0)
     assert finish(race, 0, 0, run, curves).verdict is None
     finish(race, 0, 4, run, curves)
     assert race.standings[0].scores == pytest.approx({rung: HEALTHY[r.epochs - 1] for rung, r in enumerate(LADDER)})
@@ -135,7 +135,7 @@ def test_who_goes_straight_to_the_top_leaves_its_score_at_every_rung_that_it_pas
 
 def test_who_is_stopped_on_the_way_straight_up_leaves_its_score_at_the_rungs_that_it_has_passed():
     race, run, curves = start(TURNING)
-    race.straight.add(0)
+    race.fast_tracked.add(0)
     finish(race, 0, 4, run, curves)
     assert {rung: score for rung, score in race.standings[0].scores.items() if rung < 4} == pytest.approx(
         {0: TURNING[0], 1: TURNING[1], 2: TURNING[3], 3: TURNING[4]}

@@ -77,11 +77,11 @@ def test_at_the_end_the_best_waiting_trial_is_carried_until_there_are_enough_fin
 
 def test_who_does_not_fit_into_the_time_is_not_carried():
     race = race_with({0: 2.0, 1: 1.0})
-    assert not race.settled(closing=True, fits={0}.__contains__)
+    assert not race.is_over(closing=True, fits={0}.__contains__)
     assert race.carry(fits={0}.__contains__) == (0, 1)
     race.record(0, 1, 1.0)
     assert race.carry(fits=set().__contains__) is None
-    assert race.settled(closing=True, fits=set().__contains__)
+    assert race.is_over(closing=True, fits=set().__contains__)
 
 
 def test_a_higher_rung_is_carried_before_a_better_score():

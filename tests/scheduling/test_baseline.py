@@ -118,7 +118,7 @@ def test_all_have_begun_when_each_has_come_to_the_first_rung_or_failed():
 def test_who_goes_straight_to_the_top_is_completed_when_the_overfitting_rule_stops_it():
     race = race_of(("resnet", 1.8), ("resnet", 1.0), ("resnet", 1.1), ("resnet", 1.2))
     assert not race.would_promote(0, race.top, 1.8)
-    race.straight.add(0)
+    race.fast_tracked.add(0)
     assert race.would_promote(0, race.top, 1.8)
 
 
@@ -127,6 +127,6 @@ def test_who_goes_straight_to_the_top_climbs_before_all_others_and_at_once(rung)
     race = race_of(*[("resnet", float(score)) for score in range(9)])
     for reached in range(1, rung + 1):
         race.record(8, reached, 9.0)
-    race.straight.add(8)
+    race.fast_tracked.add(8)
     assert race.promote() == (8, len(LADDER) - 1)
     assert race.promote() == (0, 1)

@@ -64,7 +64,7 @@ def test_one_worker_decides_for_all_which_trial_goes_straight_to_the_top(study):
     assert quick.next() == Job(0, TOP)
     # By its own measurements nothing fits into the time; what the other has decided counts.
     slow.next()
-    assert slow.race.straight == quick.race.straight == {0}
+    assert slow.race.fast_tracked == quick.race.fast_tracked == {0}
 
 
 def test_who_takes_over_from_a_dead_worker_sends_its_baseline_on(study):
@@ -73,4 +73,4 @@ def test_who_takes_over_from_a_dead_worker_sends_its_baseline_on(study):
     dead.leases.leave()
     heir = worker(study, "heir", 3.0)
     assert heir.next() == Job(0, TOP)
-    assert heir.race.straight == {0}
+    assert heir.race.fast_tracked == {0}

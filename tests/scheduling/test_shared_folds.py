@@ -57,7 +57,7 @@ class Crew:
         job = worker.scheduler.next()
         assert job == Job(0, 0)
         worker._climb(job)
-        worker.race.straight.add(0)
+        worker.race.fast_tracked.add(0)
 
     @property
     def curves(self) -> Any:
@@ -99,7 +99,7 @@ def offer(worker: WorkerLoop) -> None:
 
 def sees(worker: WorkerLoop) -> WorkerLoop:
     """A worker that has read what the others do, and knows which trial goes straight to the top."""
-    worker.race.straight.add(0)
+    worker.race.fast_tracked.add(0)
     worker.scheduler._read()
     return worker
 
@@ -186,7 +186,7 @@ def test_who_takes_the_trial_over_does_not_wait_for_folds_of_a_worker_that_was_f
     offer(frozen)
     for fold in range(4):
         frozen.leases.claim(fold_key(0, fold), FoldClaim.OWN)
-    heir.race.straight.add(0)
+    heir.race.fast_tracked.add(0)
     heir.scheduler._read()
     heir.leases.claim(trial_key(0), TOP)
     heir._climb(Job(0, TOP))
@@ -324,7 +324,7 @@ def test_folds_are_shared_only_where_others_wait_and_folds_are_not_stacked(
         crew.worker("other")
     owner.scheduler._read()
     if not straight:
-        owner.race.straight.clear()
+        owner.race.fast_tracked.clear()
     monkeypatch.setattr(type(crew.context), "fused", fused)
     run: Any = object()
     assert owner._shared(0, TOP, run) is run

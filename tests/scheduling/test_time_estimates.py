@@ -59,7 +59,7 @@ def test_the_final_fit_has_all_epochs_on_all_folds_data_of_the_dearest_finalist(
 
 
 def test_the_final_fit_may_be_that_of_a_trial_on_its_way_to_the_top(estimates, race):
-    race.straight.add(2)
+    race.fast_tracked.add(2)
     race.set_climbing(2, True)
     assert estimates.final_fit(None) == estimates.fit(2) == pytest.approx(100 * 9 * (5 / 4) * MARGIN)
 
@@ -96,7 +96,7 @@ def test_where_nobody_gets_there_in_time_the_best_goes_as_far_as_it_gets(estimat
 
 
 def test_beside_a_baseline_one_that_the_race_has_chosen_shall_get_there(estimates, race):
-    race.straight.add(2)
+    race.fast_tracked.add(2)
     race.leave(2, complete=True)
     assert estimates.carrying(100) == FIRST_SHARE * 100
 
