@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from automl.conclude.fitting import Fit, fit_ensemble, refit, restore_folds
@@ -21,7 +22,7 @@ from automl.training.recipe import Recipe
 log = logging.getLogger("automl.final")
 
 MOMENT = 1.0  # seconds: a fit of less is not cut short by the deadline
-LONGER = 2  # times as many epochs of a longer schedule are no better than those of one that has come to its end
+LONGER = 2  # times as many epochs of a longer schedule are no better than all of one that has come to its end
 
 
 @dataclass(frozen=True)
@@ -97,34 +98,44 @@ class FinalFit:
             log.warning("the final fit of trial %d failed: %s: %s", finalist.number, type(error).__name__, error)
             return FinalModel(saved, finalist, f"the final fit failed ({error}): {_fold_words(saved)}")
         reached, cut_short = model.description.epochs, model.description.cut_short
+        left = f"the deadline left {reached} of {max(fit.epochs, fit.wanted)} epochs to the final fit"
+        shorter = left if fit.epochs < fit.wanted else ""
         if reached >= finalist.epochs and not cut_short:
-            return FinalModel(model, finalist)
-        worth = reached if cut_short or fit.epochs < fit.horizon else LONGER * reached
+            return FinalModel(model, finalist, shorter)
         saved = self._saved(finalist, cut_short=True)
-        if saved is not None and _known(finalist, saved.description.epochs) < _known(finalist, worth):
-            left = f"the deadline left {reached} of {fit.epochs} epochs to the final fit"
+        if saved is not None and self._is_better(finalist, saved, reached, cut_short):
             return FinalModel(saved, finalist, f"{left}: {_fold_words(saved)}")
         cut = f"the deadline cut the final fit short at epoch {reached} of {fit.epochs}"
-        return FinalModel(model, finalist, cut if cut_short else "")
+        return FinalModel(model, finalist, cut if cut_short else shorter)
+
+    def _is_better(self, finalist: Finalist, saved: Model, reached: int, cut_short: bool) -> bool:
+        """Whether the folds' networks are known to be better than a refit of `reached` epochs.
+
+        One that has come to the end of a schedule of its own is as good as twice as many epochs that have not
+        (benchmarks/refits.py).
+        """
+        unfinished = saved.description.epochs < self.context.settings.epochs
+        worth = LONGER * reached if unfinished and not cut_short else reached
+        return _known(finalist, saved.description.epochs) < _known(finalist, worth)
 
     def schedule(self, finalist: Finalist) -> Fit:
-        """For how many epochs the finalist is refitted, and for how many its schedule is laid out.
+        """For how many epochs the finalist is refitted, on a schedule of as many, as far as there is time.
 
         One that was scored at the end of its schedule is fitted as it was scored. Where its score is that of an earlier
-        epoch, because the deadline or overfitting stopped it, its learning rate was still high: it is refitted on a
-        schedule of its own, see `refit_length`, as far as there is time (benchmarks/refits.py).
+        epoch, because the deadline or overfitting stopped it, its learning rate was still high: see `refit_length`
+        (benchmarks/refits.py). An ensemble is of the folds as they were scored.
         """
         horizon = self.context.settings.epochs
-        if finalist.epochs >= horizon or self.kind == "ensemble":
+        if self.kind == "ensemble":
             return Fit(finalist.epochs, horizon)
-        config, host = finalist.trial.config, self.context.host
-        try:
-            wanted = refit_length(lambda epochs: Recipe.from_config(config, host, epochs), finalist.epochs, horizon)
-        except Exception:  # a plugin's code: what is wrong with it is said by the fit
-            return Fit(finalist.epochs, horizon)
+        config, host, wanted = finalist.trial.config, self.context.host, finalist.epochs
+        if wanted < horizon:
+            # What is wrong with a plugin's code is said by the fit.
+            with suppress(Exception):
+                wanted = refit_length(lambda epochs: Recipe.from_config(config, host, epochs), wanted, horizon)
         affordable = self._affordable(finalist)
         epochs = max(1, wanted if affordable is None else min(wanted, affordable))
-        return Fit(epochs, horizon=epochs)
+        return Fit(epochs, horizon=epochs, wanted=wanted)
 
     def _affordable(self, finalist: Finalist) -> int | None:
         """How many epochs of a refit there is time for; None: as many as one likes, or nothing is known."""

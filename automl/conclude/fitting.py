@@ -35,10 +35,13 @@ MORE = 3  # epochs at most that a refit may go on beyond the score's
 
 
 class Fit(NamedTuple):
-    """How long a refit is: the epochs, and those for which its schedule is laid out."""
+    """How long a refit is: the epochs, those for which its schedule is laid out, and, where there is no time for all
+    that it should have, how many these are.
+    """
 
     epochs: int
     horizon: int
+    wanted: int = 0
 
 
 def refit(

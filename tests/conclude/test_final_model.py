@@ -140,7 +140,11 @@ class TestStandIn:
 
     def test_one_that_was_scored_at_the_end_keeps_its_schedule(self, context, copied, winner):
         complete = with_losses(winner, *np.linspace(1, 0.1, 12))
-        assert self.planned(context, copied, complete, 0.1) == (12, 12)
+        assert self.planned(context, copied, complete, 60) == (12, 12)
+
+    def test_where_there_is_no_time_for_all_of_it_its_schedule_is_shorter(self, context, copied, winner):
+        complete = with_losses(winner, *np.linspace(1, 0.1, 12))
+        assert self.planned(context, copied, complete, 6.5) == (6, 6)
 
     def test_a_short_fit_that_has_come_to_its_end_is_better_than_folds_that_have_not(self, context, copied, winner):
         stand_in = with_losses(winner, 0.9, 0.7, 0.5, state=TrialState.PRUNED)
@@ -163,4 +167,4 @@ class TestStandIn:
         longer = replace(context, settings=context.settings.model_copy(update={"epochs": 12}))
         made = final_fit(longer, copied, estimates=estimates)
         made.budget = Budget.of(1, timeout=seconds, clock=lambda: 0.0)
-        return made.schedule(finalist)
+        return made.schedule(finalist)[:2]
