@@ -27,6 +27,7 @@ TINY = {"space": LINEAR, "trials": 1, "folds": 2, "epochs": 4, "threads": 1}
 EXPECTED: dict[str, str] = {}  # by check, why it cannot pass: none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [SearchClassifier, SearchRegressor])
 def test_scikit_learns_own_checks_pass_but_for_the_named_ones(kind):
     results = check_estimator(kind(**TINY), expected_failed_checks=EXPECTED, on_fail=None, on_skip=None)

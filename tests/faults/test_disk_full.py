@@ -68,7 +68,8 @@ def assert_intact(automl, run: Path, before: dict[int, dict]) -> None:
     assert not list(run.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_disk_full_ends_with_exit_3_and_one_line_and_the_search_goes_on_when_there_is_space(
     workers, small_disk, automl
 ):

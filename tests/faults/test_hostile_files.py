@@ -108,6 +108,7 @@ def test_evil_checkpoint_a_pickle_as_the_checkpoint_of_a_complete_trial_is_not_u
     assert not owned.exists()
 
 
+@pytest.mark.slow
 def test_evil_checkpoint_a_pickle_as_the_checkpoint_of_a_waiting_trial_makes_it_start_again(
     automl, start, bars, tmp_path, evil, owned, caplog
 ):

@@ -43,7 +43,8 @@ def told(row) -> dict:
     return {name: value for name, value in row.items() if name not in ("seconds", "fold_epochs")}
 
 
-@pytest.mark.parametrize("place", ["tell:2", *(pytest.param(place, marks=pytest.mark.slow) for place in PLACES)])
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["tell:2", *PLACES])
 def test_kill_anywhere_no_finished_trial_is_lost_or_run_twice_and_the_trials_are_those_of_an_undisturbed_search(
     place, undisturbed, automl, start, tmp_path: Path
 ):

@@ -13,7 +13,8 @@ SMALL = ["--space", "smoke", "--architecture", "mlp", "--folds", "2", "--epochs"
 SMALL += ["--workers", "2"]
 
 
-@pytest.mark.parametrize("how", ["forked", pytest.param("each with its own imports", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["forked", "each with its own imports"])
 def test_budget_two_workers_ask_for_exactly_so_many_trials_and_share_them(how, automl, tmp_path, monkeypatch):
     if how != "forked":  # as where a device or the system does not bear a fork
         monkeypatch.setattr("automl.workers.local.can_fork", lambda devices: False)

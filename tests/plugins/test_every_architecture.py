@@ -100,7 +100,9 @@ def test_every_built_in_architecture_is_examined_here(host: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("shape", [DIGITS, CIFAR], ids=["digits", "cifar"])
+@pytest.mark.parametrize(
+    "shape", [pytest.param(DIGITS, id="digits"), pytest.param(CIFAR, id="cifar", marks=pytest.mark.slow)]
+)
 def test_it_works_in_the_corners_of_its_space_or_says_why_not(host: Any, name: str, shape: tuple[int, ...]) -> None:
     architecture = built_in(host, name, dropout=Float(0.3, 0.3), **QUICK.get(name, {}))
     if shape == DIGITS and name in TOO_SMALL:

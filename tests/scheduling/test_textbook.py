@@ -38,6 +38,7 @@ def trial(tmp_path):
     return search
 
 
+@pytest.mark.slow
 def test_a_network_that_memorises_twenty_points_is_pruned_as_overfitting_and_with_dropout_not_or_much_later(trial):
     memorising, regularised = trial(0.0), trial(0.5)
     assert (memorising["state"], memorising["reason"]) == ("PRUNED", "overfitting")

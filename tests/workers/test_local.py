@@ -144,6 +144,7 @@ os.kill(os.getpid(), 9)
 """
 
 
+@pytest.mark.slow
 def test_neither_workers_nor_the_server_outlive_a_killed_search_not_even_one_that_hangs(tmp_path) -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
