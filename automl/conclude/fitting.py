@@ -58,7 +58,7 @@ def refit(
     A deadline that passes meanwhile ends the fit within a batch, unless it is not to be `cut`; the model is what was
     learnt until then, and says so.
     """
-    epochs, horizon = fit or (finalist.epochs, context.settings.epochs)
+    epochs, horizon, _ = fit or Fit(finalist.epochs, context.settings.epochs)
     run = TrialRun(
         Recipe.from_config(finalist.trial.config, context.host, horizon),
         resident,
