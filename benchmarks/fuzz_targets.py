@@ -213,7 +213,9 @@ def model_seeds() -> list[bytes]:
     import torch
 
     from automl.data.resident import PixelInputs
-    from automl.models.model import Model, build_network, save_model
+    from automl.models.building import build_network
+    from automl.models.description import ModelDescription
+    from automl.models.model import Model, save_model
     from automl.models.modules import Standardised
 
     configs: dict[str, dict[str, Any]] = {
@@ -232,7 +234,7 @@ def model_seeds() -> list[bytes]:
         one = torch.ones(1, 1, 1, 1)
         module = Standardised(build_network(about), PixelInputs(one, one), torch.zeros(2), torch.ones(2))
         with tempfile.TemporaryDirectory() as folder:
-            save_model(Model(module, about), Path(folder))
+            save_model(Model(module, ModelDescription.model_validate(about)), Path(folder))
             files = (Path(folder) / "model.json", Path(folder) / "model.safetensors")
             seeds.append(SPLIT.join(path.read_bytes() for path in files))
     return seeds

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from automl.data.conversion import Pixels
 from automl.data.images.folders import find_files, find_images
 from automl.errors import DataError
+from automl.models.description import ModelDescription
 from automl.models.samples import read_batches
 
 
@@ -152,7 +154,10 @@ def test_runs_among_the_photos_are_left_out_and_said(tmp_path: Path) -> None:
 
 
 def test_only_the_test_part_of_sides_is_evaluated_on_and_training_photos_never_are(tmp_path: Path) -> None:
-    about = {"input_shape": [1, 4, 4], "classes": ["cat", "dog"], "kind": "image", "task": "classification"}
+    about = ModelDescription(
+        architecture="linear", architecture_config={}, input_shape=[1, 4, 4], num_outputs=2, conversion=Pixels(),
+        task="classification", classes=["cat", "dog"],
+    )  # fmt: skip
     made(tmp_path, *both("train"), "test/0.png")
     with pytest.raises(DataError, match="of its sides only train/ has labels; give that folder to evaluate on it"):
         next(read_batches(tmp_path, about, labelled=True))

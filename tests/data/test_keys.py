@@ -12,6 +12,7 @@ from automl.data.sources.arrays import from_arrays
 from automl.data.sources.images import load_folder
 from automl.data.sources.tables import load_csv
 from automl.errors import DataError
+from automl.models.description import ModelDescription
 from automl.models.samples import read_batches
 
 ZOE, ZOE_OF_A_MAC = "Zo\u00eb", unicodedata.normalize("NFD", "Zo\u00eb")
@@ -92,9 +93,12 @@ def test_contradicting_rows_of_a_groups_file_are_named_with_their_lines(photos: 
 
 @pytest.mark.parametrize("names", [None, ["left ", ZOE_OF_A_MAC]])
 def test_classes_of_other_data_are_known_in_any_spelling(tmp_path: Path, names: list[str] | None) -> None:
-    about = {"kind": "table", "task": "classification", "classes": ["left", ZOE], "input_shape": [4]}
     conversion = from_arrays(np.eye(4), np.array(["left", ZOE] * 2)).conversion
+    about = ModelDescription(
+        architecture="linear", architecture_config={}, input_shape=[4], num_outputs=2, conversion=conversion,
+        task="classification", classes=["left", ZOE],
+    )  # fmt: skip
     y = np.array([0, 1]) if names else np.array([" left", ZOE_OF_A_MAC])
     np.savez(tmp_path / "d.npz", x=np.eye(4)[:2], y=y, **({"classes": np.array(names)} if names else {}))
-    (batch,) = read_batches(tmp_path / "d.npz", about | {"conversion": conversion.model_dump()}, labelled=True)
+    (batch,) = read_batches(tmp_path / "d.npz", about, labelled=True)
     assert batch.answers == ["left", ZOE]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from automl import BadInput
 from automl.data.conversion import Pixels
 from automl.data.resident import PixelInputs
+from automl.models.description import ModelDescription
 from automl.models.export import TOLERANCE, export
 from automl.models.model import Model
 from automl.models.modules import Standardised
@@ -149,8 +150,10 @@ def test_a_fine_tuned_model_is_exported_as_it_is(format, lite, tmp_path):
     inputs = PixelInputs(
         torch.full((1, 1, 1, 1), network.pixel_mean[0]), torch.full((1, 1, 1, 1), network.pixel_std[0])
     )
-    about = {"architecture": "efficientnet_lite", "input_shape": [3, 20, 20], "num_outputs": 3, "kind": "image",
-             "classes": list("abc"), "task": "classification", "conversion": Pixels().model_dump()}  # fmt: skip
+    about = ModelDescription(
+        architecture="efficientnet_lite", architecture_config=config, input_shape=[3, 20, 20], num_outputs=3,
+        kind="image", classes=list("abc"), task="classification", conversion=Pixels(),
+    )  # fmt: skip
     model = Model(Standardised(network, inputs, None, None).eval(), about)
     assert export(model, format, tmp_path / "model") <= TOLERANCE  # on random pixels
 

@@ -20,6 +20,7 @@ from automl.cli import main
 from automl.data.conversion import Pixels
 from automl.data.dataset import Dataset
 from automl.data.resident import PixelInputs
+from automl.models.description import ModelDescription
 from automl.models.model import Model, Standardised, save_model
 from automl.run.prepare import prepare
 from automl.settings import make_settings
@@ -129,11 +130,13 @@ class TestWeights:
 
     def test_a_saved_transfer_is_a_backbone_again_and_all_of_it_can_be_trained(self, transfer, tmp_path):
         inner = {**CONFIG, "tuning": "head", "weights": "random"}
-        about = {"architecture": "transfer", "architecture_config": inner, "input_shape": [3, 8, 8], "num_outputs": 4,
-                 "kind": "image", "classes": list("abcd"), "task": "classification",
-                 "conversion": Pixels().model_dump()}  # fmt: skip
+        about = ModelDescription(
+            architecture="transfer", architecture_config=inner, input_shape=[3, 8, 8], num_outputs=4, kind="image",
+            classes=list("abcd"), task="classification", conversion=Pixels(),
+        )  # fmt: skip
         unit = torch.ones(1, 3, 1, 1)
-        model = Model(Standardised(automl.build_network(about), PixelInputs(0 * unit, unit), None, None), about)
+        network = automl.build_network(about.model_dump())
+        model = Model(Standardised(network, PixelInputs(0 * unit, unit), None, None), about)
         save_model(model, tmp_path)
         network = transfer.build((3, 8, 8), 2, backbone="saved", weights=str(tmp_path), tuning="all", dropout=0.0)
         network.load_weights()
