@@ -28,7 +28,7 @@ def slow(input_shape, num_outputs, *, dropout):
 def automl_architectures():
     return [slow]
 '''
-TRIALS = 12
+TRIALS = 24
 
 
 @pytest.fixture
