@@ -11,18 +11,19 @@ validation samples, the seconds of the CPU that its training took, and the paire
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from typing import Any, NamedTuple
 
 import optuna
-import yaml
 from machine import heading, table
 
 from automl.run.context import SearchContext
 from automl.run.prepare import prepare
 from automl.scheduling.samplers import make_sampler
 from automl.settings import make_settings
+from automl.spaces.training import KNOWN
 from automl.training.recipe import Recipe
 from automl.training.run import TrialRun
 
@@ -49,6 +50,18 @@ def trained(
     return scores, (time.process_time() - began) / len(scores)
 
 
+def changed(pair: str, config: dict[str, Any], context: SearchContext) -> tuple[str, Any]:
+    """A key of a config and its new value. Exits for a key that no config can have."""
+    key, _, text = pair.partition("=")
+    optimizers = (f"train.{o}.{p}" for o in context.host.optimizers for p in context.host.optimizer(o).parameters)
+    if key not in {"epochs", *config, *(f"train.{name}" for name in KNOWN), *optimizers}:
+        raise SystemExit(f"{pair}: no config has '{key}'")
+    try:
+        return key, json.loads(text)
+    except ValueError:
+        return key, text  # a name
+
+
 def mean(values: list[float]) -> str:
     """With its standard error."""
     error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
@@ -72,9 +85,7 @@ def main() -> None:
     for name in args.configs:
         number, _, changes = name.partition("/")
         config = {**first[int(number)], **{"epochs": args.epochs}}
-        config |= {
-            key: yaml.safe_load(value) for key, value in (pair.split("=") for pair in changes.split(",") if pair)
-        }
+        config |= dict(changed(pair, config, context) for pair in changes.split(",") if pair)
         scores, seconds = trained(config, config.pop("epochs"), context, args.folds, args.seeds)
         reference = reference or scores
         row = [f"{number} {config['architecture']} {changes}", f"{seconds:.0f}"]

@@ -44,8 +44,9 @@ def main() -> None:
     rows = [["the run's own", *(f"{run.record.final.test[name]:.4f}" for name in metrics)]]
     fits = [None, *(Fit(*map(int, length.split("/"))) for length in args.lengths)]
     for fit in fits:
-        found = list(refitted(run, trial, args.seeds, fit))
-        name = "refits" if fit is None else f"refits, {fit.epochs} epochs of a schedule of {fit.horizon}"
+        found, epochs = zip(*refitted(run, trial, args.seeds, fit), strict=True)
+        laid_out = "" if fit is None else f" of a schedule of {fit.horizon}"
+        name = f"refits, {', '.join(map(str, sorted(set(epochs))))} epochs{laid_out}"
         rows += [[name, *(spread([scores[metric] for scores in found]) for metric in metrics)]]
         print(rows[-1], flush=True)
     ensemble = averaged(run, trial)
@@ -54,8 +55,8 @@ def main() -> None:
     print(table([f"trial {trial} of `{Path(run.record.settings.data).name}`, test", *metrics], rows))
 
 
-def refitted(run: Run, trial: int, count: int, fit: Fit | None) -> Iterator[dict[str, float]]:
-    """The test scores of `count` models of a trial's config, from other seeds; `fit` None: as the final model is."""
+def refitted(run: Run, trial: int, count: int, fit: Fit | None) -> Iterator[tuple[dict[str, float], int]]:
+    """The test scores and epochs of `count` models of a trial's config, from other seeds; `fit` None: as the final one."""
     context = context_of(run, None, None)
     finalist = as_finalist(open_study(run), run.folder, context.objective, trial)
     resident, budget = context.resident(), Budget.of(trials=0)
@@ -63,7 +64,7 @@ def refitted(run: Run, trial: int, count: int, fit: Fit | None) -> Iterator[dict
         other = replace(context, settings=context.settings.model_copy(update={"seed": 1000 * (number + 1)}))
         chosen = fit or FinalFit(other, resident, budget, run.folder, "refit").schedule(finalist)
         model = refit(other, finalist, resident, budget, chosen)
-        yield test_scores(predict_test(model, context.dataset, context.splits.test))
+        yield test_scores(predict_test(model, context.dataset, context.splits.test)), model.description.epochs
 
 
 def averaged(run: Run, trial: int) -> dict[str, float]:

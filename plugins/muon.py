@@ -64,7 +64,9 @@ class Muon(torch.optim.Optimizer):
     def _step_matrix(self, weight: Tensor, group: dict[str, Any]) -> None:
         state, gradient, momentum = self.state[weight], weight.grad, group["momentum"]
         assert gradient is not None
-        velocity = state.setdefault("velocity", torch.zeros_like(weight))
+        if not state:
+            state["velocity"] = torch.zeros_like(weight)
+        velocity = state["velocity"]
         velocity.mul_(momentum).add_(gradient)
         nesterov = gradient.add(velocity, alpha=momentum).flatten(1)
         size = LIKE_ADAMW * max(nesterov.shape) ** 0.5

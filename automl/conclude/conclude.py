@@ -94,7 +94,7 @@ def _is_fitted(final: FinalRecord, winner: Winner, kind: str, folder: RunFolder)
     after it had replaced the model and before it could say so.
     """
     wanted = winner.finalist.number, kind
-    if (final.trial, final.kind) != wanted or final.cut_short:
+    if (final.trial, final.kind) != wanted or final.cut_short or final.words:
         return False
     try:
         about = describe_model(folder.model)

@@ -133,24 +133,30 @@ class FinalFit:
             # What is wrong with a plugin's code is said by the fit.
             with suppress(Exception):
                 wanted = refit_length(lambda epochs: Recipe.from_config(config, host, epochs), wanted, horizon)
-        affordable = self._affordable(finalist)
-        epochs = max(1, wanted if affordable is None else min(wanted, affordable))
-        return Fit(epochs, horizon=epochs, wanted=wanted)
+        epochs = max(1, min(wanted, self._affordable(finalist, wanted)))
+        # One whose rate does not fall is laid out as it was: it may have to go on for some epochs, see `refit`.
+        return Fit(epochs, horizon if epochs == finalist.epochs else epochs, wanted)
 
-    def _affordable(self, finalist: Finalist) -> int | None:
-        """How many epochs of a refit there is time for; None: as many as one likes, or nothing is known."""
-        seconds = self.estimates.refit_epoch(finalist.number) if self.estimates is not None else 0.0
-        return int(self.budget.deadline.left / seconds) if seconds and self.budget.timeout is not None else None
+    def _affordable(self, finalist: Finalist, wanted: int) -> int:
+        """How many epochs of a refit there is time for, `wanted` at most."""
+        seconds = self._seconds(finalist, 1)
+        if self.budget.timeout is None or not seconds or self._momentary(finalist, wanted):
+            return wanted
+        return int(self.budget.deadline.left / seconds)
+
+    def _seconds(self, finalist: Finalist, epochs: int) -> float:
+        """About how long they take; 0 where nothing is known."""
+        return epochs * self.estimates.refit_epoch(finalist.number) if self.estimates is not None else 0.0
 
     def _as_asked(self, finalist: Finalist, fit: Fit) -> Model:
         if self.kind == "ensemble":
             return fit_ensemble(self.context, finalist, self.resident, self.budget, self.folder)
-        return refit(self.context, finalist, self.resident, self.budget, fit, cut=not self._momentary(finalist, fit))
+        cut = not self._momentary(finalist, fit.epochs)
+        return refit(self.context, finalist, self.resident, self.budget, fit, cut=cut)
 
-    def _momentary(self, finalist: Finalist, fit: Fit) -> bool:
+    def _momentary(self, finalist: Finalist, epochs: int) -> bool:
         """Whether the fit is over before it could be cut, as that of a head on frozen features."""
-        seconds = self.estimates.refit_epoch(finalist.number) * fit.epochs if self.estimates is not None else 0.0
-        return 0 < seconds < MOMENT
+        return 0 < self._seconds(finalist, epochs) < MOMENT
 
     def _saved(self, finalist: Finalist, cut_short: bool) -> Model | None:
         return restore_folds(self.context, finalist, self.resident, self.folder, cut_short)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from automl.data.tables.features import input_columns
-from automl.errors import AutomlError, RunError
+from automl.errors import AutomlError, BadInput, RunError
 from automl.hooks.declarations import Architecture
 from automl.hooks.host import load_plugins
 from automl.hooks.recorded import find_recorded, refusal
-from automl.models.description import ModelDescription, NetworkDescription
+from automl.models.description import ModelDescription, NetworkDescription, problem_of
 from automl.models.modules import Ensemble, Standardised
 from automl.models.shapes import layout_of
 from automl.models.weights import ANSWERS, check_layout, empty_inputs, most_layers
@@ -54,15 +57,41 @@ def build_module(
         return build()  # not every plugin can build without memory
 
 
+_loading: ContextVar[Path | None] = ContextVar("_loading", default=None)
+
+
+@contextmanager
+def loading(folder: Path) -> Iterator[None]:
+    """Within it the networks that are built belong to the model in `folder`: plugin files in it have come with it."""
+    before = _loading.set(folder)
+    try:
+        yield
+    finally:
+        _loading.reset(before)
+
+
 def build_network(about: Mapping[str, Any], *, plugins: Sequence[str | Path] = ()) -> nn.Module:
-    """The network that `about` of a model describes, with random weights and without preprocessing.
+    """The network that `about` describes as `model.json` does, with random weights and without preprocessing.
 
     `about` needs `architecture`, `architecture_config`, `input_shape` and `num_outputs`; `plugins` are as in
-    `load_model`. Raises `PluginError` or `BadInput` when the architecture's plugin is missing or might be anybody's,
-    and what `build` raises.
+    `load_model`. Raises `PluginError` or `BadInput` when something of it is missing or wrong, or the architecture's
+    plugin might be anybody's, and what `build` raises.
     """
-    description = NetworkDescription.model_validate({**about, "input_shape": list(about["input_shape"])})
-    return _network(description, find_architecture(description, plugins))
+    try:
+        description = NetworkDescription(
+            **{
+                **about,
+                "architecture_config": dict(about["architecture_config"]),
+                "input_shape": [int(side) for side in about["input_shape"]],
+                "num_outputs": int(about["num_outputs"]),
+                "plugins": about.get("plugins") or [],
+            }
+        )
+    except KeyError as error:
+        raise BadInput(f"the description of a network lacks {error}") from None
+    except ValidationError as error:
+        raise BadInput(f"the description of a network: {problem_of(error)}") from None
+    return _network(description, find_architecture(description, plugins, _loading.get()))
 
 
 def find_architecture(
@@ -73,7 +102,9 @@ def find_architecture(
     host = load_plugins(files=plugins)
     if name in host.architectures:
         return host.architectures[name]
-    found, refused = find_recorded(about.model_dump()["plugins"], plugins, folder)
+    found, refused = find_recorded(
+        [each if isinstance(each, str) else each.model_dump() for each in about.plugins], plugins, folder
+    )
     if found:
         host = load_plugins(files=plugins, recorded=found)
     if refused and name not in host.architectures:

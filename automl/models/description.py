@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -40,6 +40,12 @@ class NetworkDescription(BaseModel):
     plugins: list[PluginSource | str] = []
     conversion: Conversion | None = None
 
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if math.prod(self.input_shape) > LARGEST_SAMPLE:
+            raise ValueError(f"samples of {self.input_shape} are larger than {LARGEST_SAMPLE:,} numbers")
+        return self
+
     @cached_property
     def features(self) -> tuple[Feature, ...]:
         """What a row of a table consists of; nothing for images."""
@@ -53,9 +59,9 @@ class ModelDescription(NetworkDescription):
 
     conversion: Conversion
     task: Task
+    kind: Literal["image", "table"]
     classes: list[str]
     name: str = ""
-    kind: Literal["image", "table"] = "table"
     scaling: Scaling = "standard"
     target_transform: Literal["none", "log"] = "none"
     tta: Literal["none", "mirror"] = "none"
@@ -81,8 +87,8 @@ class ModelDescription(NetworkDescription):
         for what, found in (("targets", self.targets), ("deviations", self.deviations), ("columns of targets", known)):
             if len(found) not in (0, self.num_outputs):
                 raise ValueError(f"{len(found)} {what} do not belong to {self.num_outputs} outputs")
-        if math.prod(self.input_shape) > LARGEST_SAMPLE:
-            raise ValueError(f"samples of {self.input_shape} are larger than {LARGEST_SAMPLE:,} numbers")
+        if (self.kind == "image") != isinstance(self.conversion, Pixels):
+            raise ValueError(f"a conversion to {self.conversion.kind} does not belong to a model of kind {self.kind}")
         if isinstance(self.conversion, Pixels) != (len(self.input_shape) == 3):
             raise ValueError(f"a conversion to {self.conversion.kind} does not make samples of {self.input_shape}")
         if isinstance(self.conversion, Columns) and [len(self.conversion.features)] != self.input_shape:
@@ -115,8 +121,13 @@ def read_description(about: Any) -> tuple[ModelDescription, str]:
     try:
         found = _File(**about)
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"][:3])
-        law = str(problem["msg"]).removeprefix("Value error, ")
-        raise ValueError(f"{key}: {law}" if key else law) from None
+        raise ValueError(problem_of(error)) from None
     return found, found.sha256
+
+
+def problem_of(error: ValidationError) -> str:
+    """The first key that is wrong, and the law."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"][:3])
+    law = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{key}: {law}" if key else law

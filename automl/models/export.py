@@ -197,7 +197,9 @@ def _onnx(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
 
 def _state_dict(model: Model, x: Tensor) -> tuple[bytes, Tensor]:
     tensors = {name: value.detach().contiguous().clone() for name, value in model.module.state_dict().items()}
-    data = safetensors.torch.save(tensors, metadata={"format": "pt", "automl": model.description.model_dump_json()})
+    data = safetensors.torch.save(
+        tensors, metadata={"format": "pt", "automl": json.dumps(model.description.model_dump(mode="json"))}
+    )
     loaded = safetensors.torch.load(data)
     module = copy.deepcopy(model.module)
     for value in module.state_dict().values():

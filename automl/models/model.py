@@ -26,7 +26,7 @@ from automl.data.images.decode import decode_images
 from automl.data.sources.given import is_frame
 from automl.data.tables.csv_files import table_of
 from automl.errors import AutomlError, BadInput, DataError, RunError
-from automl.models.building import build_module, find_architecture
+from automl.models.building import build_module, find_architecture, loading
 from automl.models.description import ModelDescription, read_description, written
 from automl.models.model_files import DESCRIPTION, WEIGHTS, model_folder
 from automl.models.modules import Ensemble, Standardised, outputs_of
@@ -210,7 +210,8 @@ def load_model(path: str | Path, *, plugins: Sequence[str | Path] = ()) -> Model
         for prefix in prefixes:
             check_preprocessing(weights, prefix, description)
         architecture = find_architecture(description, plugins, folder)
-        module = build_module(description, weights, architecture, prefixes)
+        with loading(folder):
+            module = build_module(description, weights, architecture, prefixes)
         check_layout(weights, module.state_dict())
         module.load_state_dict(weights)
         check_values(module)

@@ -1,9 +1,9 @@
 """The baseline of a search with a timeout: one of the configs that its space begins with, trained to the top at once.
 
 A race completes one trial for the cost of three, and cheap rungs decide which: they favour what learns fast. After two
-epochs on photos every LeNet beats the ResNet that will be better in the end, and a network that is fine-tuned, for which
-there is no time, beats the head that takes seconds. So one complete training goes to a config that is known to be good
-on most data: then there is one to beat, and the search ends no worse than that.
+epochs on photos every LeNet beats the ResNet that will be better in the end, and a network that is fine-tuned, for
+which there is no time, beats the head that takes seconds. So one complete training goes to a config that is known to be
+good on most data: then there is one to beat, and the search ends no worse than that.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ def build_fold(
     samples = samples_of_epoch(len(train), len(train) if fewest is None else fewest)
     steps = len(batch_sizes(samples, recipe.batch_size))
     first_steps = FirstSteps(
-        [group["lr"] for group in optimizer.param_groups],
+        [group["lr"] < recipe.lr for group in optimizer.param_groups],
         warm_up=round(techniques.warmup * recipe.epochs * steps),
         head=round(techniques.unfreeze_at * recipe.epochs * steps),
     )

@@ -22,8 +22,8 @@ class Techniques:
     """What a config says of them.
 
     `warmup`: the share of all steps in which the learning rate rises linearly to what the schedule says.
-    `unfreeze_at`: the share of all steps in which only what has the highest learning rate learns, the head of a trained
-    network; then all does (Kumar et al., 2022, arXiv 2202.10054).
+    `unfreeze_at`: the share of all steps in which the layers of a trained network, whose learning rate has a ratio
+    below 1, do not learn, but only its head; then all does (Kumar et al., 2022, arXiv 2202.10054).
     `l1`: lambda of the penalty lambda * sum |w|; with weight decay the elastic net (Zou and Hastie, 2005).
     `label_smoothing`: the share of a target that is spread over all classes (Szegedy et al., 2015, section 7).
     `class_weights`: `balanced` weighs a sample by n / (classes * samples of its class), as scikit-learn does; of each
@@ -77,14 +77,14 @@ class FirstSteps:
     Outside of a step nothing is changed, so that it goes with every schedule and needs no state.
 
     Args:
-        rates: of the parameter groups, before the schedule has changed them.
+        pretrained: which of the parameter groups are those of the trained network, whose learning rate is lower.
         warm_up: steps in which the rates rise, in step number n (from 0) to (n + 1) / `warm_up` of what they are.
-        head: steps in which only the groups of the highest of the rates learn.
+        head: steps in which the others learn alone, where there are others.
     """
 
-    def __init__(self, rates: Sequence[float], warm_up: int, head: int):
-        self.warm_up, self.head = warm_up, head
-        self._slower = [rate < max(rates) for rate in rates]
+    def __init__(self, pretrained: Sequence[bool], warm_up: int, head: int):
+        self.warm_up, self.head = warm_up, 0 if all(pretrained) else head
+        self._pretrained = pretrained
 
     @contextmanager
     def applied(self, optimizer: torch.optim.Optimizer, step: int) -> Iterator[None]:
@@ -94,8 +94,8 @@ class FirstSteps:
             return
         rise = min(1.0, (step + 1) / self.warm_up) if self.warm_up else 1.0
         rates = [group["lr"] for group in optimizer.param_groups]
-        for group, rate, slower in zip(optimizer.param_groups, rates, self._slower, strict=True):
-            group["lr"] = 0.0 if slower and step < self.head else rate * rise
+        for group, rate, pretrained in zip(optimizer.param_groups, rates, self._pretrained, strict=True):
+            group["lr"] = 0.0 if pretrained and step < self.head else rate * rise
         try:
             yield
         finally:

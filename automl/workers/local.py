@@ -116,7 +116,7 @@ class LocalLauncher:
         self.storage = storage
         self.count = count_workers(context, storage)
         self.threads = threads_of(context, self.count)
-        self.process_context = process_context(context.devices)
+        self.process_context = choose_process_context(context.devices)
 
     def open(self, folder: RunFolder, budget: Budget, grace: float) -> None:
         """Lays the data out where every process can map them."""
@@ -152,7 +152,7 @@ class LocalLauncher:
         shutil.rmtree(self.data, ignore_errors=True)
 
 
-def process_context(devices: Sequence[torch.device]) -> ProcessContext:
+def choose_process_context(devices: Sequence[torch.device]) -> ProcessContext:
     """How processes begin: forked, or with imports of their own."""
     if not can_fork(devices):
         return get_context("spawn")

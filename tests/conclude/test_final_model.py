@@ -136,7 +136,7 @@ class TestStandIn:
         stopped = with_losses(
             replace(winner, trial=replace(winner.trial, config=constant)), 0.9, 0.5, 0.3, 0.5, 0.7, 0.9
         )
-        assert self.planned(context, copied, stopped, 60) == (3, 3)
+        assert self.planned(context, copied, stopped, 60) == (3, 12)
 
     def test_one_that_was_scored_at_the_end_keeps_its_schedule(self, context, copied, winner):
         complete = with_losses(winner, *np.linspace(1, 0.1, 12))
@@ -145,6 +145,24 @@ class TestStandIn:
     def test_where_there_is_no_time_for_all_of_it_its_schedule_is_shorter(self, context, copied, winner):
         complete = with_losses(winner, *np.linspace(1, 0.1, 12))
         assert self.planned(context, copied, complete, 6.5) == (6, 6)
+
+    def test_that_is_said(self, context, copied, winner):
+        estimates = TimeEstimates(Race(context.ladder))
+        estimates.rates = {winner.number: 0.5 / MARGIN}
+        shorter = final_fit(context, copied, ticks=2, estimates=estimates)
+        made = shorter.schedule(with_losses(winner, 0.9, 0.5, 0.4))
+        assert (made.epochs, made.wanted) == (1, 3)
+        slow = final_fit(context, copied, estimates=estimates)
+        slow.schedule = lambda finalist: Fit(2, 2, wanted=3)
+        found = slow.fit_one(with_losses(winner, 0.9, 0.5, 0.7))
+        assert found.words == "the deadline left 2 of 3 epochs to the final fit"
+        assert found.model.description.final == "refit"
+
+    def test_a_fit_of_a_moment_is_not_shortened(self, context, copied, winner):
+        estimates = TimeEstimates(Race(context.ladder))
+        estimates.rates = {winner.number: 1e-3}
+        made = final_fit(context, copied, ticks=1, estimates=estimates).schedule(with_losses(winner, 0.9, 0.5, 0.4))
+        assert made.epochs == 3
 
     def test_a_short_fit_that_has_come_to_its_end_is_better_than_folds_that_have_not(self, context, copied, winner):
         stand_in = with_losses(winner, 0.9, 0.7, 0.5, state=TrialState.PRUNED)

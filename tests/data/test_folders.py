@@ -156,7 +156,7 @@ def test_runs_among_the_photos_are_left_out_and_said(tmp_path: Path) -> None:
 def test_only_the_test_part_of_sides_is_evaluated_on_and_training_photos_never_are(tmp_path: Path) -> None:
     about = ModelDescription(
         architecture="linear", architecture_config={}, input_shape=[1, 4, 4], num_outputs=2, conversion=Pixels(),
-        task="classification", classes=["cat", "dog"],
+        task="classification", kind="image", classes=["cat", "dog"],
     )  # fmt: skip
     made(tmp_path, *both("train"), "test/0.png")
     with pytest.raises(DataError, match="of its sides only train/ has labels; give that folder to evaluate on it"):

@@ -96,7 +96,7 @@ def test_classes_of_other_data_are_known_in_any_spelling(tmp_path: Path, names: 
     conversion = from_arrays(np.eye(4), np.array(["left", ZOE] * 2)).conversion
     about = ModelDescription(
         architecture="linear", architecture_config={}, input_shape=[4], num_outputs=2, conversion=conversion,
-        task="classification", classes=["left", ZOE],
+        task="classification", kind="table", classes=["left", ZOE],
     )  # fmt: skip
     y = np.array([0, 1]) if names else np.array([" left", ZOE_OF_A_MAC])
     np.savez(tmp_path / "d.npz", x=np.eye(4)[:2], y=y, **({"classes": np.array(names)} if names else {}))

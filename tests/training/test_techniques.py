@@ -74,7 +74,7 @@ class TestWarmUp:
         optimizer = torch.optim.SGD(
             [{"params": [nn.Parameter(torch.zeros(1))]}, {"params": [nn.Parameter(torch.zeros(1))], "lr": 0.1}], lr=1.0
         )
-        seen, first_steps = [], FirstSteps([1.0, 0.1], warm_up=4, head=0)
+        seen, first_steps = [], FirstSteps([False, True], warm_up=4, head=0)
         for step in range(6):
             with first_steps.applied(optimizer, step):
                 seen.append([group["lr"] for group in optimizer.param_groups])

@@ -17,7 +17,7 @@ import torch
 from watching import is_alive, wait_for
 
 from automl.run.folder import RunFolder
-from automl.workers.local import Process, process_context
+from automl.workers.local import Process, choose_process_context
 from automl.workers.worker import Order
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
@@ -48,7 +48,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 
     def begin(order: Order = ORDER) -> Process:
         environment = {**os.environ, "ONLY_FOR": "workers"}
-        started.append(Process(process_context(CPU), RunFolder(tmp_path), order, 0, environment))
+        started.append(Process(choose_process_context(CPU), RunFolder(tmp_path), order, 0, environment))
         return started[-1]
 
     yield begin
@@ -133,9 +133,9 @@ SCRIPT = f"""
 import json, os, signal, sys
 sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
 from pathlib import Path
-from test_local import CPU, RunFolder, Process, process_context, fork_server, sleeper, wait_for
+from test_local import CPU, RunFolder, Process, choose_process_context, fork_server, sleeper, wait_for
 here = RunFolder(Path.cwd())
-workers = [Process(process_context(CPU), here, sleeper(number), 0, dict(os.environ)) for number in range(2)]
+workers = [Process(choose_process_context(CPU), here, sleeper(number), 0, dict(os.environ)) for number in range(2)]
 logging = Path(f"/proc/{{workers[1].process.pid}}/fd/2")
 wait_for(lambda: logging.resolve() == Path(workers[1].log))  # before that it may not be told yet of the server's death
 os.kill(workers[1].process.pid, signal.SIGSTOP)  # it hangs, whatever its threads would do
