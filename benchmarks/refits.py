@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def refitted(run: Run, trial: int, count: int, fit: Fit | None) -> Iterator[tuple[dict[str, float], int]]:
-    """The test scores and epochs of `count` models of a trial's config, from other seeds; `fit` None: as the final one."""
+    """The test scores and epochs of `count` models of a trial, from other seeds; `fit` None: as the final one."""
     context = context_of(run, None, None)
     finalist = as_finalist(open_study(run), run.folder, context.objective, trial)
     resident, budget = context.resident(), Budget.of(trials=0)
