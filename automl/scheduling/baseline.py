@@ -1,9 +1,9 @@
-"""The baseline of a search with a timeout: one of the configs that its space begins with, trained to the top at once.
+"""The baseline of a short search: one of the configs that its search space begins with, trained to the top at once.
 
 A race completes one trial for the cost of three, and cheap rungs decide which: they favour what learns fast. After two
-epochs on photos every LeNet beats the ResNet that will be better in the end, and a network that is fine-tuned, for
-which there is no time, beats the head that takes seconds. So one complete training goes to a config that is known to be
-good on most data: then there is one to beat, and the search ends no worse than that.
+epochs on photos every LeNet beats the ResNet that will be better in the end. Where the time is good for a few complete
+trainings only, one of them goes to a config that is known to be good on most data: then there is one to beat, and the
+search ends no worse than that.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from automl.racing.objective import Objective
 from automl.racing.race import Race
 from automl.scheduling.time_estimates import TimeEstimates
 
+FEW = 10  # complete trainings; where the time is good for more, the race finds its way by itself
 FITTING = 0.85  # of the time that is left, at most, for the baseline
-ALIKE = 20  # times as long as the quickest config of the architecture: a first epoch may be slow, but no more than that
 LUCK = 0.3  # by how much of an error two configs differ by luck after an epoch: photos, mirrored or not, up to 0.2
 
 
@@ -41,11 +41,10 @@ def choose_baseline(
     for trials in families.values():
         # The first epochs of a process are slow, so that the quickest of them says most.
         quickest = min(trials, key=estimates.to_the_top)
+        few = estimates.to_the_top(quickest) >= left * workers / FEW
         fit = max(0.0, estimates.fit(quickest) - estimates.final_fit(None))  # beyond what is kept for it already
-        if estimates.straight_to_the_top(quickest, workers) <= (left - fit) * FITTING:
-            longest = ALIKE * estimates.to_the_top(quickest)
-            alike = [trial for trial in trials if estimates.to_the_top(trial) <= longest]
-            return _best_beyond_luck({trial: objective.error(standings[trial].scores[0]) for trial in alike})
+        if few and estimates.straight_to_the_top(quickest, workers) <= (left - fit) * FITTING:
+            return _best_beyond_luck({trial: objective.error(standings[trial].scores[0]) for trial in trials})
     return None
 
 

@@ -7,7 +7,7 @@ import pytest
 from automl.racing.ladder import parse_ladder
 from automl.racing.objective import Objective
 from automl.racing.race import Race
-from automl.scheduling.baseline import FITTING, all_begun, choose_baseline
+from automl.scheduling.baseline import FEW, FITTING, all_begun, choose_baseline
 from automl.scheduling.time_estimates import TimeEstimates
 
 LADDER = parse_ladder("1x1,2x1,3x1,5x2,9x5", 9, 5)
@@ -56,13 +56,11 @@ def test_where_greater_is_better_the_errors_are_compared(metric):
         assert against(-1.0, 0.3) == 1  # worse than the mean
 
 
-def test_a_network_that_is_fine_tuned_is_none_where_its_head_takes_seconds():
-    race = race_of(("pretrained", 1.0), ("pretrained", 0.2))
-    estimates = TimeEstimates(race)
-    estimates.rates = {0: RATE, 1: 50 * RATE}
-    assert choose_baseline(race, 2, estimates, 20 * TO_THE_TOP, 1, Objective()) == 0
-    estimates.rates = {0: RATE, 1: 2 * RATE}
-    assert choose_baseline(race, 2, estimates, 20 * TO_THE_TOP, 1, Objective()) == 1
+def test_there_is_none_where_the_race_has_time_to_find_its_way():
+    race = race_of(("resnet", 1.0))
+    assert chosen(race, left=FEW * TO_THE_TOP) == 0
+    assert chosen(race, left=FEW * TO_THE_TOP + 1) is None
+    assert chosen(race, left=FEW * TO_THE_TOP, workers=2) is None
 
 
 def test_there_is_none_where_it_does_not_fit_into_the_time():
