@@ -135,7 +135,7 @@ class FinalFit:
                 wanted = refit_length(lambda epochs: Recipe.from_config(config, host, epochs), wanted, horizon)
         epochs = max(1, min(wanted, self._affordable(finalist, wanted)))
         # One whose rate does not fall is laid out as it was: it may have to go on for some epochs, see `refit`.
-        return Fit(epochs, horizon if epochs == finalist.epochs else epochs, wanted)
+        return Fit(epochs, horizon if epochs == wanted == finalist.epochs else epochs, wanted)
 
     def _affordable(self, finalist: Finalist, wanted: int) -> int:
         """How many epochs of a refit there is time for, `wanted` at most."""

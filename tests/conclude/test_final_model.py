@@ -112,7 +112,7 @@ class TestStandIn:
         assert found.model.description.epochs == 2
         np.testing.assert_array_equal(found.model.predict_proba(images.x), expected.predict_proba(images.x))
 
-    @pytest.mark.parametrize(("seconds", "epochs"), [(0.1, 1), (2.5, 2), (6.5, 6), (11.5, 8), (60, 8)])
+    @pytest.mark.parametrize(("seconds", "epochs"), [(0.1, 1), (2.5, 2), (4.5, 4), (6.5, 6), (11.5, 8), (60, 8)])
     def test_it_gets_as_many_epochs_as_there_is_time_for_up_to_twice_those_that_it_was_scored_with(
         self, context, copied, winner, seconds, epochs
     ):
