@@ -13,9 +13,10 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from automl.api import fit, open_run
+from automl.conclude.conclude import _is_fitted
 from automl.conclude.final_model import FinalFit
 from automl.conclude.fitting import Fit, refit
-from automl.conclude.selection import Finalist, as_finalist
+from automl.conclude.selection import Finalist, Winner, as_finalist
 from automl.models.description import ModelDescription
 from automl.models.model import load_model
 from automl.racing.curves import Curves
@@ -101,6 +102,15 @@ def test_the_next_finalist_is_fitted_where_the_first_cannot_be(context, copied, 
     found = final_fit(context, empty).fit([broken, winner])
     assert found.finalist is winner
     assert found.words.startswith("trial 99 could not be fitted: ")
+
+
+def test_a_resumed_search_fits_again_what_there_was_no_time_for(copied, winner):
+    final, folder = open_run(copied).record.final, RunFolder(copied)
+    chosen = Winner(winner, 2, "")
+    assert final.trial == winner.number
+    assert _is_fitted(final, chosen, "refit", folder)
+    short = final.model_copy(update={"words": "the deadline left 1 of 3 epochs to the final fit"})
+    assert not _is_fitted(short, chosen, "refit", folder)
 
 
 class TestStandIn:
