@@ -44,7 +44,8 @@ def trained(
     pairs = [(splits.train(fold), splits.validation(fold)) for fold in range(folds)]
     began = time.process_time()
     for seed in range(seeds):
-        run = TrialRun(Recipe.from_config(config, context.host, epochs), resident, pairs, seed=seed)
+        recipe = Recipe.from_config(config, context.host, epochs)
+        run = TrialRun(recipe, resident, pairs, seed=seed, precision=context.precision)
         *_, last = run.advance(epochs, folds)
         scores += [Score(fold.validation_loss, fold.validation_metric) for fold in last]
     return scores, (time.process_time() - began) / len(scores)

@@ -38,7 +38,7 @@ class State(Enum):
 class Standing:
     """Where one trial stands: its score at each rung reached (lower is better), and what it does.
 
-    `family`: its architecture; see `Race`.
+    `family`: its architecture, and what of it is frozen; see `Race`.
     """
 
     scores: dict[int, float] = field(default_factory=dict)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
 from automl.run.applicable import keep_applicable
 from automl.run.context import SearchContext
+from automl.run.photo_epochs import affordable_epochs
 from automl.run.table_sizes import for_table, suit_batches
 from automl.run.tried_domains import check_domains
 from automl.run.weights import keep_fitting, weights_override, without_lacking
@@ -40,6 +42,7 @@ log = logging.getLogger("automl.plugins")
 # From which on `images-gpu` is worth its large batches: with fewer images an epoch would have few steps.
 MANY_IMAGES, LEAST_SIDE = 4_000, 16
 
+PHOTOS = "photos"  # their space
 PHOTO = 65  # pixels of the shorter side, from which on images are photos and not thumbnails
 
 
@@ -96,7 +99,7 @@ def default_space(dataset: Dataset, device: torch.device) -> str:
     if dataset.kind == "table":
         return "tabular"
     if min(dataset.input_shape[1:]) >= PHOTO:
-        return "photos"
+        return PHOTOS
     many = len(dataset) >= MANY_IMAGES and min(dataset.input_shape[1:]) >= LEAST_SIDE
     return "images-gpu" if device.type == "cuda" and many else "images"
 
@@ -158,30 +161,33 @@ def _decided(settings: Settings, dataset: Dataset) -> Settings:
     return settings.model_copy(update=decided)
 
 
-def _fitted_to_few(
-    settings: Settings, space: Space, dataset: Dataset, splits: Splits
+def _fitted_to_images(
+    settings: Settings, space: Space, dataset: Dataset, splits: Splits, epochs: Callable[[int], int]
 ) -> tuple[Settings, Space, Dataset]:
     """Batches that leave an epoch some steps, and epochs that leave a training some, where the user has set neither.
 
-    What became of it is a note of the data set.
+    What became of it is a note of the data set. `epochs`: (samples in a fold) -> what there is time for.
     """
     samples = min(len(splits.train(fold)) for fold in range(splits.folds))
-    said = []
+    few, notes = [], list(dataset.notes)
     if not settings.space or any(settings.space == name for name, _, _ in list_spaces()):
         fitted = fit_batches(space, samples)
         if fitted != space and not any(each.startswith("train.batch_size") for each in settings.overrides):
             space = fitted
             largest = largest_batch(space.training["batch_size"])
-            said.append(f"batches of {largest} samples at most, so that an epoch has {samples // largest} steps")
+            few.append(f"batches of {largest} samples at most, so that an epoch has {samples // largest} steps")
     if "epochs" not in settings.model_fields_set and not settings.ladder:
-        epochs = fit_epochs(space, samples, settings.epochs)
-        if epochs != settings.epochs:
-            settings = settings.model_copy(update={"epochs": epochs})
-            said.append(f"{epochs} epochs")
-    note = f"The training samples are few ({samples:,} in a fold): {'; '.join(said)}."
-    if not said or note in dataset.notes:
-        return settings, space, dataset
-    return settings, space, replace(dataset, notes=(*dataset.notes, note))
+        usual, chosen = settings.epochs, fit_epochs(space, samples, epochs(samples))
+        if chosen != usual:
+            settings = settings.model_copy(update={"epochs": chosen})
+        if chosen > usual:
+            few.append(f"{chosen} epochs")
+        elif chosen < usual:
+            notes.append(f"{chosen} epochs, so that a network can be fine-tuned on all folds in time.")
+    if few:
+        notes.append(f"The training samples are few ({samples:,} in a fold): {'; '.join(few)}.")
+    notes = list(dict.fromkeys(notes))
+    return settings, space, dataset if len(notes) == len(dataset.notes) else replace(dataset, notes=tuple(notes))
 
 
 def prepare(
@@ -218,7 +224,9 @@ def prepare(
         dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed
     )
     if dataset.kind == "image":
-        settings, space, dataset = _fitted_to_few(settings, space, dataset, splits)
+        photos = PHOTOS in (settings.space, default)
+        epochs = partial(affordable_epochs, settings, device=device) if photos else lambda samples: settings.epochs
+        settings, space, dataset = _fitted_to_images(settings, space, dataset, splits, epochs)
     ladder = _ladder(settings)  # again, for folds and epochs may be those of the data
     return SearchContext(
         settings=settings,

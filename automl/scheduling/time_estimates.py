@@ -56,9 +56,13 @@ class TimeEstimates:
         return INSPECTION if timeout is None else min(INSPECTION, INSPECTION_SHARE * timeout)
 
     def final_fit(self, timeout: float | None) -> float:
-        """Seconds to fit the slowest of those that may win, those included that are on their way to the top."""
+        """Seconds to fit the slowest of those that may win: what is complete, else the best so far, and what is on its
+        way to the top.
+        """
         coming = [trial for trial in self._arriving() if not self.race.standings[trial].complete]
-        likely = self._candidates(climbing=True)[: self.race.finalists]
+        ranked = self._candidates(climbing=True)
+        complete = [trial for trial in ranked if self.race.standings[trial].complete]
+        likely = complete[: self.race.finalists] or ranked[:1]
         seconds = max(map(self.fit, [*likely, *coming]), default=0.0)
         return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
 
@@ -106,10 +110,12 @@ class TimeEstimates:
     def in_time(self, left: float) -> list[int]:
         """The waiting trials that get to the top in the seconds `left`, the best first.
 
-        All of them where not a single one has got there, is about to, or can: the best then goes as far as it gets.
+        One whose final fit takes longer than is kept for it has that much less. All of them where not a single one has
+        got there, is about to, or can: the best then goes as far as it gets.
         """
         waiting = [trial for trial in self._candidates() if self.race.standings[trial].waiting]
-        fitting = [trial for trial in waiting if self.to_the_top(trial) <= left]
+        kept = self.final_fit(None)
+        fitting = [trial for trial in waiting if self.to_the_top(trial) + max(0.0, self.fit(trial) - kept) <= left]
         return fitting if fitting or self._arriving() else waiting
 
     def to_the_top(self, trial: int) -> float:

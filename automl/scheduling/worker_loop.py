@@ -126,6 +126,7 @@ class WorkerLoop:
             if job.poisonous:
                 raise TrialFailed(f"{job.attempt - 1} workers died of it, each on its way to rung {rung + 1}")
             run = self._build(trial, config)
+            self.race.assign(number, run.family)
             curves = self._restore(run, number, curves)
             self._check_time(run, number, curves)
             with storage_errors():
@@ -209,7 +210,10 @@ class WorkerLoop:
         others = any(s.scores or s.climbing for trial, s in self.race.standings.items() if trial != number)
         if self.budget.timeout is None or curves.fold_epochs or not others or not self.resident.feature_files.shapes:
             return
-        seconds, left = run.expected_seconds(self.leases.num_workers), self.budget.deadline.left
+        # Who trains the baseline has no hand free for features.
+        busy = any(self.race.standings[trial].climbing for trial in self.race.fast_tracked)
+        workers = 1 if busy else self.leases.num_workers
+        seconds, left = run.expected_seconds(workers), self.budget.deadline.left
         if seconds > SHARE * left:
             raise Infeasible(
                 f"one training takes about {seconds:.0f} s, more than {SHARE:.0%} of the {left:.0f} s left"

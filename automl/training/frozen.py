@@ -125,6 +125,15 @@ class FrozenFeatures(Resident):
             self.files.speeds[self.part.name] = seconds / len(rows)
         return missing * self.files.speeds[self.part.name]
 
+    def seconds_of_head(self, build: Callable[[], nn.Module], precision: torch.dtype) -> float:
+        """About how long the head takes for one sample, forward, measured on a few that are empty."""
+        network = build()
+        load_weights(network)
+        head = head_of(network).to(self.device).eval()
+        empty = torch.zeros(PROBED, *self.part.shape, device=self.device)
+        with torch.inference_mode(), autocast(self.device, precision):
+            return seconds_of(lambda: head(empty)) / PROBED
+
     def _views_named(self, precision: torch.dtype) -> list[tuple[str, bool]]:
         """The name of each view that is needed, and whether it is mirrored."""
         plain = f"{self.part.name} {precision}"

@@ -149,11 +149,13 @@ class TrialRun:
     def expected_seconds(self, workers: int = 1) -> float:
         """About how long one training takes, measured on a few samples: all epochs of the first fold.
 
-        Of a network with a frozen part it is the time for the features that nobody has computed yet, which so many
-        `workers` share out.
+        Of a network with a frozen part it is those of its head, and the features that nobody has computed yet, which so
+        many `workers` share out.
         """
         if isinstance(self.resident, FrozenFeatures):
-            return self.resident.seconds_missing(self._build_whole, self.precision) / workers
+            features = self.resident.seconds_missing(self._build_whole, self.precision) / workers
+            forward = self.resident.seconds_of_head(self._build_whole, self.precision)
+            return features + STEP * forward * self._fewest * self.recipe.epochs
         self._build_all(1)
         fold = self.folds[0]
         probed = fold.train[:PROBED]
@@ -177,6 +179,14 @@ class TrialRun:
             own = self.whole.normalisation(self.samples[fold.number][0], techniques.scaling, log_target)
             found.append((network.to(self.resident.device), expected_normalisation(network, own)))
         return found
+
+    @property
+    def family(self) -> str:
+        """Among which networks it is ranked on cheap rungs: those of its architecture with the same frozen part.
+
+        A head on frozen features and a network that is trained whole learn at different speeds, at different costs.
+        """
+        return self.resident.part.name if isinstance(self.resident, FrozenFeatures) else self.recipe.architecture.name
 
     @property
     def averages_mirrored(self) -> bool:

@@ -86,7 +86,7 @@ class Workers:
             while self.running:
                 self._look()
                 self.running = [next for worker in self.running if (next := self._after(worker)) is not None]
-                if self.running and self.over is not None and time.monotonic() - self.over > self.leases.grace:
+                if self.running and self._others_hang():
                     names = ", ".join(f"worker {worker.number}" for worker in self.running)
                     log.warning("the race is over, and %s does not end: killed", names)
                     break
@@ -114,6 +114,18 @@ class Workers:
                 self.leases.beat()
                 self.beaten = time.monotonic()
         self.budget.deadline.check_interrupted()
+
+    def _others_hang(self) -> bool:
+        """Whether the race is over and who still runs shows no life any more.
+
+        Workers know different speeds: one may find that no time is left for anything while another still trains what it
+        has begun in time.
+        """
+        if self.over is None or time.monotonic() - self.over <= self.leases.grace:
+            return False
+        with storage_errors():
+            self.leases.sync()
+        return self.budget.deadline.left <= 0 or all(self.leases.is_dead(worker.name) for worker in self.running)
 
     def _wait_for_guests(self) -> None:
         """Until no worker of another machine climbs any more: by itself, or because the time is up."""

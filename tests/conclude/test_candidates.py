@@ -53,13 +53,25 @@ def test_what_the_deadline_stopped_on_all_folds_may_beat_what_is_complete(find, 
     assert find(complete, stopped, worse, metric=metric) == [1, 0, 2]
 
 
-def test_a_better_score_on_fewer_folds_or_in_a_lost_race_does_not(find):
+@pytest.mark.parametrize(("loss", "folds", "behind", "wins"), [
+    (0.54, 2, 0, True), (0.54, 3, 1, True), (0.54, 1, 0, False), (0.54, 3, 2, False), (0.56, 2, 0, False)
+])  # fmt: skip
+def test_on_two_folds_it_may_where_it_is_better_on_these_than_the_race_lets_differ(find, loss, folds, behind, wins):
     complete = TrialState.COMPLETE, "", curves_of(0.58, EPOCHS, 3)
-    few = TrialState.PRUNED, "deadline", curves_of(0.1, 13, 2)
-    joining = TrialState.PRUNED, "deadline", curves_of(0.1, 13, 3, behind=1)
+    stopped = TrialState.PRUNED, "deadline", curves_of(loss, 13, folds, behind)
+    assert find(complete, stopped) == ([1, 0] if wins else [0])
+
+
+def test_only_the_best_of_those_on_fewer_folds_joins_what_is_complete(find):
+    stopped = [(TrialState.PRUNED, "deadline", curves_of(loss, 13, 2)) for loss in (0.3, 0.2, 0.4)]
+    assert find((TrialState.COMPLETE, "", curves_of(0.58, EPOCHS, 3)), *stopped) == [2, 0]
+
+
+def test_a_better_score_in_a_lost_race_does_not(find):
+    complete = TrialState.COMPLETE, "", curves_of(0.58, EPOCHS, 3)
     outpaced = TrialState.PRUNED, "outpaced", curves_of(0.1, 13, 3)
     overfitting = TrialState.PRUNED, "overfitting", curves_of(0.1, 13, 3)
-    assert find(complete, few, joining, outpaced, overfitting) == [0]
+    assert find(complete, outpaced, overfitting) == [0]
 
 
 def test_where_nothing_was_trained_on_all_folds_the_one_that_got_furthest_stands_in(find):

@@ -172,3 +172,17 @@ def test_a_fold_of_its_own_takes_longer_than_its_share_of_a_fused_step(race):
 def test_a_search_keeps_time_for_a_look_at_its_data(timeout, seconds):
     estimates = TimeEstimates(Race(LADDER))
     assert estimates.finish(timeout) == estimates.inspection(timeout) == pytest.approx(seconds)
+
+
+def test_a_waiting_trial_is_not_carried_where_its_final_fit_would_not_fit_any_more(estimates, race):
+    race.leave(0, complete=True)
+    kept, own = estimates.final_fit(None), estimates.fit(2)
+    climb = estimates.to_the_top(2)
+    assert kept < own
+    assert estimates.in_time(left=climb + own - kept + 1) == [1, 2]
+    assert estimates.in_time(left=climb + 1) == [1]
+
+
+def test_nothing_is_kept_for_the_final_fit_of_a_slow_trial_that_something_complete_is_ahead_of(estimates, race):
+    race.leave(1, complete=True)
+    assert estimates.final_fit(None) == estimates.fit(1) < estimates.fit(0)

@@ -240,3 +240,17 @@ def test_a_search_keeps_its_features_in_its_folder_and_its_model_is_whole(images
 
 def test_all_of_a_data_set_need_not_be_there(images: Dataset) -> None:
     assert Resident(images, torch.device("cpu")).feature_files.folder is None
+
+
+def test_heads_on_features_are_ranked_among_themselves_and_whole_networks_by_their_architecture(make_recipe, make_run):
+    head, whole = (make_run(make_recipe(fixed, told=told, dropout=0.0)) for told in (True, False))
+    assert whole.family == "fixed"
+    assert head.family != whole.family
+    assert head.family.startswith("fixed fixed ")
+
+
+def test_the_time_that_a_training_takes_is_that_of_its_features_and_of_its_head(make_recipe, make_run):
+    run = make_run(make_recipe(fixed, told=True, dropout=0.0))
+    before = run.expected_seconds()
+    run._build_all(1)  # computes the features
+    assert 0 < run.expected_seconds() < before
