@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from automl.data.augmentation.augment import BatchAugmentation
+from automl.data.augmentation.policy import Policy
 from automl.data.resident import Normalisation, Resident
 from automl.training.batch_norm import BatchNormWarmUp
 from automl.training.frozen import FrozenFeatures, head_of
@@ -141,6 +142,17 @@ def batch_sizes(samples: int, batch_size: int) -> list[int]:
     return [*sizes, rest]
 
 
+def _augmentation(recipe: Recipe, resident: Resident) -> BatchAugmentation:
+    """What is done to a training batch: of frozen features, which are those of unchanged images, they are mixed as
+    images would be (manifold mixup, Verma et al., 2019).
+    """
+    if resident.image:
+        return recipe.build_augmentation()
+    if isinstance(resident, FrozenFeatures):
+        return BatchAugmentation(Policy(mixup=recipe.build_augmentation().policy.mixup))
+    return BatchAugmentation()
+
+
 def build_network(recipe: Recipe, resident: Resident, seed: int) -> nn.Module:
     """The network of a fold with this seed, before its trained weights are loaded. Raises what the plugin raises."""
     with forked(resident.device):
@@ -197,7 +209,7 @@ def build_fold(
         samples=samples,
         batch_size=recipe.batch_size,
         layout=layout,
-        augmentation=recipe.build_augmentation() if resident.image else BatchAugmentation(),
+        augmentation=_augmentation(recipe, resident),
         criterion=criterion_for(loss, techniques, resident.y[index], resident.num_outputs),
         techniques=techniques,
         averages_mirrored=whole.image and recipe.averages_mirrored,

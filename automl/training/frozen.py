@@ -38,7 +38,7 @@ class FrozenPart(NamedTuple):
 
 
 def mirroring(recipe: Recipe) -> float:
-    """How likely a training sample is mirrored: all of an augmentation that reaches a frozen part."""
+    """How likely a training sample is mirrored: of an augmentation nothing else reaches a frozen part."""
     return recipe.build_augmentation().policy.horizontal_flip
 
 

@@ -443,6 +443,16 @@ def _models(outside: Path) -> dict[str, Callable[[Path], object]]:
 
         return harm
 
+    def bring_code(run: Path) -> None:
+        """The network is on top of that of another model, whose plugin lies beside the weights."""
+        file = run / FILES["description"].parent / "evil.py"
+        file.write_bytes((outside / "evil.py").read_bytes())
+        recorded = {"name": "mine", "file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        saved = {"architecture": "mine", "architecture_config": {}, "input_shape": [1, 8, 8], "num_outputs": 2}
+        config = {"backbone": "saved", "weights": "random", "saved": {**saved, "plugins": [recorded]},
+                  "tuning": "all", "dropout": 0.0}  # fmt: skip
+        describe_model(run, architecture="transfer", architecture_config=config)
+
     overlapping = safetensors({f"t{i}": _tensor((1 << 18,), (0, 1 << 20)) for i in range(999)}, bytes(1 << 20))
     wide = {"depth": 1, "width": 10**9, "activation": "relu", "batch_norm": False, "dropout": 0.0}
     nonsense = [None, 7, -1, HUGE, EVIL_TEXT, [], {}, ["x"], {"x": "y"}]
@@ -462,6 +472,7 @@ def _models(outside: Path) -> dict[str, Callable[[Path], object]]:
         "model-torch": describe(architecture_config={**wide, "activation": "__class__"}),
         "model-huge-sample": describe(input_shape=[1, 12_000, 12_000]),
         "model-evil-plugin": describe(architecture="mine", plugins=[str(outside / "evil.py")]),
+        "model-brings-code": bring_code,
         "model-evil-names": describe(name=EVIL_TEXT, classes=[EVIL_TEXT, "-1+1"]),
         "model-scale": describe(conversion={**pixels, "scale": 0}),
         "model-scale-nan": describe(conversion={**pixels, "scale": float("nan")}),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import automl
 from automl import Choice, Float, architecture
+from automl.data.augmentation.policy import Policy
 from automl.data.dataset import Dataset
 from automl.data.feature_files import PIECE, FeatureFiles
 from automl.data.resident import Resident
@@ -122,6 +123,20 @@ def test_a_mirrored_sample_has_the_features_of_its_mirror_image(make_recipe, mak
     assert (is_plain | is_mirrored).all()
     assert is_plain.any()
     assert is_mirrored.any()
+
+
+def test_of_an_augmentation_features_are_mirrored_and_mixed_and_nothing_else(make_recipe, make_run):
+    recipe = make_recipe(fixed, told=True, dropout=0.0)
+    vars(recipe)["augmentation_parts"] = {"horizontal_flip": 0.5, "mixup": 0.4, "shift": 0.2, "cutmix": 1.0}
+    run = make_run(recipe)
+    list(run.advance(1, 1))
+    assert run.folds[0].augmentation.policy == Policy(mixup=0.4)
+    features = torch.eye(6)  # flat, and mixed by hand
+    mixed, targets = run.folds[0].augmentation(features, torch.arange(6) % 2, 2)
+    share = mixed.diagonal()
+    torch.testing.assert_close(mixed, share.unsqueeze(1) * features + (1 - share).unsqueeze(1) * features.roll(1, 0))
+    torch.testing.assert_close(targets.amax(1), share)
+    assert share.unique().numel() == 6
 
 
 def test_a_network_without_features_says_what_lacks(make_recipe, make_run):

@@ -98,7 +98,7 @@ def augment(images: Tensor, policy: Policy) -> Tensor:
 
 def draw(policy: Policy, shape: torch.Size, device: torch.device) -> Draws:
     """By how much each sample of a batch of this `shape` is changed, drawn from torch's generator of `device`."""
-    batch, _, height, width = shape
+    batch, height, width = shape[0], *shape[-2:]
     draws: Draws = {}
 
     def uniform(low: float, high: float) -> Tensor:
@@ -171,7 +171,7 @@ def mix_up(images: Tensor, targets: Tensor, share: Tensor, classes: int | None) 
     2018, eq. 1).
 
     Args:
-        images: [b, c, h, w]. targets: class numbers [b], or numbers [b, outputs].
+        images: [b, c, h, w], or features [b, ...]. targets: class numbers [b], or numbers [b, outputs].
         share: of each sample in its own mixture, [b].
         classes: how many classes; None for a regression.
 
@@ -179,8 +179,8 @@ def mix_up(images: Tensor, targets: Tensor, share: Tensor, classes: int | None) 
         float32 images, and targets: shares of classes [b, classes], or numbers. As cross entropy and mixing are linear
         in the targets, the cross entropy to them is lam * loss(y) + (1 - lam) * loss(y_other).
     """
-
-    mixed = mix(images.to(torch.float32), share).contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if images.ndim == 4 else torch.contiguous_format
+    mixed = mix(images.to(torch.float32), share).contiguous(memory_format=layout)
     return mixed, mix(_as_numbers(targets, classes), share)
 
 
