@@ -26,7 +26,7 @@ from automl.training.network import expected_normalisation, load_weights
 from automl.training.recipe import Recipe, describe_source
 
 HEAD = "head."
-PROBED = 8  # samples by which a whole training is judged
+PROBED = 8  # samples by which the time for all features is judged
 AT_A_TIME = 8  # samples on a CPU: with 32, whose maps do not fit into its cache, it takes half as long again
 
 
@@ -125,14 +125,14 @@ class FrozenFeatures(Resident):
             self.files.speeds[self.part.name] = seconds / len(rows)
         return missing * self.files.speeds[self.part.name]
 
-    def seconds_of_head(self, build: Callable[[], nn.Module], precision: torch.dtype) -> float:
-        """About how long the head takes for one sample, forward, measured on a few that are empty."""
+    def seconds_of_head(self, build: Callable[[], nn.Module], batch_size: int, precision: torch.dtype) -> float:
+        """About how long the head takes for one sample, forward, measured on a batch that is empty."""
         network = build()
         load_weights(network)
         head = head_of(network).to(self.device).eval()
-        empty = torch.zeros(PROBED, *self.part.shape, device=self.device)
+        empty = torch.zeros(batch_size, *self.part.shape, device=self.device)
         with torch.inference_mode(), autocast(self.device, precision):
-            return seconds_of(lambda: head(empty)) / PROBED
+            return seconds_of(lambda: head(empty)) / batch_size
 
     def _views_named(self, precision: torch.dtype) -> list[tuple[str, bool]]:
         """The name of each view that is needed, and whether it is mirrored."""

@@ -27,7 +27,7 @@ from automl.training.checkpoint import load_tree, save_tree
 from automl.training.executor import Executor, Scores
 from automl.training.fold import Fold, build_fold, build_network
 from automl.training.fold_state import bring_back, state_of
-from automl.training.frozen import PROBED, FrozenFeatures, mirroring, seconds_of
+from automl.training.frozen import FrozenFeatures, mirroring, seconds_of
 from automl.training.losses import loss_for
 from automl.training.memory import peak_memory, reset_peak_memory
 from automl.training.network import expected_normalisation, load_weights
@@ -147,18 +147,18 @@ class TrialRun:
         return build_fold(*about, train, validation, number=number, seed=seed, fewest=self._fewest)
 
     def expected_seconds(self, workers: int = 1) -> float:
-        """About how long one training takes, measured on a few samples: all epochs of the first fold.
+        """About how long one training takes, measured on one batch: all epochs of the first fold.
 
         Of a network with a frozen part it is those of its head, and the features that nobody has computed yet, which so
         many `workers` share out.
         """
         if isinstance(self.resident, FrozenFeatures):
             features = self.resident.seconds_missing(self._build_whole, self.precision) / workers
-            forward = self.resident.seconds_of_head(self._build_whole, self.precision)
+            forward = self.resident.seconds_of_head(self._build_whole, self.recipe.batch_size, self.precision)
             return features + STEP * forward * self._fewest * self.recipe.epochs
         self._build_all(1)
         fold = self.folds[0]
-        probed = fold.train[:PROBED]
+        probed = fold.train[: self.recipe.batch_size]  # a sample of a smaller batch takes longer
         forward = seconds_of(lambda: serial.predict(fold, self.resident, probed, self.precision)) / len(probed)
         return STEP * forward * fold.samples * self.recipe.epochs
 
