@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from automl.errors import SettingsError, did_you_mean
 
@@ -52,6 +52,8 @@ Positive = Annotated[int, Field(ge=1)]
 UpTo100 = Annotated[int, Field(ge=1, le=100)]
 UpTo1000 = Annotated[int, Field(ge=1, le=1000)]
 
+
+IN_TIME = 1000  # trials that a search with a timeout tries at most where it is not told otherwise
 
 DATA, SPACE, RACE, MACHINE = "Data", "Search space", "Race", "Machine and records"
 """The panels of the command line's help."""
@@ -106,7 +108,9 @@ class Settings(BaseModel):
     max_params: Positive | None = option(None, SPACE, "Networks with more parameters are infeasible")
     sampler: Literal["tpe", "random", "grid", "gp", "cmaes"] = option("tpe", SPACE, "tpe, random, grid, gp or cmaes")
 
-    trials: Positive = option(50, RACE, "How many configs to try")
+    trials: Positive = option(
+        50, RACE, f"How many configs to try; with --timeout by default what there is time for, {IN_TIME:,} at most"
+    )
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = option(
         None, RACE, "Hard deadline, e.g. 90s, 10m, 1h30m", metavar="10m", text=True
     )
@@ -161,6 +165,14 @@ class Settings(BaseModel):
     )
     study: str | None = option(None, MACHINE, "Name of the study in the storage (default the run's folder)")
     log_to: tuple[str, ...] = option((), MACHINE, "Log every trial to tensorboard, mlflow or a plugin's listener")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_there_is_time_for(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("trials") is not None:
+            return values
+        told = {name: value for name, value in values.items() if name != "trials"}
+        return told | {"trials": IN_TIME} if told.get("timeout") is not None else told
 
     @field_validator("target", mode="before")
     @classmethod

@@ -36,10 +36,10 @@ class _Search(BaseEstimator):  # type: ignore[misc]
 
     Args:
         space: a search space: a name, a file, or a mapping. None: the built-in one for tables, or for images.
-        trials: how many configs to try.
+        trials: how many configs to try; None: 50, or with a `timeout` what there is time for.
         timeout: a hard deadline, in seconds or as `"10m"`.
         folds: K of the cross-validation inside the search.
-        epochs: epochs of a full training.
+        epochs: epochs of a full training; None: what suits the data.
         metric: what is optimised; None: log loss, or the root of the mean squared error.
         test_fraction: the share of `X` that the search keeps apart to test its model.
         seed: of everything random.
@@ -59,10 +59,10 @@ class _Search(BaseEstimator):  # type: ignore[misc]
         self,
         space: Space = None,
         *,
-        trials: int = 50,
+        trials: int | None = None,
         timeout: float | str | None = None,
         folds: int = 5,
-        epochs: int = 20,
+        epochs: int | None = None,
         metric: str | None = None,
         test_fraction: float = 0.2,
         seed: int = 0,

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from automl.errors import SettingsError
-from automl.settings import Settings, make_settings, option_name, parse_duration
+from automl.settings import IN_TIME, Settings, make_settings, option_name, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,13 @@ def test_a_target_may_be_one_column_or_several_or_none_as_older_runs_have_it():
     assert Settings.model_validate({"target": None}).target == ()
     with pytest.raises(SettingsError, match=r"--target .*: must be the name of a column, or several"):
         make_settings(target=["a", 5])
+
+
+@pytest.mark.parametrize(("given", "trials"), [
+    ({}, 50), ({"timeout": "10m"}, IN_TIME), ({"timeout": "10m", "trials": 7}, 7), ({"trials": 70}, 70),
+    ({"timeout": None, "trials": None}, 50),
+])  # fmt: skip
+def test_a_search_with_a_timeout_goes_on_until_then_unless_its_trials_are_counted(given, trials):
+    settings = make_settings(**given)
+    assert settings.trials == trials
+    assert Settings(**settings.model_dump()) == settings

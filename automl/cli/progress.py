@@ -152,9 +152,10 @@ class LiveProgress(_Counting):
 
     def render(self) -> Group:
         """The display as it is now."""
-        reached = min(self.tally.reached, self.trials)
+        reached, timeout = min(self.tally.reached, self.trials), self.budget.timeout
+        done = max(reached / self.trials, self.budget.elapsed / timeout if timeout else 0.0)
         line = Table.grid(padding=(0, 1), expand=False)
-        bar = ProgressBar(total=self.trials, completed=reached, width=min(30, self.console.width // 3))
+        bar = ProgressBar(total=1.0, completed=min(1.0, done), width=min(30, self.console.width // 3))
         line.add_row("trials", bar, f"{reached}/{self.trials}", Text(self._time(), overflow="fold"))
         return Group(line, *(Text(f"{label:<6} {printable(text)}") for label, text in self._status()))
 

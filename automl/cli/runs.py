@@ -158,7 +158,7 @@ def print_answer(run: Run) -> None:
 
 
 def _why_not_lower(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
-    """Why trials with a better number than `best` are not the best; "" where there are none."""
+    """Why pruned trials with a better number than `best` are not the best; "" where there are none."""
     sign = 1 if summary["direction"] == "minimize" else -1
 
     def seen(row: Mapping[str, Any]) -> int:
@@ -167,7 +167,7 @@ def _why_not_lower(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     better = [
         row
         for row in summary["trials"]
-        if row["state"] != "FAIL" and None not in (row["score"], best["score"]) and seen(row) < seen(best)
+        if row["state"] == "PRUNED" and None not in (row["score"], best["score"]) and seen(row) < seen(best)
         and sign * row["score"] < sign * best["score"]
     ]  # fmt: skip
     if not better:
