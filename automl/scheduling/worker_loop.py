@@ -213,7 +213,8 @@ class WorkerLoop:
         # Who trains the baseline has no hand free for features.
         busy = any(self.race.standings[trial].climbing for trial in self.race.fast_tracked)
         workers = 1 if busy else self.leases.num_workers
-        seconds, left = run.expected_seconds(workers), self.budget.deadline.left
+        left = self.budget.deadline.left
+        seconds = run.expected_seconds(workers, SHARE * left)
         if seconds > SHARE * left:
             raise Infeasible(
                 f"one training takes about {seconds:.0f} s, more than {SHARE:.0%} of the {left:.0f} s left"

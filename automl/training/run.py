@@ -24,6 +24,7 @@ from automl.racing.curves import Curves, FoldEpoch
 from automl.racing.objective import Objective
 from automl.training import serial
 from automl.training.checkpoint import load_tree, save_tree
+from automl.training.device import autocast
 from automl.training.executor import Executor, Scores
 from automl.training.fold import Fold, build_fold, build_network
 from automl.training.fold_state import bring_back, state_of
@@ -36,6 +37,7 @@ from automl.training.recipe import FoldSamples, Recipe
 from automl.training.seeds import derive_seed
 
 STEP = 3.0  # times as long as the forward pass takes a step of training
+PROBED, SLOWER = 4, 4.0
 
 
 class TrialRun:
@@ -146,8 +148,10 @@ class TrialRun:
         about = self.recipe, self.resident, self.loss
         return build_fold(*about, train, validation, number=number, seed=seed, fewest=self._fewest)
 
-    def expected_seconds(self, workers: int = 1) -> float:
+    def expected_seconds(self, workers: int = 1, limit: float = math.inf) -> float:
         """About how long one training takes, measured on one batch: all epochs of the first fold.
+
+        A few samples, which take up to `SLOWER` times as long each, tell already where it is far beyond the `limit`.
 
         Of a network with a frozen part it is those of its head, and the features that nobody has computed yet, which so
         many `workers` share out.
@@ -157,10 +161,21 @@ class TrialRun:
             forward = self.resident.seconds_of_head(self._build_whole, self.recipe.batch_size, self.precision)
             return features + STEP * forward * self._fewest * self.recipe.epochs
         self._build_all(1)
+        expected = 0.0
+        for count in (PROBED, self.recipe.batch_size):
+            expected = STEP * self._seconds_forward(count) * self.folds[0].samples * self.recipe.epochs
+            if expected > SLOWER * limit:
+                break
+        return expected
+
+    @torch.no_grad()
+    def _seconds_forward(self, count: int) -> float:
+        """How long a sample takes forward in a batch of so many."""
         fold = self.folds[0]
-        probed = fold.train[: self.recipe.batch_size]  # a sample of a smaller batch takes longer
-        forward = seconds_of(lambda: serial.predict(fold, self.resident, probed, self.precision)) / len(probed)
-        return STEP * forward * fold.samples * self.recipe.epochs
+        network, index = fold.deployed.eval(), fold.train[:count]
+        x, _ = self.resident.batch(index, fold.normalisation.rows)
+        with autocast(self.resident.device, self.precision):
+            return seconds_of(lambda: fold.forward(x, network)) / len(index)
 
     def _build_whole(self) -> nn.Module:
         return build_network(self.recipe, self.whole, self.seed)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from automl.data.resident import Resident
-from automl.training.device import autocast
+from automl.training.device import autocast, evaluation_batch
 from automl.training.fold import Fold
 from automl.training.losses import Loss, merge_members, training_loss
 from automl.training.seeds import forked, seed_torch
-
-EVALUATION_BATCH_CPU = 256  # 512 is 1.6 times slower: its maps do not fit into the cache
-EVALUATED_CUDA = 2**21  # pixels, or a table's values, at a time: with fewer a GPU waits for the next launch
-FEWEST, MOST = 16, 8192  # samples
 
 
 def train_epoch(
@@ -113,13 +108,6 @@ def predict(fold: Fold, resident: Resident, index: Tensor, precision: torch.dtyp
             continue
         done += len(outputs[-1])
     return torch.cat(outputs)
-
-
-def evaluation_batch(input_shape: Sequence[int], device: torch.device) -> int:
-    """How many samples of this shape the device takes at a time when nothing is learnt."""
-    if device.type == "cpu":
-        return EVALUATION_BATCH_CPU
-    return max(FEWEST, min(MOST, EVALUATED_CUDA // math.prod(input_shape[-2:])))
 
 
 def step_plateau(fold: Fold, validation_loss: float) -> None:

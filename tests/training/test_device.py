@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from automl.errors import SettingsError
-from automl.training.device import choose_device, choose_devices, choose_precision, cpu_has_bf16
+from automl.training.device import choose_device, choose_devices, choose_precision, cpu_has_bf16, evaluation_batch
 
 CPU = torch.device("cpu")
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -75,3 +75,14 @@ def test_bf16_trains_to_about_the_same_losses(make_recipe, make_run):
         losses.append((result.train_loss, result.validation_loss))
     assert losses[0] != losses[1]
     assert losses[1] == pytest.approx(losses[0], rel=0.03)
+
+
+@pytest.mark.parametrize(("shape", "samples"), [
+    ((3, 32, 32), 256), ((1, 28, 28), 256), ((3, 128, 128), 16), ((3, 224, 224), 5), ((3, 1000, 1000), 4), ((30,), 256)
+])  # fmt: skip
+def test_a_cpu_evaluates_as_many_pixels_at_a_time_as_suit_its_cache(shape, samples):
+    assert evaluation_batch(shape, torch.device("cpu")) == samples
+
+
+def test_a_gpu_evaluates_more_at_a_time():
+    assert [evaluation_batch((3, side, side), torch.device("cuda", 0)) for side in (8, 32, 1000)] == [8192, 2048, 16]
