@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 from automl.racing.curves import Curves
 from automl.racing.race import Race
-from automl.study.trial_record import seconds_per_fold_epoch
+from automl.study.trial_record import best_epoch, seconds_per_fold_epoch
 
 MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no faster than the first
 # Times as long an epoch of one fused fold takes as one of two or three, by fold: 1.2 to 1.8, interpolated between one
@@ -35,17 +35,21 @@ class TimeEstimates:
         self.repeats = repeats
         self.final = final
         self.rates: dict[int, float] = {}
+        self._epochs: dict[int, int] = {}  # that the score of each is of
 
     def learn(self, trial: int, seconds: float, curves: Curves) -> None:
         """Enters what a trial has taken so far."""
         if curves.fold_epochs:
             self.rates[trial] = seconds / curves.fold_epochs
+            self._epochs[trial] = curves.best_epoch()
 
     def recall(self, trials: list[FrozenTrial]) -> None:
         """Enters the trials of earlier sessions."""
         for trial in trials:
             if rate := seconds_per_fold_epoch(trial):
                 self.rates[trial.number] = rate
+                if best := best_epoch(trial):
+                    self._epochs[trial.number] = best
 
     def finish(self, timeout: float | None) -> float:
         """Seconds for all that follows the race."""
@@ -69,11 +73,19 @@ class TimeEstimates:
     def fit(self, trial: int) -> float:
         """Seconds to fit this trial on the whole training part, K / (K - 1) of a fold's, or as an ensemble on each
         fold again; 0 where nothing is known of it.
+
+        A schedule of its own has up to twice the epochs of the score.
         """
         top = self.race.ladder[self.race.top]
+        epochs = min(top.epochs, 2 * self._scored(trial))
         if self.final == "ensemble":
-            return self.rates.get(trial, 0.0) * top.epochs * top.folds * MARGIN
-        return self.refit_epoch(trial) * top.epochs
+            return self.rates.get(trial, 0.0) * epochs * top.folds * MARGIN
+        return self.refit_epoch(trial) * epochs
+
+    def _scored(self, trial: int) -> int:
+        """The epochs of a complete trial's score; of others they may be all of them."""
+        epochs = self.race.ladder[self.race.top].epochs
+        return self._epochs.get(trial, epochs) if self.race.standings[trial].complete else epochs
 
     def refit_epoch(self, trial: int) -> float:
         """Seconds for an epoch of this trial on the whole training part; 0 where nothing is known of it."""
@@ -83,10 +95,10 @@ class TimeEstimates:
 
     def rescoring(self, timeout: float | None) -> float:
         """Seconds to score the finalists again; 0 where it does not pay to wait for it."""
-        top = self.race.ladder[self.race.top]
-        fold_epochs = (self.repeats - 1) * top.epochs * top.folds
+        fold_epochs = (self.repeats - 1) * self.race.ladder[self.race.top].folds
         seconds = [
-            self.rates.get(trial, 0.0) * fold_epochs * MARGIN for trial in self._candidates()[: self.race.finalists]
+            self.rates.get(trial, 0.0) * self._scored(trial) * fold_epochs * MARGIN
+            for trial in self._candidates()[: self.race.finalists]
         ]
         if timeout is None:
             return sum(seconds)

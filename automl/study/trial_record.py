@@ -318,3 +318,9 @@ def seconds_per_fold_epoch(trial: FrozenTrial) -> float | None:
     """What a fold-epoch of the trial took; None before that is known."""
     seconds, fold_epochs = trial.user_attrs.get("seconds"), trial.user_attrs.get("fold_epochs")
     return seconds / fold_epochs if seconds and fold_epochs else None
+
+
+def best_epoch(trial: FrozenTrial) -> int | None:
+    """The epoch that its score is of; None before there is one."""
+    known = trial.user_attrs.get("best_epoch")
+    return known if isinstance(known, int) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from automl.racing.curves import Curves, FoldEpoch
+from automl.racing.curves import VALIDATION_LOSS, Curves, FoldEpoch
 from automl.racing.ladder import parse_ladder
 from automl.racing.race import Race
 from automl.scheduling.time_estimates import (
@@ -186,3 +186,16 @@ def test_a_waiting_trial_is_not_carried_where_its_final_fit_would_not_fit_any_mo
 def test_nothing_is_kept_for_the_final_fit_of_a_slow_trial_that_something_complete_is_ahead_of(estimates, race):
     race.leave(1, complete=True)
     assert estimates.final_fit(None) == estimates.fit(1) < estimates.fit(0)
+
+
+def test_what_was_complete_after_few_epochs_is_scored_again_for_as_many_and_fitted_for_twice_as_many_at_most(race):
+    estimates = TimeEstimates(race, repeats=2)
+    overfitted = curves_of(9)
+    overfitted.values[:, :, VALIDATION_LOSS] = [1.0, 0.5, 0.2, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1]
+    assert overfitted.best_epoch() == 3
+    estimates.learn(0, 18.0, overfitted)
+    all_epochs = estimates.fit(0)
+    race.leave(0, complete=True)
+    assert estimates.fit(0) == pytest.approx(all_epochs * 6 / 9)
+    estimates.rates |= {1: 0.0, 2: 0.0}
+    assert estimates.rescoring(None) == pytest.approx(2 * 3 * 5 * MARGIN)
