@@ -52,7 +52,8 @@ def conclude(
     Raises `NoTrialSucceeded`, `Interrupted` and `MachineFailed`; the rest of a deadline is shared out.
     """
     timeout, estimates = budget.timeout, work.estimates
-    budget = replace(budget, deadline=budget.deadline.minus(estimates.inspection(timeout)))
+    later = estimates.test(timeout) + estimates.inspection(timeout)
+    budget = replace(budget, deadline=budget.deadline.minus(later))
     finalists = find_finalists(work.study, work.folder, context.objective, context.settings.finalists)
     deadline = budget.deadline.minus(estimates.final_fit(timeout))
     rescoring = Rescoring(context, work.study, work.resident, deadline, estimates.rates, callback)

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 from automl.racing.curves import Curves
 from automl.racing.race import Race
-from automl.study.trial_record import best_epoch, seconds_per_fold_epoch
+from automl.study.trial_record import best_epoch, seconds_per_fold_epoch, seconds_per_prediction
 
 MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no faster than the first
 # Times as long an epoch of one fused fold takes as one of two or three, by fold: 1.2 to 1.8, interpolated between one
@@ -18,6 +18,7 @@ ALONE = 1.6
 CARRYING_SHARE = 0.3  # for carrying waiting trials to the top
 FIRST_SHARE = 0.5  # for carrying the first that the race has chosen
 FINAL_SHARE = 0.3  # for the final fit
+TEST_SHARE = 0.2  # for the test
 INSPECTION, INSPECTION_SHARE = 10.0, 0.03  # seconds, and a share of the timeout at most, for a look at the data
 RESCORING_SHARE = 0.2  # for scoring the finalists again; where that does not suffice for two of them, nothing is kept
 
@@ -26,19 +27,22 @@ class TimeEstimates:
     """Seconds per fold-epoch of each trial, learnt from what it took so far.
 
     `repeats` and `final` are the settings: how often the finalists are cross-validated, and what the final model is.
-    `fused`: folds advance together, and cannot be shared out.
+    `fused`: folds advance together, and cannot be shared out. `tested`: so many samples the final model is tested on.
     """
 
-    def __init__(self, race: Race, repeats: int = 1, final: str = "refit", fused: bool = False):
+    def __init__(self, race: Race, repeats: int = 1, final: str = "refit", fused: bool = False, tested: int = 0):
         self.race = race
+        self.tested = tested
         self.fused = fused
         self.repeats = repeats
         self.final = final
         self.rates: dict[int, float] = {}
         self._epochs: dict[int, int] = {}  # that the score of each is of
+        self._predictions: dict[int, float] = {}  # seconds for a sample
 
-    def learn(self, trial: int, seconds: float, curves: Curves) -> None:
-        """Enters what a trial has taken so far."""
+    def learn(self, trial: int, seconds: float, curves: Curves, prediction: float = 0.0) -> None:
+        """Enters what a trial has taken so far, and what its network takes to predict a sample."""
+        self._predictions[trial] = prediction
         if curves.fold_epochs:
             self.rates[trial] = seconds / curves.fold_epochs
             self._epochs[trial] = curves.best_epoch()
@@ -50,10 +54,11 @@ class TimeEstimates:
                 self.rates[trial.number] = rate
                 if best := best_epoch(trial):
                     self._epochs[trial.number] = best
+                self._predictions[trial.number] = seconds_per_prediction(trial)
 
     def finish(self, timeout: float | None) -> float:
         """Seconds for all that follows the race."""
-        return self.final_fit(timeout) + self.rescoring(timeout) + self.inspection(timeout)
+        return self.final_fit(timeout) + self.rescoring(timeout) + self.test(timeout) + self.inspection(timeout)
 
     def inspection(self, timeout: float | None) -> float:
         """Seconds for the inspection of a table's columns or of photos, see `automl.conclude.inspection`."""
@@ -63,12 +68,22 @@ class TimeEstimates:
         """Seconds to fit the slowest of those that may win: what is complete, else the best so far, and what is on its
         way to the top.
         """
+        seconds = max(map(self.fit, self._likely()), default=0.0)
+        return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
+
+    def test(self, timeout: float | None) -> float:
+        """Seconds to test the final model: that of the slowest of those that may win."""
+        networks = self.race.ladder[self.race.top].folds if self.final == "ensemble" else 1
+        slowest = max((self._predictions.get(trial, 0.0) for trial in self._likely()), default=0.0)
+        seconds = slowest * networks * self.tested * MARGIN
+        return seconds if timeout is None else min(seconds, TEST_SHARE * timeout)
+
+    def _likely(self) -> list[int]:
+        """The trials that may win."""
         coming = [trial for trial in self._arriving() if not self.race.standings[trial].complete]
         ranked = self._candidates(climbing=True)
         complete = [trial for trial in ranked if self.race.standings[trial].complete]
-        likely = complete[: self.race.finalists] or ranked[:1]
-        seconds = max(map(self.fit, [*likely, *coming]), default=0.0)
-        return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
+        return (complete[: self.race.finalists] or ranked[:1]) + coming
 
     def fit(self, trial: int) -> float:
         """Seconds to fit this trial on the whole training part, K / (K - 1) of a fold's, or as an ensemble on each

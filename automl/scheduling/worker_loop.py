@@ -77,7 +77,8 @@ class WorkerLoop:
         self.rule = OverfittingRule.of(settings.epochs, settings.patience, settings.tolerance)
         self.resident: Resident = context.resident(folder.features)
         self.resident.feature_files.progress = lambda done, total: callback(FeaturesComputed(done, total))
-        self.estimates = TimeEstimates(race, settings.repeats, settings.final, context.fused)
+        tested = len(context.splits.test)
+        self.estimates = TimeEstimates(race, settings.repeats, settings.final, context.fused, tested)
         self.leases = leases or NoLeases()
         self.scheduler = Scheduler(
             study, race, budget, self.estimates, self.leases, len(context.space.first), context.objective
@@ -138,7 +139,7 @@ class WorkerLoop:
             if isinstance(stop, OutOfTime):
                 self.outcomes.keep_curves(trial, curves)
                 if run is not None:
-                    self.estimates.learn(number, run.seconds, curves)
+                    self.estimates.learn(number, run.seconds, curves, run.seconds_of_prediction())
             if self.scheduler.alone:
                 with storage_errors():
                     forget_attempt(trial)
@@ -290,7 +291,7 @@ class WorkerLoop:
     ) -> None:
         """After a climb that went well: the trial waits, is complete, or is pruned as overfitting."""
         standing, finish = self.race.standings[trial.number], self.outcomes.finish
-        self.estimates.learn(trial.number, run.seconds, curves)
+        self.estimates.learn(trial.number, run.seconds, curves, run.seconds_of_prediction())
         if standing.complete:
             self._save(run, trial.number, curves)
             detail = f"early-stopped: {outcome.verdict}" if outcome.verdict else ""

@@ -324,3 +324,9 @@ def best_epoch(trial: FrozenTrial) -> int | None:
     """The epoch that its score is of; None before there is one."""
     known = trial.user_attrs.get("best_epoch")
     return known if isinstance(known, int) else None
+
+
+def seconds_per_prediction(trial: FrozenTrial) -> float:
+    """What its network takes for a sample; 0 where that is not known, or nothing."""
+    known = trial.user_attrs.get("seconds_per_prediction")
+    return float(known) if isinstance(known, int | float) else 0.0

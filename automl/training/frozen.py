@@ -117,13 +117,15 @@ class FrozenFeatures(Resident):
         missing = sum(
             self.files.missing(name, self._samples, self.part.shape) for name, _ in self._views_named(precision)
         )
-        if self._views or not missing:
-            return 0.0
+        return 0.0 if self._views or not missing else missing * self.seconds_of_features(build, precision)
+
+    def seconds_of_features(self, build: Callable[[], nn.Module], precision: torch.dtype) -> float:
+        """About how long the features of one sample take, measured once on a few."""
         if self.part.name not in self.files.speeds:
             network, rows = self._ready(build()), self._samples[:PROBED]
             seconds = seconds_of(lambda: self._computed(network, rows, False, precision))
             self.files.speeds[self.part.name] = seconds / len(rows)
-        return missing * self.files.speeds[self.part.name]
+        return self.files.speeds[self.part.name]
 
     def seconds_of_head(self, build: Callable[[], nn.Module], batch_size: int, precision: torch.dtype) -> float:
         """About how long the head takes for one sample, forward, measured on a batch that is empty."""

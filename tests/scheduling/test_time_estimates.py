@@ -14,6 +14,7 @@ from automl.scheduling.time_estimates import (
     FIRST_SHARE,
     MARGIN,
     RESCORING_SHARE,
+    TEST_SHARE,
     TimeEstimates,
 )
 
@@ -199,3 +200,15 @@ def test_what_was_complete_after_few_epochs_is_scored_again_for_as_many_and_fitt
     assert estimates.fit(0) == pytest.approx(all_epochs * 6 / 9)
     estimates.rates |= {1: 0.0, 2: 0.0}
     assert estimates.rescoring(None) == pytest.approx(2 * 3 * 5 * MARGIN)
+
+
+def test_time_is_kept_for_the_test_by_what_the_networks_that_may_win_take_for_a_sample(race):
+    estimates = TimeEstimates(race, tested=1000)
+    for trial, prediction in enumerate((0.02, 0.01, 0.5)):
+        estimates.learn(trial, 1.0, curves_of(1), prediction)
+    assert estimates.test(None) == pytest.approx(0.02 * 1000 * MARGIN)  # trial 0 is ahead, trial 2 will not win
+    assert estimates.test(50) == TEST_SHARE * 50
+    estimates.final = "ensemble"
+    assert estimates.test(None) == pytest.approx(0.02 * 1000 * 5 * MARGIN)
+    kept = estimates.final_fit(None) + estimates.rescoring(None) + estimates.inspection(None)
+    assert estimates.finish(None) == pytest.approx(kept + estimates.test(None))

@@ -269,3 +269,12 @@ def test_the_time_that_a_training_takes_is_that_of_its_features_and_of_its_head(
     before = run.expected_seconds()
     run._build_all(1)  # computes the features
     assert 0 < run.expected_seconds() < before
+
+
+def test_a_prediction_takes_the_time_of_the_features_for_each_view_and_none_where_nothing_is_built(
+    make_recipe, make_run
+):
+    run = make_run(make_recipe(fixed, told=True, dropout=0.0))
+    assert run.seconds_of_prediction() == 0.0
+    list(run.advance(1, 1))
+    assert run.seconds_of_prediction() == run.resident.seconds_of_features(run._build_whole, run.precision) > 0
