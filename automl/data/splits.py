@@ -279,6 +279,9 @@ def load_splits(path: Path) -> Splits:
             fold = read_arrays(file)["fold"]
         if fold.ndim != 1 or fold.dtype != np.int64 or not len(fold) or fold.min() < FIRST or fold.max() < 1:
             raise ValueError(f"its array 'fold' is {fold.dtype} {fold.shape}")
+        dealt = np.unique(fold[fold >= 0])
+        if not np.array_equal(dealt, np.arange(len(dealt))):
+            raise ValueError(f"its folds are numbered up to {fold.max()}, and there are {len(dealt)}")
     except Exception as error:  # damaged bytes surface as almost anything in zip, zlib and numpy
         raise RunError(f"{path}: the stored splits cannot be read ({error}); the run cannot be resumed") from error
     return Splits(fold)

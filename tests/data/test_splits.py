@@ -203,6 +203,9 @@ def test_missing_or_damaged_splits_are_refused(tmp_path: Path) -> None:
     np.savez(path, fold=np.array([None, {}], dtype=object))
     with pytest.raises(RunError, match="cannot be read"):
         load_splits(path)
+    np.savez(path, fold=np.array([-1, 0, 2**63 - 1, 1]))
+    with pytest.raises(RunError, match="numbered up to 9223372036854775807, and there are 3"):
+        load_splits(path)
 
 
 def test_many_groups_are_dealt_out_evenly() -> None:

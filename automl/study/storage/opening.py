@@ -111,12 +111,15 @@ def create_study(
 
 
 def load_study(storage: BaseStorage, name: str, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    """The study of a run. Raises `RunError` when the storage does not have it."""
+    """The study of a run. Raises `RunError` when the storage does not have it, or what it has is no search."""
     try:
-        return optuna.load_study(storage=storage, study_name=name, sampler=sampler)
+        study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
     except KeyError:
         known = [summary.study_name for summary in optuna.get_all_study_summaries(storage=storage)]
         raise RunError(f"the storage has no study '{name}' (it has: {', '.join(known) or 'none'})") from None
+    if len(study.directions) != 1:
+        raise RunError(f"the study '{name}' has {len(study.directions)} objectives, and a search has one")
+    return study
 
 
 @contextmanager
