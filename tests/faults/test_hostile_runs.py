@@ -18,8 +18,9 @@ SOME = [
     "pipe-journal", "device-weights", "link-description", "endless-record", "socket-beside", "loop-beside",
     "linked-artifacts", "aliases", "code", "digits", "sqlite-new", "sqlite-pipe", "proxy", "evil-plugin", "evil-names",
     "data-device", "ray", "settings-8", "journal-brackets", "race_standing-7", "seconds-4", "npz-bomb", "npz-texts",
-    "npz-huge-numbers", "two-directions", "checkpoint-one-tensor", "checkpoint-pickle", "model-members", "model-overlap", "model-brings-code",
-    "model-conversion-4", "inspection-evil", "inspection-photos", "inspection-brackets",
+    "npz-huge-numbers", "two-directions", "checkpoint-one-tensor", "checkpoint-pickle", "model-members",
+    "model-overlap", "model-brings-code", "model-conversion-4", "inspection-evil", "inspection-photos",
+    "inspection-brackets",
 ]  # fmt: skip
 
 
