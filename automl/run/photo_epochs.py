@@ -6,8 +6,8 @@ import torch
 
 from automl.settings import Settings
 
-# A fine-tuning of the last stages at 128 px takes 2 ms a sample and epoch of two cores with bf16; on all folds it shall
-# take no more than this share of the time: 6 epochs of 5,000 photos in ten minutes.
+# A fine-tuning of the last stages at 128 px takes about 2 ms a sample and epoch where two workers share out the folds.
+# On all folds it shall take no more than this share of the time: 6 epochs of 5,000 photos in ten minutes.
 SECONDS, SHARE = 2e-3, 0.4
 FEWEST = 5
 

@@ -42,7 +42,8 @@ class TimeEstimates:
 
     def learn(self, trial: int, seconds: float, curves: Curves, prediction: float = 0.0) -> None:
         """Enters what a trial has taken so far, and what its network takes to predict a sample."""
-        self._predictions[trial] = prediction
+        if prediction:
+            self._predictions[trial] = prediction
         if curves.fold_epochs:
             self.rates[trial] = seconds / curves.fold_epochs
             self._epochs[trial] = curves.best_epoch()
@@ -54,7 +55,8 @@ class TimeEstimates:
                 self.rates[trial.number] = rate
                 if best := best_epoch(trial):
                     self._epochs[trial.number] = best
-                self._predictions[trial.number] = seconds_per_prediction(trial)
+                if prediction := seconds_per_prediction(trial):
+                    self._predictions[trial.number] = prediction
 
     def finish(self, timeout: float | None) -> float:
         """Seconds for all that follows the race."""

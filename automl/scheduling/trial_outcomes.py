@@ -158,8 +158,8 @@ def _costs(run: TrialRun, curves: Curves) -> dict[str, Any]:
         "executor": run.executor.name,
         "threads": torch.get_num_threads(),
     }
-    if prediction := run.seconds_of_prediction():
-        costs["seconds_per_prediction"] = prediction
+    if run.prediction_seconds:
+        costs["seconds_per_prediction"] = run.prediction_seconds
     if run.executor.reason not in ("", NOT_ASKED, NO_GRAPHS):
         costs["executor_reason"] = run.executor.reason
     return costs

@@ -133,13 +133,15 @@ class WorkerLoop:
             with storage_errors():
                 count_repeated(trial, curves, self.race.ladder[rung].folds)
             outcome = self._train(trial, rung, run, curves)
+            if self.budget.timeout is not None:  # the test of the final model needs time, too
+                run.measure_prediction()
             self.outcomes.check_lease(number)
         except Stop as stop:
             self.outcomes.stopped[number] = curves
             if isinstance(stop, OutOfTime):
                 self.outcomes.keep_curves(trial, curves)
                 if run is not None:
-                    self.estimates.learn(number, run.seconds, curves, run.seconds_of_prediction())
+                    self.estimates.learn(number, run.seconds, curves, run.prediction_seconds)
             if self.scheduler.alone:
                 with storage_errors():
                     forget_attempt(trial)
@@ -291,7 +293,7 @@ class WorkerLoop:
     ) -> None:
         """After a climb that went well: the trial waits, is complete, or is pruned as overfitting."""
         standing, finish = self.race.standings[trial.number], self.outcomes.finish
-        self.estimates.learn(trial.number, run.seconds, curves, run.seconds_of_prediction())
+        self.estimates.learn(trial.number, run.seconds, curves, run.prediction_seconds)
         if standing.complete:
             self._save(run, trial.number, curves)
             detail = f"early-stopped: {outcome.verdict}" if outcome.verdict else ""

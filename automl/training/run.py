@@ -93,7 +93,8 @@ class TrialRun:
             self.resident = FrozenFeatures(resident, frozen, needed, mirroring(recipe))
         self.folds: list[Fold] = []
         self.seconds = 0.0
-        self._prediction: float | None = None
+        self.prediction_seconds = 0.0
+        """About how long the whole network takes to predict an image; 0 until it is measured."""
         reset_peak_memory(resident.device)
         self.executor = Executor(self.resident, self.loss, self.objective.metric, precision, tick, fused)
 
@@ -169,18 +170,15 @@ class TrialRun:
                 break
         return expected
 
-    def seconds_of_prediction(self) -> float:
-        """About how long the whole network takes to predict an image, measured once on a few.
-
-        0 of a table, where it takes no time, and before a fold is built.
-        """
-        if self._prediction is None and self.whole.image and self.folds:
-            if isinstance(self.resident, FrozenFeatures):
-                once = self.resident.seconds_of_features(self._build_whole, self.precision)
-            else:
-                once = self._seconds_forward(PROBED)
-            self._prediction = once * (1 + self.averages_mirrored)
-        return self._prediction or 0.0
+    def measure_prediction(self) -> None:
+        """Finds out `prediction_seconds` on a few images, once folds are trained. Raises what the network raises."""
+        if self.prediction_seconds or not self.whole.image:
+            return
+        if isinstance(self.resident, FrozenFeatures):
+            seconds = self.resident.seconds_of_features(self._build_whole, self.precision)
+        else:
+            seconds = self._seconds_forward(PROBED)
+        self.prediction_seconds = seconds * (1 + self.averages_mirrored)
 
     @torch.no_grad()
     def _seconds_forward(self, count: int) -> float:

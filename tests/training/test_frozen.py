@@ -271,10 +271,21 @@ def test_the_time_that_a_training_takes_is_that_of_its_features_and_of_its_head(
     assert 0 < run.expected_seconds() < before
 
 
-def test_a_prediction_takes_the_time_of_the_features_for_each_view_and_none_where_nothing_is_built(
-    make_recipe, make_run
-):
-    run = make_run(make_recipe(fixed, told=True, dropout=0.0))
-    assert run.seconds_of_prediction() == 0.0
+def test_a_prediction_takes_the_time_of_the_features_for_each_view(make_recipe, make_run):
+    mirrored = {"augmentation_parts": {"horizontal_flip": 0.5}, "techniques": Techniques(tta="mirror")}
+    recipe = make_recipe(fixed, told=True, dropout=0.0)
+    for views, run in enumerate((make_run(recipe), make_run(replace(recipe, **mirrored))), 1):
+        list(run.advance(1, 1))
+        assert run.prediction_seconds == 0.0
+        run.measure_prediction()
+        once = run.resident.seconds_of_features(run._build_whole, run.precision)
+        assert run.prediction_seconds == views * once > 0
+
+
+def test_that_of_a_network_without_a_frozen_part_is_measured_as_well(make_recipe, make_run):
+    run = make_run(make_recipe(fixed, told=False, dropout=0.0))
     list(run.advance(1, 1))
-    assert run.seconds_of_prediction() == run.resident.seconds_of_features(run._build_whole, run.precision) > 0
+    before = [value.clone() for value in run.folds[0].network.state_dict().values()]
+    run.measure_prediction()
+    assert run.prediction_seconds > 0
+    assert all(map(torch.equal, before, run.folds[0].network.state_dict().values()))
