@@ -199,7 +199,7 @@ def efficientnet_lite(
     network = EfficientNetLite(variant, weights, backbone, head, size=scaled_size(input_shape, size))
     network.rebuild_config, network.lr_ratios = {"weights": RANDOM}, lr_ratios
     if tuning != "all" and weights == IMAGENET:
-        network.frozen = f"{variant} without the last {tuned} stages, {network.size}"
+        network.frozen = f"{variant} without the last {tuned} stages, {network.image_size}"
     return network.train()
 
 

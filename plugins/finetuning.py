@@ -46,7 +46,7 @@ class Finetuned(nn.Module):
     def __init__(self, backbone: nn.Module, head: nn.Module, *, size: tuple[int, int], channels: int = 3):
         super().__init__()
         self.backbone, self.head = backbone, head
-        self.size, self.channels = size, channels
+        self.image_size, self.channels = size, channels
 
     def features(self, x: Tensor) -> Tensor:
         """What the backbone makes of images."""
@@ -54,9 +54,9 @@ class Finetuned(nn.Module):
             x = x.expand(-1, self.channels, -1, -1)
         elif x.shape[1] == 3 and self.channels == 1:
             x = (x * x.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
-        if tuple(x.shape[-2:]) != self.size:
-            shrunk = self.size[0] < x.shape[-2] or self.size[1] < x.shape[-1]
-            x = nn.functional.interpolate(x, self.size, mode="bilinear", antialias=shrunk)
+        if tuple(x.shape[-2:]) != self.image_size:
+            shrunk = self.image_size[0] < x.shape[-2] or self.image_size[1] < x.shape[-1]
+            x = nn.functional.interpolate(x, self.image_size, mode="bilinear", antialias=shrunk)
         made = self.backbone(x)
         features: Tensor = made[0] if isinstance(made, tuple) else made  # else auxiliary classifiers
         return features

@@ -31,7 +31,7 @@ class TimmNetwork(Finetuned):
         assert isinstance(self.backbone, nn.Sequential)
         assert isinstance(self.head, nn.Sequential)
         network = self.head[0][0] if isinstance(self.head[0], TunedStages) else self.backbone[0]
-        state = _read_weights(self.name, self.weights, self.size)
+        state = _read_weights(self.name, self.weights, self.image_size)
         own = network.state_dict()
         wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
         if wrong:

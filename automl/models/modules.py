@@ -16,6 +16,7 @@ from automl.data.table_inputs import TableInputs
 from automl.data.target_scale import TargetScale
 from automl.training.device import evaluation_batch
 from automl.training.losses import merge_members
+from automl.training.network import seen_shape
 from automl.training.outputs import averaged
 
 
@@ -119,7 +120,7 @@ def outputs_of(module: Standardised | Ensemble, samples: NDArray[Any]) -> NDArra
     """What it says of samples [n, ...], [n, outputs]: logits, or predicted numbers."""
     device = module.y_mean.device
     module.eval()
-    size = evaluation_batch(samples.shape[1:], device)
+    size = evaluation_batch(seen_shape(first_member(module).network, samples.shape[1:]), device)
     # One layout whatever the caller's array had: sums in another order differ in the last bits.
     parts = (np.array(samples[start : start + size], order="C") for start in range(0, len(samples), size))
     return np.concatenate([module(torch.from_numpy(part).to(device)).cpu().numpy() for part in parts])

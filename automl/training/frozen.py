@@ -19,14 +19,15 @@ from torch import Tensor, nn
 from automl.data.resident import Normalisation, PixelInputs, Resident
 from automl.data.table_inputs import Scaling
 from automl.errors import TrialFailed
-from automl.training.device import autocast
+from automl.training.device import autocast, evaluation_batch
 from automl.training.folding import fold_batch_norm
 from automl.training.layout import choose_layout
-from automl.training.network import expected_normalisation, load_weights
+from automl.training.network import expected_normalisation, load_weights, seen_shape
 from automl.training.recipe import Recipe, describe_source
 
 HEAD = "head."
 PROBED = 8  # samples by which the time for all features is judged
+MOST_PROBED = 16  # by which that of the whole network is
 AT_A_TIME = 8  # samples on a CPU: with 32, whose maps do not fit into its cache, it takes half as long again
 
 
@@ -126,6 +127,19 @@ class FrozenFeatures(Resident):
             seconds = seconds_of(lambda: self._computed(network, rows, False, precision))
             self.files.speeds[self.part.name] = seconds / len(rows)
         return self.files.speeds[self.part.name]
+
+    def seconds_of_whole(self, build: Callable[[], nn.Module]) -> float:
+        """About how long the whole network takes for one sample as a saved model does, measured once on a few."""
+        name = f"{self.part.name}, whole"
+        if name not in self.files.speeds:
+            network = build()
+            load_weights(network)
+            network.to(self.device).eval()
+            size = evaluation_batch(seen_shape(network, self.whole.input_shape), self.device)
+            x, _ = self.whole.batch(torch.from_numpy(self._samples[: min(size, MOST_PROBED)]).to(self.device))
+            with torch.inference_mode():
+                self.files.speeds[name] = seconds_of(lambda: network(x.float())) / len(x)
+        return self.files.speeds[name]
 
     def seconds_of_head(self, build: Callable[[], nn.Module], batch_size: int, precision: torch.dtype) -> float:
         """About how long the head takes for one sample, forward, measured on a batch that is empty."""

@@ -3,6 +3,7 @@
     load_weights()            fills a network that was built with random weights; called once, before the training
     lr_ratios                 {prefix of parameters' names: factor on the learning rate}
     pixel_mean, pixel_std     what the network expects its pixels to be normalised with
+    image_size                (height, width) to which it resizes images: of large ones fewer are evaluated at a time
     frozen                    names the part that is not trained: forward(x) is head(features(x)), a method and a module
     rebuild_config            config with which `build` makes this network again when a saved model is loaded
     fit_input(x)              takes what it needs to know of its inputs; called once, before the training
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,12 @@ from automl.errors import TrialFailed, did_you_mean
 
 LOOKED_AT = 50_000  # rows of a table that a network may look at before it is trained
 VALUES_LOOKED_AT = 2**23  # of images: 2,730 of 3 x 32 x 32
+
+
+def seen_shape(network: nn.Module, input_shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape of a sample as the network's layers see it: an image has its `image_size`, where it says one."""
+    size = getattr(network, "image_size", None)
+    return tuple(input_shape) if size is None else (*input_shape[:-2], *size)
 
 
 def load_weights(network: nn.Module) -> None:

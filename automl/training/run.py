@@ -175,7 +175,7 @@ class TrialRun:
         if self.prediction_seconds or not self.whole.image:
             return
         if isinstance(self.resident, FrozenFeatures):
-            seconds = self.resident.seconds_of_features(self._build_whole, self.precision)
+            seconds = self.resident.seconds_of_whole(self._build_whole)
         else:
             seconds = self._seconds_forward(PROBED)
         self.prediction_seconds = seconds * (1 + self.averages_mirrored)

@@ -12,6 +12,7 @@ from automl.data.resident import Resident
 from automl.training.device import autocast, evaluation_batch
 from automl.training.fold import Fold
 from automl.training.losses import Loss, merge_members, training_loss
+from automl.training.network import seen_shape
 from automl.training.seeds import forked, seed_torch
 
 
@@ -89,7 +90,7 @@ def predict(fold: Fold, resident: Resident, index: Tensor, precision: torch.dtyp
     many at a time where the device's memory does not suffice.
     """
     network = fold.deployed.eval()
-    size = evaluation_batch(resident.input_shape, resident.device)
+    size = evaluation_batch(seen_shape(network, resident.input_shape), resident.device)
     outputs: list[Tensor] = []
     done = 0
     while done < len(index):

@@ -125,7 +125,7 @@ class TestWeights:
         network = transfer.build(
             (3, 40, 30), 5, backbone="saved", weights=str(earlier.path), tuning="head", dropout=0.0
         )
-        assert (network.channels, network.size) == (1, (8, 8))
+        assert (network.channels, network.image_size) == (1, (8, 8))
         assert network(torch.randn(2, 3, 40, 30)).shape == (2, 5)
 
     def test_a_saved_transfer_is_a_backbone_again_and_all_of_it_can_be_trained(self, transfer, tmp_path):

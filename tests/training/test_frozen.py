@@ -271,14 +271,14 @@ def test_the_time_that_a_training_takes_is_that_of_its_features_and_of_its_head(
     assert 0 < run.expected_seconds() < before
 
 
-def test_a_prediction_takes_the_time_of_the_features_for_each_view(make_recipe, make_run):
+def test_a_prediction_takes_the_time_of_the_whole_network_for_each_view(make_recipe, make_run):
     mirrored = {"augmentation_parts": {"horizontal_flip": 0.5}, "techniques": Techniques(tta="mirror")}
     recipe = make_recipe(fixed, told=True, dropout=0.0)
     for views, run in enumerate((make_run(recipe), make_run(replace(recipe, **mirrored))), 1):
         list(run.advance(1, 1))
         assert run.prediction_seconds == 0.0
         run.measure_prediction()
-        once = run.resident.seconds_of_features(run._build_whole, run.precision)
+        once = run.resident.seconds_of_whole(run._build_whole)
         assert run.prediction_seconds == views * once > 0
 
 

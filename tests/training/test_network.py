@@ -12,7 +12,7 @@ from automl.data.resident import Resident
 from automl.data.sources.arrays import from_arrays
 from automl.errors import TrialFailed
 from automl.models.model import Standardised
-from automl.training.network import expected_normalisation, parameters_by_ratio, rebuild_config
+from automl.training.network import expected_normalisation, parameters_by_ratio, rebuild_config, seen_shape
 from automl.training.on_meta import check_on_meta
 
 calls: list[str] = []
@@ -130,3 +130,10 @@ def test_pixel_statistics_are_refused_for_a_table(numbers):
 def test_a_network_may_change_the_config_that_it_is_built_again_with():
     assert rebuild_config(Telling(3), {"a": 1}) == {"a": 1}
     assert rebuild_config(Telling(3, rebuild_config={"a": 2, "b": 3}), {"a": 1}) == {"a": 2, "b": 3}
+
+
+def test_a_network_that_resizes_its_images_is_evaluated_as_one_that_is_given_them_so_large():
+    network = nn.Linear(2, 2)
+    assert seen_shape(network, [3, 32, 32]) == (3, 32, 32)
+    network.image_size = (128, 192)
+    assert seen_shape(network, (3, 32, 48)) == (3, 128, 192)
