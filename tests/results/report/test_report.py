@@ -109,7 +109,7 @@ def test_a_full_disk_is_the_machines_failure(tmp_path):
 def test_the_command_that_begins_it_anew_names_what_was_chosen():
     settings = Settings(data="my data.csv", target="y", architectures=("mlp", "lenet"), skip_bad=True, timeout="10m")
     assert search_command(settings) == (
-        "automl search 'my data.csv' --target y --skip-bad --architecture mlp --architecture lenet --trials 50 "
+        "automl search 'my data.csv' --target y --skip-bad --architecture mlp --architecture lenet --trials 1000 "
         "--timeout 600.0 --folds 5 --epochs 20 --seed 0"
     )
 
