@@ -445,7 +445,7 @@ def _models(outside: Path) -> dict[str, Callable[[Path], object]]:
 
     def bring_code(run: Path) -> None:
         """The network is on top of that of another model, whose plugin lies beside the weights."""
-        file = run / FILES["description"].parent / "evil.py"
+        file = (run / FILES["description"]).with_name("evil.py")
         file.write_bytes((outside / "evil.py").read_bytes())
         recorded = {"name": "mine", "file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
         saved = {"architecture": "mine", "architecture_config": {}, "input_shape": [1, 8, 8], "num_outputs": 2}
