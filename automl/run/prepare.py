@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +161,11 @@ def _decided(settings: Settings, dataset: Dataset) -> Settings:
 
 
 def _fitted_to_images(
-    settings: Settings, space: Space, dataset: Dataset, splits: Splits, epochs: Callable[[int], int]
+    settings: Settings, space: Space, dataset: Dataset, splits: Splits, photos_on: torch.device | None
 ) -> tuple[Settings, Space, Dataset]:
     """Batches that leave an epoch some steps, and epochs that leave a training some, where the user has set neither.
 
-    What became of it is a note of the data set. `epochs`: (samples in a fold) -> what there is time for.
+    What became of it is a note of the data set. `photos_on`: the device, where there may not be time for all epochs.
     """
     samples = min(len(splits.train(fold)) for fold in range(splits.folds))
     few, notes = [], list(dataset.notes)
@@ -177,7 +176,9 @@ def _fitted_to_images(
             largest = largest_batch(space.training["batch_size"])
             few.append(f"batches of {largest} samples at most, so that an epoch has {samples // largest} steps")
     if "epochs" not in settings.model_fields_set and not settings.ladder:
-        usual, chosen = settings.epochs, fit_epochs(space, samples, epochs(samples))
+        usual = settings.epochs
+        affordable = usual if photos_on is None else affordable_epochs(settings, samples, photos_on)
+        chosen = fit_epochs(space, samples, affordable)
         if chosen != usual:
             settings = settings.model_copy(update={"epochs": chosen})
         if chosen > usual:
@@ -224,9 +225,8 @@ def prepare(
         dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed
     )
     if dataset.kind == "image":
-        photos = PHOTOS in (settings.space, default)
-        epochs = partial(affordable_epochs, settings, device=device) if photos else lambda samples: settings.epochs
-        settings, space, dataset = _fitted_to_images(settings, space, dataset, splits, epochs)
+        photos_on = device if PHOTOS in (settings.space, default) else None
+        settings, space, dataset = _fitted_to_images(settings, space, dataset, splits, photos_on)
     ladder = _ladder(settings)  # again, for folds and epochs may be those of the data
     return SearchContext(
         settings=settings,
