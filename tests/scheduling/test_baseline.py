@@ -39,8 +39,14 @@ def test_it_is_the_first_config_of_the_space_though_others_learn_faster():
 
 
 def test_it_is_another_one_of_the_same_architecture_that_is_better_beyond_luck():
-    assert chosen(race_of(("resnet", 1.8), ("lenet", 0.2), ("resnet", 1.3))) == 0
-    assert chosen(race_of(("resnet", 1.8), ("lenet", 0.2), ("resnet", 1.2))) == 2
+    assert chosen(race_of(("resnet", 1.8), ("lenet", 0.9), ("resnet", 1.3))) == 0
+    assert chosen(race_of(("resnet", 1.8), ("lenet", 0.9), ("resnet", 1.2))) == 2
+
+
+def test_it_is_another_architecture_where_the_first_does_not_suit_the_data_at_all():
+    assert chosen(race_of(("airbench", 1.8), ("resnet", 0.7), ("airbench", 1.7))) == 0
+    assert chosen(race_of(("airbench", 1.8), ("resnet", 0.5), ("lenet", 0.4), ("airbench", 1.7))) == 1
+    assert chosen(race_of(("airbench", 1.8), ("resnet", 0.5), ("airbench", 1.1), ("resnet", 0.1))) == 3
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1", "auroc", "r2"])
