@@ -24,7 +24,7 @@ from automl.racing.ladder import Ladder, make_ladder, parse_ladder
 from automl.racing.objective import Objective
 from automl.run.applicable import keep_applicable
 from automl.run.context import SearchContext
-from automl.run.photo_epochs import affordable_epochs
+from automl.run.image_epochs import affordable_epochs
 from automl.run.table_sizes import for_table, suit_batches
 from automl.run.tried_domains import check_domains
 from automl.run.weights import keep_fitting, weights_override, without_lacking
@@ -41,7 +41,7 @@ log = logging.getLogger("automl.plugins")
 # From which on `images-gpu` is worth its large batches: with fewer images an epoch would have few steps.
 MANY_IMAGES, LEAST_SIDE = 4_000, 16
 
-PHOTOS = "photos"  # their space
+IMAGES, PHOTOS = "images", "photos"  # their spaces
 PHOTO = 65  # pixels of the shorter side, from which on images are photos and not thumbnails
 
 
@@ -100,10 +100,10 @@ def default_space(dataset: Dataset, device: torch.device) -> str:
     if min(dataset.input_shape[1:]) >= PHOTO:
         return PHOTOS
     many = len(dataset) >= MANY_IMAGES and min(dataset.input_shape[1:]) >= LEAST_SIDE
-    return "images-gpu" if device.type == "cuda" and many else "images"
+    return "images-gpu" if device.type == "cuda" and many else IMAGES
 
 
-def merge_space(settings: Settings, host: PluginHost, default: str = "images") -> Space:
+def merge_space(settings: Settings, host: PluginHost, default: str = IMAGES) -> Space:
     """The search space of the settings; without one, the built-in space `default`.
 
     With `weights`, which only `transfer` takes, that is the built-in space `transfer`. Raises `SpaceError`.
@@ -161,11 +161,12 @@ def _decided(settings: Settings, dataset: Dataset) -> Settings:
 
 
 def _fitted_to_images(
-    settings: Settings, space: Space, dataset: Dataset, splits: Splits, photos_on: torch.device | None
+    settings: Settings, space: Space, dataset: Dataset, splits: Splits, name: str, device: torch.device
 ) -> tuple[Settings, Space, Dataset]:
-    """Batches that leave an epoch some steps, and epochs that leave a training some, where the user has set neither.
+    """Batches that leave an epoch some steps, and epochs that leave a training some and fit into the time, where the
+    user has set neither.
 
-    What became of it is a note of the data set. `photos_on`: the device, where there may not be time for all epochs.
+    What became of it is a note of the data set. `name`: the space's.
     """
     samples = min(len(splits.train(fold)) for fold in range(splits.folds))
     few, notes = [], list(dataset.notes)
@@ -177,14 +178,14 @@ def _fitted_to_images(
             few.append(f"batches of {largest} samples at most, so that an epoch has {samples // largest} steps")
     if "epochs" not in settings.model_fields_set and not settings.ladder:
         usual = settings.epochs
-        affordable = usual if photos_on is None else affordable_epochs(settings, samples, photos_on)
+        affordable = affordable_epochs(settings, name, samples, dataset.input_shape, device)
         chosen = fit_epochs(space, samples, affordable)
         if chosen != usual:
             settings = settings.model_copy(update={"epochs": chosen})
         if chosen > usual:
             few.append(f"{chosen} epochs")
         elif chosen < usual:
-            notes.append(f"{chosen} epochs, so that a network can be fine-tuned on all folds in time.")
+            notes.append(f"{chosen} epochs, so that a network can be trained on all folds in time.")
     if few:
         notes.append(f"The training samples are few ({samples:,} in a fold): {'; '.join(few)}.")
     notes = list(dict.fromkeys(notes))
@@ -217,7 +218,7 @@ def prepare(
         refuse_too_large(dataset, each)
     Objective.of(dataset.task, settings.metric)
     default = None if space or settings.space or settings.weights else default_space(dataset, device)
-    space = space or merge_space(settings, host, default or "images")
+    space = space or merge_space(settings, host, default or IMAGES)
     space = keep_fitting(without_lacking(space, host, dataset), host, dataset)
     space = suit_batches(space, settings, dataset)
     space = keep_applicable(space, dataset)
@@ -225,8 +226,8 @@ def prepare(
         dataset, folds=settings.folds, test_fraction=settings.test_fraction, seed=settings.seed
     )
     if dataset.kind == "image":
-        photos_on = device if PHOTOS in (settings.space, default) else None
-        settings, space, dataset = _fitted_to_images(settings, space, dataset, splits, photos_on)
+        name = settings.space or default or ""
+        settings, space, dataset = _fitted_to_images(settings, space, dataset, splits, name, device)
     ladder = _ladder(settings)  # again, for folds and epochs may be those of the data
     return SearchContext(
         settings=settings,

@@ -15,8 +15,8 @@ from automl.scheduling.time_estimates import TimeEstimates
 FEW = 10  # complete trainings; where the time is good for more, the race finds its way by itself
 FITTING = 0.85  # of the time that is left, at most, for the baseline
 LUCK = 0.3  # by how much of an error two configs differ by luck after an epoch: photos, mirrored or not, up to 0.2
-# The same of two architectures: LeNets, which will be worst, lead by up to 0.4 on photos, and what does not suit the data
-# at all is behind by 0.9, as airbench on digits of 8 x 8 pixels.
+# The same of two architectures: LeNets, which will be worst, lead by up to 0.4 on photos, and what does not suit the
+# data at all is behind by 0.9, as airbench on digits of 8 x 8 pixels.
 CLEAR = 2 / 3
 
 
