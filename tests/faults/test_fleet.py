@@ -13,15 +13,17 @@ from watching import board, wait_for
 from automl.study.storage.opening import open_storage
 from automl.workers.shared_leases import SharedLeases
 
-# It takes its time, so that a worker which comes late has something to do.
+# It takes its time until a worker has joined, so that there is something to do for one that comes late.
 SLOW = '''import time
+from pathlib import Path
 from torch import nn
 from automl import Float, architecture, hookimpl
 
 @architecture(dropout=Float(0.0, 0.5))
 def slow(input_shape, num_outputs, *, dropout):
     """A linear model that is built slowly."""
-    time.sleep(1.0)
+    if not Path({joined!r}).exists():
+        time.sleep(1.0)
     return nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(64, num_outputs))
 
 @hookimpl
@@ -36,7 +38,8 @@ def fleet(postgresql: Server, start, tmp_path, empty_folder, monkeypatch):
     """`fleet()` begins a search in the folder `run` and lets `automl worker` join it; returns both processes."""
     monkeypatch.setenv("AUTOML_STORAGE", postgresql.url)
     monkeypatch.setenv("AUTOML_GRACE", "12")
-    (tmp_path / "slow.py").write_text(SLOW)
+    has_joined = tmp_path / "joined"
+    (tmp_path / "slow.py").write_text(SLOW.format(joined=str(has_joined)))
     (empty_folder / "space.yaml").write_text("architectures: {slow: {}}\n")
     small = ["--folds", "2", "--epochs", "2", "--finalists", "1", "--repeats", "1", "--sampler", "random"]
     alone = ["--workers", "1", "--threads", "1", "--trials", TRIALS, "--space", "space.yaml"]
@@ -57,6 +60,7 @@ def fleet(postgresql: Server, start, tmp_path, empty_folder, monkeypatch):
             return {thing for thing, lease in leases.held.items() if lease.worker in guests and "trial" in thing}
 
         wait_for(lambda: len(joined()) >= 2 or worker.poll() is not None)
+        has_joined.touch()
         return search, worker, joined
 
     return begin
