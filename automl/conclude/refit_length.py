@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from automl.training.recipe import Recipe
 
 STEPS = 8  # of an epoch, by which rates are added up
+MANY = 1_000  # epochs; of more than that several are taken for one, as a step of each would take minutes
 
 
 def refit_length(recipe_for: Callable[[int], Recipe], epochs: int, horizon: int) -> int:
@@ -25,19 +26,31 @@ def refit_length(recipe_for: Callable[[int], Recipe], epochs: int, horizon: int)
 
     `recipe_for` has the recipe laid out for so many epochs. Raises what the plugins' builders raise.
     """
-    wanted = rates_until(recipe_for(horizon))[epochs - 1] * (1 - 1e-9)
-    return epochs + bisect_left(range(epochs, horizon), wanted, key=lambda length: rates_until(recipe_for(length))[-1])
+    if (several := epochs // MANY) > 1:
+        found = several * refit_length(recipe_for, epochs // several, horizon // several)
+        return max(epochs, min(found, horizon))
+    wanted = rates_until(recipe_for(horizon), epochs)[-1] * (1 - 1e-9)
+
+    def learnt(length: int) -> float:
+        return float(rates_until(recipe_for(length))[-1])
+
+    longest = epochs
+    while longest < horizon and learnt(longest) < wanted:
+        longest = min(2 * longest, horizon)
+    shortest = max(epochs, longest // 2)
+    return shortest + bisect_left(range(shortest, longest), wanted, key=learnt)
 
 
-def rates_until(recipe: Recipe) -> NDArray[np.float64]:
-    """The sum of the learning rates of all steps until the end of each epoch, [epochs]; 8 steps stand for an epoch.
+def rates_until(recipe: Recipe, epochs: int | None = None) -> NDArray[np.float64]:
+    """The sum of the learning rates of all steps until the end of each of the first `epochs`, by default of all,
+    [epochs]; 8 steps stand for an epoch.
 
     A plateau schedule, which waits for validation losses, keeps its rate.
     """
     optimizer = recipe.build_optimizer(nn.Linear(1, 1))
     schedule = recipe.build_schedule(optimizer, STEPS)
     rates = []
-    for _ in range(recipe.epochs * STEPS):
+    for _ in range((recipe.epochs if epochs is None else epochs) * STEPS):
         rates.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()
         if not isinstance(schedule, ReduceLROnPlateau):

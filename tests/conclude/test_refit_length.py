@@ -42,3 +42,15 @@ def test_of_any_schedule_it_is_the_shortest_that_learns_as_much(make_recipe: Any
     assert epochs <= found <= 30
     assert found == 30 or sums[found] >= wanted * (1 - 1e-6)
     assert found == epochs or sums[found - 1] < wanted
+
+
+@pytest.mark.parametrize(("epochs", "horizon"), [(40, 10_000), (5_000, 100_000)])
+def test_of_an_endless_schedule_few_epochs_are_looked_at(make_recipe: Any, epochs: int, horizon: int) -> None:
+    laid_out: list[int] = []
+
+    def recipe_for(length: int) -> Any:
+        laid_out.append(length)
+        return make_recipe(schedule="cosine", epochs=length)
+
+    assert refit_length(recipe_for, epochs, horizon) == pytest.approx(2 * epochs, rel=0.01)
+    assert sum(sorted(laid_out)[:-1]) < 100_000  # of the horizon's own only the first epochs are

@@ -57,21 +57,23 @@ def looks_of(batches: Iterable[Tensor]) -> Looks:
 
 
 def find_pairs(first: Looks, second: Looks) -> list[Pair]:
-    """For each of the `first` that looks like one of the `second` the most similar one, the best pairs first."""
-    found = []
+    """For each of the `first` that looks like one of the `second` the most similar one, the best pairs first.
+
+    However many look alike, a block of 1,024 by all of the `second` takes the memory.
+    """
+    found: list[Pair] = []
     theirs = second.hashes.astype(np.float32)
-    for start in range(0, len(first.hashes), _ROWS):
-        mine = first.hashes[start : start + _ROWS].astype(np.float32)
-        bits = (64 - mine @ theirs.T) / 2
-        rows, columns = np.nonzero(bits <= BITS)
-        alike = np.einsum("ij,ij->i", first.greys[start + rows], second.greys[columns])
-        for at in np.flatnonzero(alike >= CORRELATION).tolist():
-            row, column = int(rows[at]), int(columns[at])
-            found.append((float(bits[row, column]), -float(alike[at]), start + row, column))
-    best: dict[int, Pair] = {}
-    for distance, _, row, column in sorted(found):
-        best.setdefault(row, Pair(row, column, int(distance)))
-    return list(best.values())
+    for start in range(0, len(first.hashes) if len(theirs) else 0, _ROWS):
+        rows = slice(start, start + _ROWS)
+        bits = (64 - first.hashes[rows].astype(np.float32) @ theirs.T) / 2
+        alike = first.greys[rows] @ second.greys.T
+        # Fewer bits are nearer; of as many, what correlates more.
+        distance = np.where((bits <= BITS) & (alike >= CORRELATION), bits + 1 - alike, np.inf)
+        nearest = distance.argmin(axis=1)
+        for row in np.flatnonzero(np.isfinite(distance.min(axis=1))).tolist():
+            column = int(nearest[row])
+            found.append(Pair(start + row, column, int(bits[row, column])))
+    return sorted(found, key=lambda pair: pair.bits)
 
 
 def _grey(images: Tensor) -> Tensor:
