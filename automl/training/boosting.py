@@ -19,8 +19,10 @@ from automl.training.guessing import log_odds_of_share
 from automl.training.metrics import measure, varied_labels
 
 NAME = "gradient boosting"
-SECONDS, SHARE = 10.0, 0.02  # after which no further fold is begun: so many seconds, or such a share of the timeout
-MOST_CELLS = 4_000_000  # of a fold's training part that it is fitted to: about 10 s on one slow core
+# After which no further fold is begun: so many seconds, or such a share of the timeout; a tenth of a short one at most.
+SECONDS, SHARE, MOST_SHARE = 10.0, 0.02, 0.1
+MOST_CELLS = 4_000_000  # of a fold's training part that one tree an iteration is fitted to: about 10 s on one slow core
+LEAST_ROWS = 100
 MOST_COLUMNS = 5_000  # a histogram of 255 bins of each, for every node of a tree: some seconds, however few the rows
 MOST_CLASSES = 30  # it grows a tree for each class in each of its iterations
 MOST_CODES = 255  # of a category, as it takes them; one with more is read as numbers
@@ -55,8 +57,10 @@ def boost(
     clock: Callable[[], float] = time.monotonic,
 ) -> Boosting | None:
     """Scores gradient boosting on as many folds as `SECONDS` or `SHARE` of the `timeout` (seconds) suffice for, at
-    least one. None for images, and for what it would take too long for: more than `MOST_CLASSES` classes or
-    targets, or `MOST_COLUMNS` columns.
+    least one; on so many of their rows that the first takes no longer, about.
+
+    None for images, and for what it would take too long for: more than `MOST_CLASSES` classes or targets, or
+    `MOST_COLUMNS` columns.
     """
     fit = _FIT.get(dataset.task)
     if dataset.kind != "table" or fit is None:
@@ -65,8 +69,10 @@ def boost(
         return None
     import sklearn.ensemble  # noqa: F401, its import alone takes seconds while the workers start
 
-    started, allowed = clock(), max(SECONDS, SHARE * (timeout or 0.0))
-    most = max(1, MOST_CELLS // dataset.x.shape[1])
+    quick = SECONDS if timeout is None else min(SECONDS, MOST_SHARE * timeout)
+    started, allowed = clock(), max(quick, SHARE * (timeout or 0.0))
+    trees = max(1, len(dataset.classes) if len(dataset.classes) > 2 else len(dataset.several))
+    most = max(LEAST_ROWS, int(MOST_CELLS * quick / SECONDS) // (dataset.x.shape[1] * trees))
     scores: list[float] = []
     fitted = 0
     for fold in range(splits.folds):

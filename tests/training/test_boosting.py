@@ -5,6 +5,7 @@ from sklearn.metrics import log_loss, root_mean_squared_error
 
 from automl.data.sources.arrays import from_arrays
 from automl.data.splits import make_splits
+from automl.training import boosting
 from automl.training.boosting import boost
 
 
@@ -43,6 +44,16 @@ def test_no_further_fold_is_begun_when_the_time_is_used_up():
     splits = make_splits(data, folds=5, test_fraction=0.2, seed=0)
     seconds = iter([0.0, 0.0, 4.0, 8.0, 8.0])  # at the start, before each fold, at the end
     assert len(boost(data, splits, "rmse", seed=0, clock=lambda: next(seconds)).scores) == 2
+
+
+def test_where_the_time_is_short_or_trees_are_many_the_first_fold_is_fitted_to_fewer_rows(monkeypatch):
+    monkeypatch.setattr(boosting, "MOST_CELLS", 2_400)  # of 3 columns: 800 rows
+    data = table("regression", rows=1_200)
+    splits = make_splits(data, folds=2, test_fraction=0.2, seed=0)
+    assert boost(data, splits, "rmse", seed=0).rows is None
+    assert boost(data, splits, "rmse", seed=0, timeout=25.0).rows == 200
+    classes = from_arrays(data.x, np.arange(1_200) % 4)
+    assert boost(classes, make_splits(classes, folds=2, test_fraction=0.2, seed=0), "log_loss", seed=0).rows == 200
 
 
 def test_images_have_no_gradient_boosting():
