@@ -16,7 +16,7 @@ from automl.results.run import Run
 from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
 from automl.run.prepare import devices_of, prepare, reading_options
-from automl.run.record import check_unchanged, recorded_plugins, settings_of
+from automl.run.record import begun_with, check_unchanged, recorded_plugins, settings_of
 from automl.run.run_record import RunRecord
 from automl.settings import Settings, make_settings
 from automl.warm_start import begin_with_best
@@ -69,8 +69,7 @@ def resumed_context(
             "give them again, in Python: automl.resume(RUN, data=...)"
         )
     context = prepare(settings, None if data is None else _take(data, settings).dataset, recorded=recorded)
-    if settings.first_from:  # the earlier runs may have gone on since, or be gone
-        context = replace(context, space=replace(context.space, first=record.read_space().first))
+    context = begun_with(context, record)
     check_unchanged(context, record)
     return context
 

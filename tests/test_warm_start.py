@@ -45,6 +45,14 @@ def test_the_first_trials_have_the_configs_of_its_best_ones_and_the_run_is_only_
     assert {path: path.stat().st_mtime_ns for path in earlier.path.rglob("*")} == before
 
 
+@pytest.mark.slow
+def test_workers_in_processes_of_their_own_begin_with_them_too(earlier, data, tmp_path):
+    settings = {**QUICK, "workers": 2}
+    run = automl.search(data, SPACE, out=tmp_path / "run", trials=4, first_from=(str(earlier.path),), **settings)
+    complete = [row["config"] for row in earlier.leaderboard() if row["state"] == "COMPLETE"][:3]
+    assert configs(run)[: len(complete)] == complete
+
+
 def test_what_the_space_does_not_offer_is_drawn_from_it(earlier, data, tmp_path):
     narrow = {**SPACE, "training": {**SPACE["training"], "lr": {"float": [0.2, 0.3]}}}
     run = automl.search(data, narrow, out=tmp_path / "run", trials=1, first_from=(str(earlier.path),), **QUICK)

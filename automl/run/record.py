@@ -7,6 +7,7 @@ import logging
 import platform
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,16 @@ def check_unchanged(context: SearchContext, record: RunRecord) -> None:
             "the search space has changed since this run was begun; bring it back or begin a new run:\n  "
             + "\n  ".join(lines)
         )
+
+
+def begun_with(context: SearchContext, record: RunRecord) -> SearchContext:
+    """The context whose space begins with the configs that the run began with.
+
+    With `--first-from` some are of earlier runs, which may have gone on since, or be gone.
+    """
+    if not context.settings.first_from:
+        return context
+    return replace(context, space=replace(context.space, first=record.read_space().first))
 
 
 def check_ray_address(record: RunRecord, changes: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
 from automl.run.logs import set_up_logging
 from automl.run.prepare import prepare
-from automl.run.record import settings_of
+from automl.run.record import begun_with, settings_of
 from automl.scheduling.callbacks import Callback, ignore
 from automl.scheduling.deadline import Budget
 from automl.scheduling.leases import BEATS_PER_GRACE
@@ -70,7 +70,7 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     settings = settings_of(record, {"trials": order.trials, "threads": order.threads, "device": order.device})
     settings = settings.model_copy(update={"plugins": (), "plugins_dirs": ()})
     plugins, splits = find_files(order.plugins, ()), load_splits(folder.splits)
-    context = prepare(settings, attach(Path(order.data)), splits=splits, recorded=plugins)
+    context = begun_with(prepare(settings, attach(Path(order.data)), splits=splits, recorded=plugins), record)
     torch.set_num_threads(order.threads)
     storage = open_storage(order.storage, folder.journal, interrupted, PATIENCE)
     study = load_study(storage, record.study, optuna.samplers.RandomSampler())
