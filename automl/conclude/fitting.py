@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from automl.conclude.selection import Finalist
 from automl.data.resident import Resident
-from automl.errors import Infeasible, OutOfTime, RunError
+from automl.errors import Infeasible, OutOfTime, RunError, TrialFailed
 from automl.models.description import ModelDescription, PluginSource
 from automl.models.model import Model
 from automl.models.modules import Ensemble, Standardised
@@ -32,6 +31,7 @@ log = logging.getLogger("automl.final")
 FINAL_KINDS = ("refit", "ensemble")
 FinalKind = Literal["refit", "ensemble"]
 MORE = 3  # epochs at most that a refit may go on beyond the score's
+NO_FEATURES = "the deadline left no time to compute the features of its frozen part again"
 
 
 class Fit(NamedTuple):
@@ -194,6 +194,8 @@ def _restored(run: TrialRun, finalist: Finalist, folder: RunFolder) -> bool:
         return False
     try:
         run.restore(path)
+    except OutOfTime:
+        raise TrialFailed(NO_FEATURES) from None
     except RunError as error:
         log.warning("the folds of trial %d are trained again: %s", finalist.number, error)
         run.release()
@@ -210,6 +212,8 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
         for _ in run.advance(epochs, folds):
             pass
     except OutOfTime:
+        if not run.folds:
+            raise TrialFailed(NO_FEATURES) from None
         log.warning("the deadline cut the final fit short at epoch %d of %d", run.folds[0].epochs, epochs)
         return True
     return False
@@ -218,8 +222,7 @@ def _train(run: TrialRun, epochs: int, folds: int) -> bool:
 def _model(context: SearchContext, finalist: Finalist, run: TrialRun, cut_short: bool, kind: FinalKind) -> Model:
     members = _modules(run)
     module = members[0] if kind == "refit" else Ensemble(members)
-    # In the layout in which a loaded model comes back: sums in another order differ in the last bits.
-    module = module.to(run.whole.device).to(memory_format=torch.contiguous_format).eval()
+    module = module.to(run.whole.device).eval()
     rebuilt = rebuild_config(members[0].network, run.recipe.architecture_config)
     return Model(module, _described(context, finalist, run, rebuilt, cut_short, kind))
 

@@ -15,6 +15,7 @@ from automl.data.resident import PixelInputs
 from automl.data.table_inputs import TableInputs
 from automl.data.target_scale import TargetScale
 from automl.training.device import evaluation_batch
+from automl.training.layout import choose_layout
 from automl.training.losses import merge_members
 from automl.training.network import seen_shape
 from automl.training.outputs import averaged
@@ -119,8 +120,8 @@ def first_member(module: Standardised | Ensemble) -> Standardised:
 def outputs_of(module: Standardised | Ensemble, samples: NDArray[Any]) -> NDArray[Any]:
     """What it says of samples [n, ...], [n, outputs]: logits, or predicted numbers."""
     device = module.y_mean.device
-    module.eval()
+    module.eval().to(memory_format=choose_layout(module, device))
     size = evaluation_batch(seen_shape(first_member(module).network, samples.shape[1:]), device)
-    # One layout whatever the caller's array had: sums in another order differ in the last bits.
+    # One layout, whatever the caller's array and the saved weights had: sums in another order differ in the last bits.
     parts = (np.array(samples[start : start + size], order="C") for start in range(0, len(samples), size))
     return np.concatenate([module(torch.from_numpy(part).to(device)).cpu().numpy() for part in parts])
