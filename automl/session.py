@@ -96,7 +96,7 @@ class _Session:
             torch.set_num_threads(settings.threads)
         self.study = load_study(storage, self.record.study, optuna.samplers.RandomSampler())
         annotate_study(self.study, self.record, folder)
-        earlier = read_trials(self.study, context.objective)
+        self.earlier = earlier = read_trials(self.study, context.objective)
         self.race = Race(context.ladder, finalists=settings.finalists)
         shown = standings_of(self.race)
         self.study.sampler = make_sampler(settings.sampler, settings.seed, 0, len(earlier), context.space, shown)
@@ -115,8 +115,8 @@ class _Session:
 
         Raises as `WorkerLoop.run` does.
         """
-        settings = self.context.settings
-        if self.budget.deadline.left <= 0:
+        settings, over = self.context.settings, self.budget.deadline.left <= 0
+        if over and not any(trial.score is not None for trial in self.earlier):
             raise NoTrialSucceeded(
                 f"--timeout {settings.timeout:g}s: over before the first trial, for what comes before it took "
                 f"{self.budget.elapsed:.0f} s; give it more time: `automl resume {self.folder.path} --timeout ...`"
@@ -124,7 +124,8 @@ class _Session:
         self._state_baseline()
         fleet: Workers | None = None
         # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
-        if launcher.count > 1 or settings.trial_timeout is not None or is_server(self.storage_url):
+        apart = launcher.count > 1 or settings.trial_timeout is not None or is_server(self.storage_url)
+        if apart and not over:
             claims = SharedLeases(self.study._storage, self.study.study_name, "observer")
             monitor = Monitor(self.study, self.context.objective, claims, self.callback)
             fleet = Workers(self.context, launcher, self.study, self.folder, self.budget, monitor)
@@ -177,9 +178,12 @@ class _Session:
                 write_report(run.summary, record, folder)
         annotate_study(study, record, folder)
         if report:
-            annotate_trials(study, record, folder, complete_only=True)
+            annotate_trials(study, record, folder, complete_only=True, stop=self._is_late)  # `serve` draws the rest
         self.context.host.notify("automl_search_finished", run=self.facts, summary=run.summary)
         return run
+
+    def _is_late(self) -> bool:
+        return self.budget.timeout is not None and self.budget.elapsed > self.budget.timeout
 
     def _collect(self) -> None:
         """Brings the curves that workers of other machines have put into the storage."""

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ import typer
 from automl.cli.output import go_on
 from automl.cli.paths import require_run, require_search, require_settings
 from automl.cli.runs import RunPlugins
-from automl.errors import Interrupted, MachineFailed
+from automl.errors import AutomlError, Interrupted, MachineFailed
 
 if TYPE_CHECKING:
     from automl.api import MakeCallback, Run
@@ -119,12 +119,18 @@ def _run(go: Callable[..., Run], quiet: bool, as_json: bool, columns: bool = Fal
 
 
 def _how_to_go_on(ended: Interrupted | MachineFailed) -> str:
-    """The command that resumes the run, to be copied, with its path from here."""
+    """The command that resumes the run, to be copied, with its path from here and, where it had one, its timeout."""
+    from automl.run.folder import RunFolder
+
     if ended.run is None:
         return "nothing was begun"
+    timeout = None
+    with suppress(AutomlError):  # the disk may be gone
+        timeout = RunFolder(ended.run).read_record().settings.timeout
+    deadline = "" if timeout is None else f" --timeout {timeout:g}s"
     near = ended.run.is_relative_to(Path.cwd())
     path = ended.run.relative_to(Path.cwd()) if near else ended.run
-    return f"go on with: automl resume {shlex.quote(str(path))}"
+    return f"go on with: automl resume {shlex.quote(str(path))}{deadline}"
 
 
 def _watch(stack: ExitStack, columns: bool) -> MakeCallback:

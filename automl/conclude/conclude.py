@@ -25,7 +25,7 @@ from automl.models.test_predictions import Predictions, describe_test, predict_t
 from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
 from automl.run.run_record import Choice, FinalRecord, RunRecord
-from automl.scheduling.callbacks import Callback, FinalFitStarted
+from automl.scheduling.callbacks import Callback
 from automl.scheduling.deadline import Budget
 from automl.scheduling.worker_loop import WorkerLoop
 from automl.study.storage.opening import storage_errors
@@ -52,10 +52,11 @@ def conclude(
     Raises `NoTrialSucceeded`, `Interrupted` and `MachineFailed`; the rest of a deadline is shared out.
     """
     timeout, estimates = budget.timeout, work.estimates
-    later = estimates.test(timeout) + estimates.inspection(timeout)
-    budget = replace(budget, deadline=budget.deadline.minus(later))
     finalists = find_finalists(work.study, work.folder, context.objective, context.settings.finalists)
-    deadline = budget.deadline.minus(estimates.final_fit(timeout))
+    numbers = [finalist.number for finalist in finalists]
+    later = estimates.test(timeout, numbers) + estimates.inspection(timeout)
+    budget = replace(budget, deadline=budget.deadline.minus(later))
+    deadline = budget.deadline.minus(estimates.final_fit(timeout, numbers))
     rescoring = Rescoring(context, work.study, work.resident, deadline, estimates.rates, callback)
     racing, left_out = rescoring.run(finalists)
     settings, dropped = context.settings, len(finalists) - len(racing) - len(rescoring.failed)
@@ -63,8 +64,7 @@ def conclude(
     choice = Choice(words=winner.words, folds=winner.folds, rescoring=left_out)
     if earlier is not None and _is_fitted(earlier, winner, context.settings.final, work.folder):
         return Concluded(earlier.model_copy(update={"choice": choice}))
-    fit = FinalFit(context, work.resident, budget, work.folder, context.settings.final, estimates)
-    callback(FinalFitStarted(winner.finalist.number, fit.schedule(winner.finalist).epochs))
+    fit = FinalFit(context, work.resident, budget, work.folder, context.settings.final, estimates, callback)
     passing("final")
     others = [finalist for finalist in racing if finalist is not winner.finalist]
     final = fit.fit([winner.finalist, *others])

@@ -15,6 +15,7 @@ from automl.errors import MachineFailed, NoTrialSucceeded, Stop
 from automl.models.model import Model
 from automl.run.context import SearchContext
 from automl.run.folder import RunFolder
+from automl.scheduling.callbacks import Callback, FinalFitStarted, ignore
 from automl.scheduling.deadline import Budget
 from automl.scheduling.time_estimates import TimeEstimates
 from automl.training.recipe import Recipe
@@ -44,6 +45,7 @@ class FinalFit:
         folder: the run's, where the networks of the trials' folds are.
         kind: `refit` or `ensemble`.
         estimates: what an epoch takes; None: there is time for all.
+        callback: is told of each fit that is begun.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class FinalFit:
         folder: RunFolder,
         kind: str,
         estimates: TimeEstimates | None = None,
+        callback: Callback = ignore,
     ):
         self.context = context
         self.resident = resident
@@ -61,6 +64,7 @@ class FinalFit:
         self.folder = folder
         self.kind = kind
         self.estimates = estimates
+        self.callback = callback
 
     def fit(self, finalists: Sequence[Finalist]) -> FinalModel:
         """The model of the first of the `finalists` for which there can be one.
@@ -83,10 +87,14 @@ class FinalFit:
     def fit_one(self, finalist: Finalist) -> FinalModel:
         """The model that was asked for, or the networks of the trial's folds where they are known to be better.
 
-        That is where the deadline cut the fit short, or left time for a shorter one only: its quality is then that of
-        the trial after as many epochs. They stand in too where the fit fails.
+        That is where the deadline cut the fit short, or leaves time for a shorter one only, which is not begun: its
+        quality is that of the trial after as many epochs. They stand in too where the fit fails.
         """
         fit = self.schedule(finalist)
+        shorter = self._left(fit, fit.epochs) if fit.epochs < fit.wanted else ""
+        if shorter and (saved := self._better_folds(finalist, fit.epochs, cut_short=False)):
+            return FinalModel(saved, finalist, f"{shorter}: {_fold_words(saved)}")
+        self.callback(FinalFitStarted(finalist.number, fit.epochs))
         try:
             model = self._as_asked(finalist, fit)
         except (Stop, MachineFailed):
@@ -98,15 +106,21 @@ class FinalFit:
             log.warning("the final fit of trial %d failed: %s: %s", finalist.number, type(error).__name__, error)
             return FinalModel(saved, finalist, f"the final fit failed ({error}): {_fold_words(saved)}")
         reached, cut_short = model.description.epochs, model.description.cut_short
-        left = f"the deadline left {reached} of {max(fit.epochs, fit.wanted)} epochs to the final fit"
-        shorter = left if fit.epochs < fit.wanted else ""
-        if reached >= finalist.epochs and not cut_short:
+        if not cut_short:
             return FinalModel(model, finalist, shorter)
+        if saved := self._better_folds(finalist, reached, cut_short):
+            return FinalModel(saved, finalist, f"{self._left(fit, reached)}: {_fold_words(saved)}")
+        return FinalModel(model, finalist, f"the deadline cut the final fit short at epoch {reached} of {fit.epochs}")
+
+    def _left(self, fit: Fit, epochs: int) -> str:
+        return f"the deadline left {epochs} of {max(fit.epochs, fit.wanted)} epochs to the final fit"
+
+    def _better_folds(self, finalist: Finalist, reached: int, cut_short: bool) -> Model | None:
+        """The folds' networks where they are known to be better than a refit of `reached` epochs."""
+        if reached >= finalist.epochs and not cut_short:
+            return None
         saved = self._saved(finalist, cut_short=True)
-        if saved is not None and self._is_better(finalist, saved, reached, cut_short):
-            return FinalModel(saved, finalist, f"{left}: {_fold_words(saved)}")
-        cut = f"the deadline cut the final fit short at epoch {reached} of {fit.epochs}"
-        return FinalModel(model, finalist, cut if cut_short else shorter)
+        return saved if saved is not None and self._is_better(finalist, saved, reached, cut_short) else None
 
     def _is_better(self, finalist: Finalist, saved: Model, reached: int, cut_short: bool) -> bool:
         """Whether the folds' networks are known to be better than a refit of `reached` epochs.

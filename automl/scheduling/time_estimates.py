@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from optuna.trial import FrozenTrial
 
@@ -59,24 +60,25 @@ class TimeEstimates:
                     self._predictions[trial.number] = prediction
 
     def finish(self, timeout: float | None) -> float:
-        """Seconds for all that follows the race."""
+        """Seconds for all that follows the race. In it, the trials of `final_fit` and `test` are those that may win."""
         return self.final_fit(timeout) + self.rescoring(timeout) + self.test(timeout) + self.inspection(timeout)
 
     def inspection(self, timeout: float | None) -> float:
         """Seconds for the inspection of a table's columns or of photos, see `automl.conclude.inspection`."""
         return INSPECTION if timeout is None else min(INSPECTION, INSPECTION_SHARE * timeout)
 
-    def final_fit(self, timeout: float | None) -> float:
-        """Seconds to fit the slowest of those that may win: what is complete, else the best so far, and what is on its
-        way to the top.
+    def final_fit(self, timeout: float | None, trials: Iterable[int] | None = None) -> float:
+        """Seconds to fit the slowest of the `trials`; None: of those that may win, which are what is complete, else the
+        best so far, and what is on its way to the top.
         """
-        seconds = max(map(self.fit, self._likely()), default=0.0)
+        seconds = max(map(self.fit, self._likely() if trials is None else trials), default=0.0)
         return seconds if timeout is None else min(seconds, FINAL_SHARE * timeout)
 
-    def test(self, timeout: float | None) -> float:
-        """Seconds to test the final model: that of the slowest of those that may win."""
+    def test(self, timeout: float | None, trials: Iterable[int] | None = None) -> float:
+        """Seconds to test the final model: that of the slowest of the `trials`, as `final_fit`."""
         networks = self.race.ladder[self.race.top].folds if self.final == "ensemble" else 1
-        slowest = max((self._predictions.get(trial, 0.0) for trial in self._likely()), default=0.0)
+        candidates = self._likely() if trials is None else trials
+        slowest = max((self._predictions.get(trial, 0.0) for trial in candidates), default=0.0)
         seconds = slowest * networks * self.tested * MARGIN
         return seconds if timeout is None else min(seconds, TEST_SHARE * timeout)
 

@@ -69,10 +69,14 @@ class TrialOutcomes:
         state, objective = TrialState.RUNNING, self.context.objective
         self.callback(TrialRested(TrialRecord.decode(trial.number, state, objective, config, attributes)))
 
-    def keep_curves(self, trial: optuna.Trial, curves: Curves) -> None:
-        """Leaves the curves of a climb that the deadline stopped where who ends the search finds them."""
+    def keep_curves(self, trial: optuna.Trial, run: TrialRun | None, curves: Curves) -> None:
+        """Leaves the curves of a climb that the deadline stopped where who ends the search finds them, and what it
+        took until then.
+        """
         self.check_lease(trial.number)
         with storage_errors():
+            if run is not None:
+                write_attributes(trial, _costs(run, curves))
             save_curves(self.folder, trial.number, curves)
             if self.leases.home != RUN:
                 send_curves(trial, curves)

@@ -139,7 +139,7 @@ class WorkerLoop:
         except Stop as stop:
             self.outcomes.stopped[number] = curves
             if isinstance(stop, OutOfTime):
-                self.outcomes.keep_curves(trial, curves)
+                self.outcomes.keep_curves(trial, run, curves)
                 if run is not None:
                     self.estimates.learn(number, run.seconds, curves, run.prediction_seconds)
             if self.scheduler.alone:

@@ -22,9 +22,10 @@ def command(*arguments):
 def stopped(tmp_path_factory):
     """A search on an ASCII terminal whose reader goes after two lines; Ctrl-C stops it when it has gone on a while."""
     folder = tmp_path_factory.mktemp("here")
-    options = ["--space", "smoke", "--folds", 2, "--epochs", 2, "--workers", 1, "--threads", 1, "--out", "my run"]
+    options = ["--space", "smoke", "--folds", 2, "--epochs", 2, "--workers", 1, "--threads", 1, "--timeout", "1h"]
     search = subprocess.Popen(
-        command("search", "digits", *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+        command("search", "digits", "--out", "my run", *options),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
         env={**os.environ, "PYTHONIOENCODING": "ascii", "AUTOML_CACHE": str(folder / "cache")},
     )  # fmt: skip
     lines = [search.stdout.readline() for _ in range(2)]
@@ -49,7 +50,7 @@ def test_a_search_goes_on_when_its_reader_has_gone(stopped):
 
 @pytest.mark.slow
 def test_after_ctrl_c_the_command_that_goes_on_is_printed_whole(stopped):
-    assert stopped[3].splitlines()[-1] == "automl: stopped; go on with: automl resume 'my run'"
+    assert stopped[3].splitlines()[-1] == "automl: stopped; go on with: automl resume 'my run' --timeout 3600s"
 
 
 def test_a_table_and_a_plot_are_printed_on_an_ascii_terminal(finished_run):

@@ -182,7 +182,7 @@ class TestStandIn:
 
         def fitted(epochs: int) -> ModelDescription:
             made = final_fit(longer, copied, estimates=estimates)
-            made.schedule = lambda finalist: Fit(epochs, epochs)
+            made.schedule = lambda finalist: Fit(epochs, epochs, 6)
             return made.fit_one(stand_in).model.description
 
         assert (fitted(2).final, fitted(2).epochs) == ("refit", 2)
