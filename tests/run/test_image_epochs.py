@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("samples", "timeout", "epochs"), [
-    (4_000, "10m", 6), (4_000, "20m", 12), (4_000, "2h", 20), (200, "5m", 20), (80_000, "10m", FEWEST)
+    (4_000, "15m", 5), (4_000, "30m", 11), (4_000, "2h", 20), (200, "5m", 20), (80_000, "10m", FEWEST)
 ])  # fmt: skip
 def test_epochs_are_what_a_fine_tuning_on_all_folds_has_the_time_for(samples, timeout, epochs):
     settings = make_settings(timeout=timeout, threads=2, workers=2)
