@@ -19,12 +19,14 @@ from automl.results.leaderboard import summarise
 from automl.results.report import write_report
 from automl.results.run import Run
 from automl.run.context import SearchContext
-from automl.run.curve_files import collect_curves, received_curves, trial_curves
+from automl.run.curve_files import trial_curves
 from automl.run.folder import RunFolder
 from automl.scheduling.callbacks import Event, MakeCallback, TrialEnded, call_all, ignore
 from automl.scheduling.deadline import Budget
 from automl.scheduling.samplers import make_sampler, standings_of
 from automl.scheduling.worker_loop import WorkerLoop
+from automl.study.sent_curves import collect_curves, received_curves
+from automl.study.storage.internals import storage_of
 from automl.study.storage.opening import is_server, load_study, storage_errors
 from automl.study.trial_record import read_trials
 from automl.training.boosting import boost
@@ -126,7 +128,7 @@ class _Session:
         # What hangs can be killed in a process of its own only; with a server, workers of other machines may join.
         apart = launcher.count > 1 or settings.trial_timeout is not None or is_server(self.storage_url)
         if apart and not over:
-            claims = SharedLeases(self.study._storage, self.study.study_name, "observer")
+            claims = SharedLeases(storage_of(self.study), self.study.study_name, "observer")
             monitor = Monitor(self.study, self.context.objective, claims, self.callback)
             fleet = Workers(self.context, launcher, self.study, self.folder, self.budget, monitor)
             if is_server(self.storage_url):

@@ -35,6 +35,7 @@ class FinalModel:
     words: str = ""
 
 
+@dataclass(eq=False)
 class FinalFit:
     """Fits the final model.
 
@@ -48,23 +49,13 @@ class FinalFit:
         callback: is told of each fit that is begun.
     """
 
-    def __init__(
-        self,
-        context: SearchContext,
-        resident: Resident,
-        budget: Budget,
-        folder: RunFolder,
-        kind: str,
-        estimates: TimeEstimates | None = None,
-        callback: Callback = ignore,
-    ):
-        self.context = context
-        self.resident = resident
-        self.budget = budget
-        self.folder = folder
-        self.kind = kind
-        self.estimates = estimates
-        self.callback = callback
+    context: SearchContext
+    resident: Resident
+    budget: Budget
+    folder: RunFolder
+    kind: str
+    estimates: TimeEstimates | None = None
+    callback: Callback = ignore
 
     def fit(self, finalists: Sequence[Finalist]) -> FinalModel:
         """The model of the first of the `finalists` for which there can be one.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import optuna
 
@@ -40,6 +40,7 @@ class Round:
     splits: Splits
 
 
+@dataclass(eq=False)
 class Rescoring:
     """The rescoring of a run's finalists.
 
@@ -54,23 +55,14 @@ class Rescoring:
     Of a table, `networks` are those of each finalist on the folds of the first fresh repeat, after the score's epochs.
     """
 
-    def __init__(
-        self,
-        context: SearchContext,
-        study: optuna.Study,
-        resident: Resident,
-        deadline: Deadline,
-        rates: Mapping[int, float],
-        callback: Callback,
-    ):
-        self.context = context
-        self.study = study
-        self.resident = resident
-        self.deadline = deadline
-        self.rates = rates
-        self.callback = callback
-        self.failed: dict[int, str] = {}
-        self.networks: dict[int, list[FoldModel]] = {}
+    context: SearchContext
+    study: optuna.Study
+    resident: Resident
+    deadline: Deadline
+    rates: Mapping[int, float]
+    callback: Callback
+    failed: dict[int, str] = field(default_factory=dict, init=False)
+    networks: dict[int, list[FoldModel]] = field(default_factory=dict, init=False)
 
     def run(self, finalists: Sequence[Finalist]) -> tuple[list[Finalist], str]:
         """Those that may still win, with their scores on fresh folds, and in words what was left out.

@@ -32,6 +32,14 @@ from automl.results.server import PORTS, listen
 from automl.run.curve_files import load_curves
 from automl.run.folder import RunFolder
 from automl.run.run_record import RunRecord
+from automl.study.storage.internals import (
+    set_system_attribute,
+    storage_of,
+    study_id,
+    system_attributes,
+    trial_id,
+    trial_of,
+)
 from automl.study.storage.opening import storage_errors
 from automl.study.trial_record import TrialRecord, is_overfitting
 
@@ -81,26 +89,26 @@ def annotate_trials(
     with storage_errors():
         # A trial of the study itself would go through its sampler.
         noted = optuna.load_study(
-            study_name=study.study_name, storage=study._storage, sampler=optuna.samplers.RandomSampler()
+            study_name=study.study_name, storage=storage_of(study), sampler=optuna.samplers.RandomSampler()
         )
-        system = study._storage.get_study_system_attrs(study._study_id)
+        system = system_attributes(study)
         with_note, with_picture = (_ids(system, kind) for kind in (NOTE, ARTIFACT))
         for frozen in _by_interest(study.get_trials(deepcopy=False)):
             if frozen.state != TrialState.COMPLETE and (complete_only or len(with_note | with_picture) >= NOTED):
                 return
             # Also when it was deleted by hand: the entry stays.
-            has_picture = frozen._trial_id in with_picture
+            has_picture = trial_id(frozen) in with_picture
             picture = None if has_picture or stop() else _draw(frozen, folder, objective)
             note = trial_note(TrialRecord.of(frozen, objective))
             with writing or nullcontext():
                 if stop():
                     return
-                if note and frozen._trial_id not in with_note:
-                    save_note(optuna.Trial(noted, frozen._trial_id), note)
-                    with_note.add(frozen._trial_id)
+                if note and trial_id(frozen) not in with_note:
+                    save_note(trial_of(noted, frozen), note)
+                    with_note.add(trial_id(frozen))
                 if picture is not None:
                     _save_picture(study, frozen, pictures or folder.artifacts, picture)
-                    with_picture.add(frozen._trial_id)
+                    with_picture.add(trial_id(frozen))
 
 
 def _by_interest(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -139,9 +147,7 @@ def _save_picture(study: optuna.Study, trial: FrozenTrial, folder: Path, picture
     name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{study.study_name}/{trial.number}/{PICTURE}"))
     write_atomic(folder / name, lambda file: file.write(picture))
     entry = {"artifact_id": name, "filename": PICTURE, "mimetype": "image/png", "encoding": None}
-    study._storage.set_study_system_attr(
-        study._study_id, f"dashboard:artifacts:{trial._trial_id}:{name}", json.dumps(entry)
-    )
+    set_system_attribute(study, f"dashboard:artifacts:{trial_id(trial)}:{name}", json.dumps(entry))
 
 
 class Artifacts(FileSystemArtifactStore):
@@ -190,12 +196,12 @@ def serve(
     with ExitStack() as until_the_end:
         made = folder.artifacts if edit else Path(until_the_end.enter_context(TemporaryDirectory(prefix="automl-")))
         # A study's own storage keeps the ended trials in memory; a URL would be read anew for each request.
-        app = wsgi(study._storage, Artifacts(folder.artifacts, made))
+        app = wsgi(storage_of(study), Artifacts(folder.artifacts, made))
         server = until_the_end.enter_context(listen([port] if port is not None else PORTS, host))
         until_the_end.enter_context(_annotating(study, record, folder, made))
         door = Door(Remembering(PlainCsv(app)), host, server.server_port, login=login, edit=edit)
         server.set_app(door)
-        ready(f"http://{shown_name(host)}:{server.server_port}/dashboard/studies/{study._study_id}{door.key()}")
+        ready(f"http://{shown_name(host)}:{server.server_port}/dashboard/studies/{study_id(study)}{door.key()}")
         try:
             server.serve_forever()
         except KeyboardInterrupt:

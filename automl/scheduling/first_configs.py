@@ -58,8 +58,3 @@ class FirstConfigs(BaseSampler):
     ) -> None:
         """As Optuna's."""
         self._sampler(trial).after_trial(study, trial, state, values)
-
-    def reseed_rng(self) -> None:
-        """As Optuna's."""
-        self.inner.reseed_rng()
-        self._random.reseed_rng()

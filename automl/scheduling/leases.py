@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import IntEnum, StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 GRACE = float(os.environ.get("AUTOML_GRACE", "30"))  # seconds; tests wait for less
 BEATS_PER_GRACE = 6  # in a grace period
@@ -77,93 +77,52 @@ class Lease(NamedTuple):
     reached: int = 0
 
 
-class Leases(Protocol):
-    """What a search knows of the other workers; `grace` is how long, in seconds, one may show no life."""
+class Leases:
+    """What a search knows of the other workers, and agrees on with them. These are of one that no other process takes
+    part in: nothing is written, and whatever is claimed is granted.
+    """
 
-    grace: float
+    home = RUN
+    grace = GRACE  # seconds for which a worker may show no life
 
-    home: str
+    def __init__(self) -> None:
+        self.held: dict[Key, Lease] = {}  # the newest lease of each key
 
     @property
     def num_workers(self) -> int:
         """How many workers take part, this one included."""
-        ...
+        return 1
 
     def sync(self) -> None:
         """Reads what the others have claimed."""
 
     def drain_claims(self) -> set[Key]:
         """The keys that were claimed since this was last asked, as of the last `sync`."""
-        ...
+        return set()
 
     def claim(self, key: Key, rung: int = 0, reached: int = 0) -> bool:
         """Takes the next version of a key, as of the last `sync`; False when another worker was quicker.
 
         `reached`: the epochs that the trial has reported so far.
         """
-        ...
+        return True
 
     def claim_slot(self, least: int, limit: int) -> int | None:
         """Takes `slot N` for the first N from `least` that is free; None when that is `limit`."""
-        ...
-
-    def holds(self, key: Key) -> bool:
-        """Whether this worker's claim of the key is still the newest."""
-        ...
-
-    @property
-    def held(self) -> dict[Key, Lease]:
-        """The newest lease of each key."""
-        ...
-
-    def is_dead(self, worker: str) -> bool:
-        """Whether the worker has ended, or its counter has stood still for the grace period."""
-        ...
-
-    def attempt(self, key: Key, rung: int, reached: int = 0) -> int:
-        """Which attempt (from 1) a claim of the key for this rung would be, as of the last `sync`."""
-        ...
-
-    def can_access(self, key: Key) -> bool:
-        """Whether the trial rests at this worker's home, or at one where nobody lives any more."""
-        ...
-
-
-class NoLeases:
-    """The leases of a search that no other process takes part in: nothing is written."""
-
-    home = RUN
-    held: dict[Key, Lease] = {}  # noqa: RUF012  (never changed)
-    grace = GRACE
-    num_workers = 1
-
-    def sync(self) -> None:
-        """Nobody claims anything."""
-
-    def drain_claims(self) -> set[Key]:
-        """Nothing."""
-        return set()
-
-    def claim(self, key: Key, rung: int = 0, reached: int = 0) -> bool:
-        """Always granted."""
-        return True
-
-    def claim_slot(self, least: int, limit: int) -> int | None:
-        """Always the first."""
         return least if least < limit else None
 
     def holds(self, key: Key) -> bool:
-        """Always."""
+        """Whether this worker's claim of the key is still the newest."""
         return True
 
     def is_dead(self, worker: str) -> bool:
-        """There is no other worker."""
+        """Whether the worker has ended, or its counter has stood still for the grace period."""
         return True
 
     def attempt(self, key: Key, rung: int, reached: int = 0) -> int:
-        """Always the first."""
+        """Which attempt (from 1) a claim of the key for this rung would be, as of the last `sync`."""
         return 1
 
     def can_access(self, key: Key) -> bool:
-        """Always."""
+        """Whether the trial rests at this worker's home, or at one where nobody lives any more."""
         return True

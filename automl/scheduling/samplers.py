@@ -156,10 +156,6 @@ class WatchingSampler(BaseSampler):
             self._every_family_drawn = True
         return self.inner.sample_independent(self._view(study, trial), trial, param_name, param_distribution)
 
-    def reseed_rng(self) -> None:
-        """As Optuna's."""
-        self.inner.reseed_rng()
-
 
 def _as_pruned(trial: FrozenTrial, shown: Shown, sign: int) -> FrozenTrial:
     """The trial, if it is not COMPLETE, as pruned at its rung; `sign`: -1 where greater values are better, else 1."""
@@ -194,12 +190,12 @@ class _StudyView:
 
     def __init__(self, study: optuna.Study, trial: FrozenTrial, shown: list[FrozenTrial]):
         self._real = study
-        self._for = trial._trial_id
+        self._for = trial.number
         self._shown = shown
 
     def is_of(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether this is how the study looks for the trial."""
-        return self._real is study and self._for == trial._trial_id
+        return self._real is study and self._for == trial.number
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)

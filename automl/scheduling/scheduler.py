@@ -15,10 +15,11 @@ from automl.racing.race import Choice, Race, any_trial
 from automl.scheduling.baseline import all_begun, choose_baseline
 from automl.scheduling.changes import Changes
 from automl.scheduling.deadline import Budget
-from automl.scheduling.leases import BASELINE, Key, Kind, Leases, NoLeases, fold_key, slot_key, trial_key
+from automl.scheduling.leases import BASELINE, Key, Kind, Leases, fold_key, slot_key, trial_key
 from automl.scheduling.shared_folds import fold_to_help_with
 from automl.scheduling.time_estimates import TimeEstimates
 from automl.study.standings import recall_race, standing_mark, standing_of
+from automl.study.storage.internals import storage_of
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial
 
@@ -84,7 +85,7 @@ class Scheduler:
         estimates.recall(trials)
         self.asked = len(trials)
         # A server that many workers ask ten times a second would be busy with it.
-        self.pause = IDLE if isinstance(study._storage, JournalStorage) else IDLE_ELSEWHERE
+        self.pause = IDLE if isinstance(storage_of(study), JournalStorage) else IDLE_ELSEWHERE
         self._changes = Changes(study, leases)
         self._seen: dict[int, tuple[TrialState, str]] = {}
         self._reported: dict[int, int] = {}  # epochs, of each trial that rests
@@ -94,7 +95,7 @@ class Scheduler:
     @property
     def alone(self) -> bool:
         """Whether no other process takes part."""
-        return isinstance(self.leases, NoLeases)
+        return type(self.leases) is Leases
 
     def next(self) -> Job | None:
         """The next climb, which is this worker's from now on; None when the race is over.

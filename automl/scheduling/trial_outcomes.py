@@ -16,13 +16,15 @@ from automl.racing.climb import Outcome
 from automl.racing.curves import Curves
 from automl.racing.race import Race
 from automl.run.context import SearchContext
-from automl.run.curve_files import received_curves, save_curves, send_curves, trial_curves
+from automl.run.curve_files import save_curves, trial_curves
 from automl.run.folder import RunFolder
 from automl.scheduling.callbacks import Callback, TrialEnded, TrialRested
 from automl.scheduling.failures import Failures
 from automl.scheduling.leases import RUN, Leases, trial_key
 from automl.study.reasons import BROKEN, VIOLATION, Reason
+from automl.study.sent_curves import received_curves, send_curves
 from automl.study.standings import standing_attribute
+from automl.study.storage.internals import trial_of
 from automl.study.storage.opening import storage_errors
 from automl.study.storage.trials import frozen_trial
 from automl.study.trial_record import (
@@ -142,7 +144,7 @@ class TrialOutcomes:
             curves = self.stopped.get(frozen.number) or self._known_curves(frozen)
             with storage_errors():  # from here on, what a worker comes with that was taken for dead is dropped
                 self.leases.claim(trial_key(frozen.number), self.race.top)
-            trial = optuna.Trial(self.study, frozen._trial_id)
+            trial = trial_of(self.study, frozen)
             reason = Reason.DEADLINE if frozen.number in stopped else Reason.OUTPACED
             self.finish(trial, None, curves, TrialState.PRUNED, reason)
         self.folder.drop_parts()

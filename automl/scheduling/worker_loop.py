@@ -24,7 +24,7 @@ from automl.run.folder import RunFolder
 from automl.scheduling.callbacks import Callback, EpochEnded, FeaturesComputed, TrialStarted, ignore
 from automl.scheduling.deadline import Budget
 from automl.scheduling.failures import too_long
-from automl.scheduling.leases import FoldClaim, Leases, NoLeases, fold_key
+from automl.scheduling.leases import FoldClaim, Leases, fold_key
 from automl.scheduling.scheduler import Job, Scheduler
 from automl.scheduling.shared_folds import SharedFolds
 from automl.scheduling.time_estimates import TimeEstimates
@@ -79,7 +79,7 @@ class WorkerLoop:
         self.resident.feature_files.progress = lambda done, total: callback(FeaturesComputed(done, total))
         tested = len(context.splits.test)
         self.estimates = TimeEstimates(race, settings.repeats, settings.final, context.fused, tested)
-        self.leases = leases or NoLeases()
+        self.leases = leases or Leases()
         self.scheduler = Scheduler(
             study, race, budget, self.estimates, self.leases, len(context.space.first), context.objective
         )

@@ -28,8 +28,3 @@ def seed_torch(seed: int, device: torch.device) -> None:
 def forked(device: torch.device) -> AbstractContextManager[None]:
     """Within it, torch's generators of the CPU and of `device` may be seeded and drawn from; they are restored then."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-
-
-def state_of_torch(device: torch.device) -> torch.Tensor:
-    """Where torch's own generator of the device stands."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import optuna
 from optuna.trial import TrialState
@@ -18,12 +19,14 @@ from automl.run.folder import RunFolder
 from automl.scheduling.failures import too_long
 from automl.scheduling.leases import FoldClaim, Key, trial_key
 from automl.study.standings import standing_of
+from automl.study.storage.internals import trial_of
 from automl.study.trial_record import result_attributes, seconds_so_far, write_attributes
 from automl.workers.shared_leases import SharedLeases
 
 SLACK = 3.0  # seconds in which a worker may end its trial by itself
 
 
+@dataclass(eq=False)
 class HungTrials:
     """Finds and fails the trials whose workers hang.
 
@@ -35,22 +38,18 @@ class HungTrials:
         clock: seconds that only go forward.
     """
 
-    def __init__(
-        self,
-        context: SearchContext,
-        study: optuna.Study,
-        folder: RunFolder,
-        leases: SharedLeases,
-        clock: Callable[[], float] = time.monotonic,
-    ):
-        assert context.settings.trial_timeout is not None
-        self.limit = context.settings.trial_timeout
-        self.context = context
-        self.study = study
-        self.folder = folder
-        self.leases = leases
-        self._clock = clock
-        self._since: dict[tuple[Key, int], float] = {}
+    context: SearchContext
+    study: optuna.Study
+    folder: RunFolder
+    leases: SharedLeases
+    clock: Callable[[], float] = time.monotonic
+    _since: dict[tuple[Key, int], float] = field(default_factory=dict, init=False)
+
+    @property
+    def limit(self) -> float:
+        """Seconds that a trial may take in all."""
+        assert self.context.settings.trial_timeout is not None
+        return self.context.settings.trial_timeout
 
     def hangs_in(self, worker: str) -> int | None:
         """The trial in which the worker has been for too long, or in a fold of it; None: in none."""
@@ -63,9 +62,9 @@ class HungTrials:
             version = self.leases.held[key].version
             if self.leases.held[key].worker != worker:
                 return None
-        since = self._since.setdefault((key, version), self._clock())
+        since = self._since.setdefault((key, version), self.clock())
         trial = self.study.get_trials(deepcopy=False)[number]
-        if self._clock() - since <= self.limit - seconds_so_far(trial) + SLACK:
+        if self.clock() - since <= self.limit - seconds_so_far(trial) + SLACK:
             return None
         lease = self.leases.held[key]
         if lease.version != version:  # taken over: it hangs so that it does not even move its counter
@@ -82,7 +81,7 @@ class HungTrials:
         curves = trial_curves(self.folder, number, self.context.objective) or self.context.no_curves()
         reason = f"{too_long(self.limit)}: its worker hung and was killed"
         attributes = result_attributes(curves, TrialState.FAIL, {"reason": reason})
-        write_attributes(optuna.Trial(self.study, trial._trial_id), attributes)
+        write_attributes(trial_of(self.study, trial), attributes)
         save_curves(self.folder, number, curves)
         self.study.tell(number, state=TrialState.FAIL)
         self.folder.checkpoint(number).unlink(missing_ok=True)

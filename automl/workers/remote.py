@@ -31,6 +31,7 @@ from automl.settings import Settings, make_settings
 from automl.spaces.parameters import Parameter
 from automl.spaces.space import Catalogue, Space
 from automl.study.storage.database import PATIENCE
+from automl.study.storage.internals import set_system_attribute, storage_of, system_attributes
 from automl.study.storage.opening import is_server, load_study, open_storage, redact, storage_errors
 from automl.study.trial_record import read_trials
 from automl.training.seeds import derive_seed
@@ -63,7 +64,7 @@ def publish(study: optuna.Study, context: SearchContext, record: RunRecord, budg
     deadline = None if budget.timeout is None else time.time() + budget.timeout - budget.elapsed
     about = Published(record=known, splits=context.splits.fingerprint(), deadline=deadline, timeout=budget.timeout)
     with storage_errors():
-        study._storage.set_study_system_attr(study._study_id, RECORD, about.model_dump(mode="json", by_alias=True))
+        set_system_attribute(study, RECORD, about.model_dump(mode="json", by_alias=True))
 
 
 def join(
@@ -118,7 +119,7 @@ def join(
             torch.set_num_threads(context.settings.threads)
         own = worker or fresh_name(0)
         home = RUN if run is not None else own
-        leases = SharedLeases(study._storage, name, own, grace, home=home, joined=worker is None)
+        leases = SharedLeases(storage_of(study), name, own, grace, home=home, joined=worker is None)
         ended = _Ended(leases)
         budget = _budget(published, lambda: interrupted() or ended.seen)
         with storage_errors():
@@ -147,7 +148,7 @@ class _Ended:
 
 
 def _find_record(study: optuna.Study) -> Published:
-    known = study._storage.get_study_system_attrs(study._study_id).get(RECORD)
+    known = system_attributes(study).get(RECORD)
     try:
         published = Published.model_validate(known)
     except ValidationError:

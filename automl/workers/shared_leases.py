@@ -24,7 +24,18 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from automl.scheduling.leases import ANY_SLOT, BEATS_PER_GRACE, GRACE, RUN, SUPERVISOR, Key, Kind, Lease, slot_key
+from automl.scheduling.leases import (
+    ANY_SLOT,
+    BEATS_PER_GRACE,
+    GRACE,
+    RUN,
+    SUPERVISOR,
+    Key,
+    Kind,
+    Lease,
+    Leases,
+    slot_key,
+)
 from automl.study.storage.cache import StudyCache
 
 
@@ -40,7 +51,7 @@ CLOSING = "closing"  # the attribute that asks workers on other machines to stop
 WORKER = "worker:"  # an attribute of this name and a worker's: its home, and how it came
 
 
-class SharedLeases:
+class SharedLeases(Leases):
     """Leases in the storage of a study.
 
     Args:
@@ -63,6 +74,7 @@ class SharedLeases:
         home: str = RUN,
         joined: bool = False,
     ):
+        super().__init__()
         self.home = home
         self.joined = joined
         self.storage = storage
@@ -70,7 +82,6 @@ class SharedLeases:
         self.grace = grace
         self._clock = clock
         self._study = open_leases(storage, study)
-        self.held: dict[Key, Lease] = {}
         self.newest: dict[str, tuple[Key, int]] = {}  # of each worker: what it claimed last, and the version
         self._claimed: set[Key] = set()
         self._read = -1  # how far the claims were read

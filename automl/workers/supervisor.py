@@ -15,6 +15,7 @@ from automl.run.folder import RunFolder
 from automl.scheduling.deadline import Budget
 from automl.scheduling.leases import BEATS_PER_GRACE, GRACE, SUPERVISOR, trial_key
 from automl.study.standings import standing_of
+from automl.study.storage.internals import storage_of
 from automl.study.storage.opening import storage_errors
 from automl.workers.hung_trials import HungTrials
 from automl.workers.launcher import Launched, Launcher
@@ -56,7 +57,7 @@ class Workers:
         self.folder = folder
         self.budget = budget
         self.monitor = monitor
-        self.leases = SharedLeases(study._storage, study.study_name, SUPERVISOR, grace)
+        self.leases = SharedLeases(storage_of(study), study.study_name, SUPERVISOR, grace)
         self.beaten = time.monotonic()
         self.started = 0
         self.crashes = 0

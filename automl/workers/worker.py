@@ -32,6 +32,7 @@ from automl.scheduling.leases import BEATS_PER_GRACE
 from automl.scheduling.samplers import make_sampler, standings_of
 from automl.scheduling.worker_loop import WorkerLoop
 from automl.study.storage.database import PATIENCE
+from automl.study.storage.internals import storage_of
 from automl.study.storage.opening import load_study, open_storage, storage_errors
 from automl.workers.shared_leases import SharedLeases
 
@@ -74,7 +75,7 @@ def work(folder: RunFolder, order: Order, interrupted: Callable[[], bool]) -> No
     torch.set_num_threads(order.threads)
     storage = open_storage(order.storage, folder.journal, interrupted, PATIENCE)
     study = load_study(storage, record.study, optuna.samplers.RandomSampler())
-    leases = SharedLeases(study._storage, record.study, order.name, order.grace)
+    leases = SharedLeases(storage_of(study), record.study, order.name, order.grace)
     budget = Budget.of(order.trials, order.timeout, interrupted, started=order.started)
     take_part(context, study, folder, budget, leases, order.number)
 

@@ -8,7 +8,7 @@ import pytest
 from automl.racing.ladder import parse_ladder
 from automl.racing.race import Race, Standing, State
 from automl.scheduling.deadline import Budget
-from automl.scheduling.leases import Leases, NoLeases
+from automl.scheduling.leases import Leases
 from automl.scheduling.scheduler import Job, Scheduler
 from automl.scheduling.time_estimates import TimeEstimates
 from automl.study.standings import standing_attribute
@@ -48,7 +48,7 @@ def worker(study: optuna.Study, name: str, seconds: float) -> Scheduler:
 
 
 def test_where_time_is_short_the_first_config_climbs_straight_to_the_top(study):
-    scheduler = scheduler_of(study, NoLeases(), seconds=1.0)
+    scheduler = scheduler_of(study, Leases(), seconds=1.0)
     assert scheduler.next() == Job(0, TOP)
     scheduler.race.record(0, TOP, 1.0)
     assert scheduler.next().rung == 1  # one of the others: the race goes on
@@ -56,7 +56,7 @@ def test_where_time_is_short_the_first_config_climbs_straight_to_the_top(study):
 
 @pytest.mark.parametrize("timeout", [None, 10_000.0])
 def test_where_time_is_not_short_the_race_decides(study, timeout):
-    assert scheduler_of(study, NoLeases(), 1.0, timeout).next() == Job(2, 1)
+    assert scheduler_of(study, Leases(), 1.0, timeout).next() == Job(2, 1)
 
 
 def test_one_worker_decides_for_all_which_trial_goes_straight_to_the_top(study):

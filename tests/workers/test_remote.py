@@ -11,13 +11,14 @@ import pytest
 from optuna.trial import TrialState
 
 from automl.errors import Interrupted, MachineFailed, RunError, SettingsError
-from automl.run.curve_files import CURVES, collect_curves, load_curves
+from automl.run.curve_files import load_curves
 from automl.run.folder import RunFolder
 from automl.run.prepare import prepare
 from automl.run.record import make_record
 from automl.scheduling.callbacks import TrialEnded, TrialRested
 from automl.scheduling.deadline import Budget
 from automl.settings import make_settings
+from automl.study.sent_curves import CURVES, collect_curves
 from automl.study.storage.opening import create_study, open_storage
 from automl.workers.remote import RECORD, join, publish
 from automl.workers.shared_leases import SharedLeases

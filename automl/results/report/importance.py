@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 
+from automl.run.logs import quiet_optuna
 from automl.spaces.space import Space
 
 FEWEST = 20  # trials; with less, five good ones are too large a share of all
@@ -53,7 +54,9 @@ def measure_importances(ranked: Sequence[Mapping[str, Any]], space: Space) -> Im
     # Here and not above: it imports scikit-learn, which would delay every search by a second.
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    study = _quiet_study(trials)
+    with quiet_optuna():
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
+        study.add_trials(trials)
     good = max(5, round(GOOD * len(trials)))
     evaluator = PedAnovaImportanceEvaluator(target_quantile=good / len(trials))
     rng = np.random.default_rng(0)
@@ -89,15 +92,3 @@ def _as_trial(config: Mapping[str, Any], rank: int, space: Space) -> optuna.tria
         return optuna.trial.create_trial(params=fixed.params, distributions=fixed.distributions, value=float(rank))
     except (ValueError, KeyError):  # the trial broke off early, or a plugin has changed since
         return None
-
-
-def _quiet_study(trials: Sequence[optuna.trial.FrozenTrial]) -> optuna.Study:
-    """A study in memory with these trials."""
-    spoken = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
-        study.add_trials(trials)
-        return study
-    finally:
-        optuna.logging.set_verbosity(spoken)
