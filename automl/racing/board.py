@@ -38,6 +38,11 @@ class Board:
         """The scores of a family without that of the trial, best first."""
         return [score for score, member in self._members.get(family, []) if member != trial]
 
+    def leader(self, fewer_than: float) -> int | None:
+        """The trial with the best score of all, if its family has fewer members."""
+        family = min(filter(None, self._members.values()), default=[], key=lambda members: members[0])
+        return family[0][1] if 0 < len(family) < fewer_than else None
+
     def ranked(self) -> Iterator[int]:
         """The trials by their rank within their family, as a share of its size; then by score."""
         return (trial for _, _, trial in merge(*map(_shares, self._members.values())))

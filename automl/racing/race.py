@@ -73,7 +73,8 @@ class Race:
         ladder: the rungs; rung 0 is the lowest.
         eta: of n scores at a rung the best floor(n / eta) may climb: by score, but on cheap rungs, more than one below
             the first with all epochs, by rank within the own family as a share of its size. Families differ in how
-            fast they learn: after an epoch or two a LeNet beats every ResNet that will be better in the end. From the
+            fast they learn: after an epoch or two a LeNet beats every ResNet that will be better in the end. Whoever
+            leads all families climbs too where its own is too small to have a place. From the
             first rung with all epochs on, where only folds are missing, those may climb that are as good as the best,
             within `NEAR`: scores are of the same folds, and who is behind would have to catch up on the others.
         finalists: so many trials are to be COMPLETE at the end.
@@ -223,7 +224,10 @@ class Race:
         """
         board = self._boards[rung]
         if rung < self._full_length:
-            return islice(board.ranked(), int(len(board) / self.eta))
+            places = int(len(board) / self.eta)
+            leader = board.leader(fewer_than=self.eta) if places else None
+            earned = islice(board.ranked(), places)
+            return earned if leader is None else iter(dict.fromkeys([leader, *earned]))
         racing = [trial for trial in board.ranked() if self.standings[trial].state is not State.LEFT]
         best = min((self.standings[trial].scores[rung] for trial in racing), default=0.0)
         return takewhile(lambda trial: self.standings[trial].scores[rung] <= best + NEAR * abs(best), racing)

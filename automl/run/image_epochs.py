@@ -11,7 +11,7 @@ from automl.settings import Settings
 # airbench of width 16, by the pixel of the image.
 FINE_TUNING, FROM_SCRATCH = 6.3e-3, 1.6e-3 / 32**2
 SHARE = 0.4  # of the time, at most, for one config on all folds
-FEWEST = 4
+FEWEST_TUNED, FEWEST = 3, 4
 
 
 def affordable_epochs(
@@ -28,5 +28,5 @@ def affordable_epochs(
     threads = min(workers, settings.threads or joblib.cpu_count(), settings.folds)
     seconds = FINE_TUNING if space == "photos" else FROM_SCRATCH * input_shape[-2] * input_shape[-1]
     epochs = int(SHARE * settings.timeout * threads / (seconds * samples * settings.folds))
-    fewest = FEWEST if space == "photos" or epochs >= FEWEST else settings.epochs
+    fewest = FEWEST_TUNED if space == "photos" else 0 if epochs >= FEWEST else settings.epochs
     return min(max(epochs, fewest), settings.epochs)

@@ -220,7 +220,8 @@ class WorkerLoop:
         seconds = run.expected_seconds(workers, SHARE * left)
         if seconds > SHARE * left:
             raise Infeasible(
-                f"one training takes about {seconds:.0f} s, more than {SHARE:.0%} of the {left:.0f} s left"
+                f"one training, or the features for it, takes about {seconds:.0f} s, more than {SHARE:.0%} of the "
+                f"{left:.0f} s left"
             )
 
     def _tick(self) -> None:

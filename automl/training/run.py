@@ -155,13 +155,13 @@ class TrialRun:
 
         A few samples, which take up to `SLOWER` times as long each, tell already where it is far beyond the `limit`.
 
-        Of a network with a frozen part it is those of its head, and the features that nobody has computed yet, which so
-        many `workers` share out.
+        Of a network with a frozen part it is those of its head, or of the features that nobody has computed yet, which
+        so many `workers` share out and others will use too: whichever takes longer.
         """
         if isinstance(self.resident, FrozenFeatures):
             features = self.resident.seconds_missing(self._build_whole, self.precision) / workers
             forward = self.resident.seconds_of_head(self._build_whole, self.recipe.batch_size, self.precision)
-            return features + STEP * forward * self._fewest * self.recipe.epochs
+            return max(features, STEP * forward * self._fewest * self.recipe.epochs)
         self._build_all(1)
         expected = 0.0
         for count in (PROBED, self.recipe.batch_size):

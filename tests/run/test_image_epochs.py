@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from automl.run.image_epochs import FEWEST, affordable_epochs
+from automl.run.image_epochs import FEWEST_TUNED, affordable_epochs
 from automl.settings import make_settings
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("samples", "timeout", "epochs"), [
-    (4_000, "15m", 5), (4_000, "30m", 11), (4_000, "2h", 20), (200, "5m", 20), (80_000, "10m", FEWEST)
+    (4_000, "15m", 5), (4_000, "30m", 11), (4_000, "2h", 20), (200, "5m", 20), (80_000, "10m", FEWEST_TUNED)
 ])  # fmt: skip
 def test_epochs_are_what_a_fine_tuning_on_all_folds_has_the_time_for(samples, timeout, epochs):
     settings = make_settings(timeout=timeout, threads=2, workers=2)
