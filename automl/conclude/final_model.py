@@ -107,11 +107,16 @@ class FinalFit:
         return f"the deadline left {epochs} of {max(fit.epochs, fit.wanted)} epochs to the final fit"
 
     def _better_folds(self, finalist: Finalist, reached: int, cut_short: bool) -> Model | None:
-        """The folds' networks where they are known to be better than a refit of `reached` epochs."""
+        """The folds' networks where they are known to be better than a refit of `reached` epochs, and there is time to
+        test them all or the refit has had its time already.
+        """
         if reached >= finalist.epochs and not cut_short:
             return None
         saved = self._saved(finalist, cut_short=True)
-        return saved if saved is not None and self._is_better(finalist, saved, reached, cut_short) else None
+        if saved is None or not self._is_better(finalist, saved, reached, cut_short):
+            return None
+        more = self._seconds_of_test(finalist) * (saved.description.members - 1)
+        return saved if cut_short or more <= self.budget.deadline.left else None
 
     def _is_better(self, finalist: Finalist, saved: Model, reached: int, cut_short: bool) -> bool:
         """Whether the folds' networks are known to be better than a refit of `reached` epochs.
@@ -152,6 +157,10 @@ class FinalFit:
     def _seconds(self, finalist: Finalist, epochs: int) -> float:
         """About how long they take; 0 where nothing is known."""
         return epochs * self.estimates.refit_epoch(finalist.number) if self.estimates is not None else 0.0
+
+    def _seconds_of_test(self, finalist: Finalist) -> float:
+        """About how long one network's test takes, for which there is time beside the fit; 0 where nothing is known."""
+        return self.estimates.test_one(finalist.number) if self.estimates is not None else 0.0
 
     def _as_asked(self, finalist: Finalist, fit: Fit) -> Model:
         if self.kind == "ensemble":

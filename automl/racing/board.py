@@ -38,10 +38,15 @@ class Board:
         """The scores of a family without that of the trial, best first."""
         return [score for score, member in self._members.get(family, []) if member != trial]
 
-    def leader(self, fewer_than: float) -> int | None:
-        """The trial with the best score of all, if its family has fewer members."""
-        family = min(filter(None, self._members.values()), default=[], key=lambda members: members[0])
-        return family[0][1] if 0 < len(family) < fewer_than else None
+    def leader(self, fewer_than: float, ahead: float) -> int | None:
+        """The trial with the best score of all, if its family has fewer members and it is so far ahead of all other
+        families, as a share of the best score there.
+        """
+        families = sorted(filter(None, self._members.values()), key=lambda members: members[0])
+        if len(families) < 2 or len(families[0]) >= fewer_than:
+            return None
+        (score, trial), (other, _) = families[0][0], families[1][0]
+        return trial if score <= other - ahead * abs(other) else None
 
     def ranked(self) -> Iterator[int]:
         """The trials by their rank within their family, as a share of its size; then by score."""

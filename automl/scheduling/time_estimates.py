@@ -20,6 +20,7 @@ CARRYING_SHARE = 0.3  # for carrying waiting trials to the top
 FIRST_SHARE = 0.5  # for carrying the first that the race has chosen
 FINAL_SHARE = 0.3  # for the final fit
 TEST_SHARE = 0.2  # for the test
+ENDING, ENDING_SHARE = 10.0, 0.015  # seconds, and a share of the timeout at most, until the last worker has ended
 INSPECTION, INSPECTION_SHARE = 10.0, 0.03  # seconds, and a share of the timeout at most, for a look at the data
 RESCORING_SHARE = 0.2  # for scoring the finalists again; where that does not suffice for two of them, nothing is kept
 
@@ -61,7 +62,9 @@ class TimeEstimates:
 
     def finish(self, timeout: float | None) -> float:
         """Seconds for all that follows the race. In it, the trials of `final_fit` and `test` are those that may win."""
-        return self.final_fit(timeout) + self.rescoring(timeout) + self.test(timeout) + self.inspection(timeout)
+        ending = 0.0 if timeout is None else min(ENDING, ENDING_SHARE * timeout)
+        later = self.rescoring(timeout) + self.test(timeout) + self.inspection(timeout)
+        return ending + self.final_fit(timeout) + later
 
     def inspection(self, timeout: float | None) -> float:
         """Seconds for the inspection of a table's columns or of photos, see `automl.conclude.inspection`."""
@@ -78,9 +81,12 @@ class TimeEstimates:
         """Seconds to test the final model: that of the slowest of the `trials`, as `final_fit`."""
         networks = self.race.ladder[self.race.top].folds if self.final == "ensemble" else 1
         candidates = self._likely() if trials is None else trials
-        slowest = max((self._predictions.get(trial, 0.0) for trial in candidates), default=0.0)
-        seconds = slowest * networks * self.tested * MARGIN
+        seconds = networks * max(map(self.test_one, candidates), default=0.0)
         return seconds if timeout is None else min(seconds, TEST_SHARE * timeout)
+
+    def test_one(self, trial: int) -> float:
+        """Seconds to test one network of this trial; 0 where nothing is known of it."""
+        return self._predictions.get(trial, 0.0) * self.tested * MARGIN
 
     def _likely(self) -> list[int]:
         """The trials that may win."""

@@ -138,14 +138,14 @@ class TestFamilies:
             climbing += 1
         assert climbing == 18 // 3
 
-    def test_a_family_of_one_waits_for_larger_ones_unless_it_leads_them_all(self):
+    def test_a_family_of_one_waits_for_larger_ones_unless_it_is_far_ahead_of_them_all(self):
         def climbing(one: float) -> list[int]:
             race, _ = self.race_of({"many": [1.0, 1.1, 1.2, 1.3], "one": [one]})
             steps = iter(race.promote, None)
             return [step[0] for step in steps if step is not None]
 
-        assert climbing(1.05) == [0]
-        assert climbing(0.95) == [4, 0]
+        assert climbing(0.7) == [0]
+        assert climbing(0.6) == [4, 0]
 
     def test_below_the_top_the_score_alone_counts(self):
         race, families = self.race_of({"fast": [1.0, 1.1], "slow": [2.0]})
