@@ -114,7 +114,7 @@ def _save_and_test(
     with storage_errors():
         save_tested(folder, tested)
         save_mistakes(folder, tested, context.dataset)
-    details, guessing = _judge(context, winner, tested)
+    details, guessing = _judge(context, winner, tested, averaged=about.members > 1)
     return FinalRecord(
         model=str(path),
         kind=about.final,
@@ -132,7 +132,9 @@ def _save_and_test(
     )
 
 
-def _judge(context: SearchContext, winner: Winner, tested: Predictions) -> tuple[dict[str, Any], dict[str, Any]]:
+def _judge(
+    context: SearchContext, winner: Winner, tested: Predictions, averaged: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the test says beside cross-validation, and beside guessing: `test_details` and `guessing` of the record."""
     dataset, splits, objective, k = context.dataset, context.splits, context.objective, context.settings.folds
     units = units_of(dataset)
@@ -148,6 +150,6 @@ def _judge(context: SearchContext, winner: Winner, tested: Predictions) -> tuple
     if math.isfinite(test):
         validated = len(np.unique(units[splits.training_part])) * min(1.0, winner.folds / k)
         ends = details["intervals"].get(objective.name)
-        learnt = guessing["better"]
-        details["gap"] = gap(objective, winner.scores, k, test, ends, test_units / validated, learnt=learnt)
+        relative, learnt = test_units / validated, guessing["better"]
+        details["gap"] = gap(objective, winner.scores, k, test, ends, relative, learnt=learnt, averaged=averaged)
     return details, guessing

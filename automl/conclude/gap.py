@@ -24,6 +24,7 @@ def gap(
     relative: float,
     *,
     learnt: bool = True,
+    averaged: bool = False,
 ) -> dict[str, Any]:
     """The gap in figures and in words: `test_details.gap` of the leaderboard's JSON.
 
@@ -35,6 +36,7 @@ def gap(
         relative: how many times as large as the validation samples of all `scores` the test set is, in samples or
             groups; a repeat has no new ones.
         learnt: whether the model is better than guessing: that two coins agree is no praise.
+        averaged: whether it is the networks of several folds, and not one that was trained on all of them.
     """
     mean = math.fsum(scores) / len(scores)
     difference = test - mean
@@ -50,7 +52,8 @@ def gap(
         else:
             worse = objective.cost(test) > objective.cost(mean)
             words += f": the test is {'worse' if worse else 'better'} than chance explains"
-            words += "" if worse else "; the final model is trained on more samples than those of the folds"
+            why = "averages those of the folds" if averaged else "is trained on more samples than those of the folds"
+            words += "" if worse else f"; the final model {why}"
     return {
         "metric": objective.name,
         "cross_validated": mean,

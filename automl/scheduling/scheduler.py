@@ -25,6 +25,7 @@ from automl.study.storage.trials import frozen_trial
 
 RETRIES = 2  # of a climb whose worker died, in a row without getting further
 IDLE, IDLE_ELSEWHERE = 0.1, 0.5  # seconds between two looks at what the others do, in a journal and a database
+RENEW = 5.0  # seconds between two looks while a climb lasts
 
 
 class Job(NamedTuple):
@@ -91,6 +92,7 @@ class Scheduler:
         self._reported: dict[int, int] = {}  # epochs, of each trial that rests
         self._resting: set[int] = set()  # trials that reached their rung, by what their workers wrote down
         self._unchanged: tuple[object, float] = (None, 0.0)
+        self._renewed = 0.0
 
     @property
     def alone(self) -> bool:
@@ -106,7 +108,7 @@ class Scheduler:
         while True:
             self._read()
             if self.budget.timeout is not None:  # for thousands of trials the estimates take milliseconds
-                self.deadline = self.budget.deadline.minus(self.estimates.finish(self.budget.timeout))
+                self._set_deadline(self.budget.timeout)
                 self._send_baseline()
             self.deadline.check()
             if self.alone:
@@ -119,6 +121,17 @@ class Scheduler:
             elif self._claim(job):
                 return job
             # Who lost a claim looks at everything anew: the claims that it has read since then are not in the race yet.
+
+    def renew_deadline(self) -> None:
+        """While a climb lasts: what other workers have completed may need more time after the race than was known."""
+        now = time.monotonic()
+        if self.budget.timeout is not None and not self.alone and now - self._renewed > RENEW:
+            self._renewed = now
+            self._read()
+            self._set_deadline(self.budget.timeout)
+
+    def _set_deadline(self, timeout: float) -> None:
+        self.deadline = self.budget.deadline.minus(self.estimates.finish(timeout))
 
     def forget(self, trial: int) -> None:
         """Where the trial stands is read anew: what this worker believed of it does not count."""

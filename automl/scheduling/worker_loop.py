@@ -226,6 +226,7 @@ class WorkerLoop:
 
     def _tick(self) -> None:
         """Before each batch: whether there is time left, for the search and for the trial."""
+        self.scheduler.renew_deadline()
         self.scheduler.deadline.check()
         if time.monotonic() > self.until:
             raise TrialFailed(too_long(self.context.settings.trial_timeout or math.inf))

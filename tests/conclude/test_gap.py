@@ -75,3 +75,12 @@ def test_groups_that_differ_are_no_false_alarm():
         test = measure("log_loss", truth, outputs)
         alarms += gap(LOSS, folds, 5, test, ends, 12 / 48)["within"] is False
     assert alarms <= 8
+
+
+def test_a_better_test_is_put_down_to_more_samples_only_where_the_model_has_seen_them():
+    def words(averaged: bool) -> str:
+        words: str = gap(LOSS, SCORES, 5, 0.01, (0.005, 0.02), 0.25, averaged=averaged)["words"]
+        return words
+
+    assert words(False).endswith("; the final model is trained on more samples than those of the folds")
+    assert words(True).endswith("; the final model averages those of the folds")

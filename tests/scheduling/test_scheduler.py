@@ -67,6 +67,22 @@ def test_one_worker_decides_for_all_which_trial_goes_straight_to_the_top(study):
     assert slow.race.fast_tracked == quick.race.fast_tracked == {0}
 
 
+def test_a_worker_that_climbs_keeps_time_for_the_fit_of_what_another_one_has_completed(study):
+    quick, slow = worker(study, "quick", 0.1), worker(study, "slow", 0.1)
+    assert quick.next() != slow.next()
+    before = slow.deadline.end
+    trial = study.get_trials(deepcopy=False)[0]
+    complete = Standing(scores={TOP: 1.0}, state=State.COMPLETE, family="resnet")
+    costs = {
+        "seconds": 2.0 * LADDER[TOP].epochs * LADDER[TOP].folds,
+        "fold_epochs": LADDER[TOP].epochs * LADDER[TOP].folds,
+    }
+    write_attributes(optuna.Trial(study, trial._trial_id), {**standing_attribute(complete), **costs})
+    slow.renew_deadline()
+    assert slow.estimates.rates[0] == 2.0
+    assert slow.deadline.end < before
+
+
 def test_who_takes_over_from_a_dead_worker_sends_its_baseline_on(study):
     dead = worker(study, "dead", 1.0)
     assert dead.next() == Job(0, TOP)
