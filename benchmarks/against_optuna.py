@@ -9,12 +9,12 @@ Four ways, each a process of its own on the first `--threads` cores, taken in tu
     first     the recipe, begun with the configs that automl's search space begins with
     single    the recipe on one split; its winner is scored on all folds afterwards, which takes no time off it
 
-Space, networks, folds and test set are the same. Times count from the start of the process. Every run is a line in
-`--out`, so that an interrupted benchmark goes on where it stopped, and `--table` prints what is there. Printed are
-means over the seeds: the best CV log loss and the winner's test accuracy after equal time, and the time and the
-fold-epochs until the CV score is reached that the recipe ends with (medians; a seed that never reaches it counts as
-infinite). Where single found its winner after t and the winner's CV score is as good, t stands there: it cannot know
-its CV score earlier.
+Space, networks, folds and test set are the same; `--epochs` are those of the recipe, automl's go by the time. Times
+count from the start of the process. Every run is a line in `--out`, so that an interrupted benchmark goes on where it
+stopped, and `--table` prints what is there. Printed are means over the seeds: the best CV log loss and the winner's
+test accuracy after equal time, and the time and the fold-epochs until the CV score is reached that the recipe ends with
+(medians; a seed that never reaches it counts as infinite). Where single found its winner after t and the winner's CV
+score is as good, t stands there: it cannot know its CV score earlier.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def run_automl(args: argparse.Namespace, data: str, seed: int) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         run = args.runs / f"{Path(data).stem}-{seed}" if args.runs else Path(folder) / "run"
         command = [sys.executable, "-m", "automl", "search", data, "--out", run, "--folds", args.folds, "--json",
-                   "--epochs", args.epochs, "--trials", 100_000, "--timeout", f"{60 * args.minutes:g}s", "--seed", seed,
+                   "--trials", 100_000, "--timeout", f"{60 * args.minutes:g}s", "--seed", seed,
                    "--space", "images", "--device", "cpu", "--threads", args.threads,
                    *shlex.split(args.automl)]  # fmt: skip
         done = measure([str(part) for part in command], cores=args.threads)
