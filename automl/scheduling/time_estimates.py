@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from optuna.trial import FrozenTrial
 
 from automl.racing.curves import Curves
-from automl.racing.race import Race
+from automl.racing.race import CLEAR, Race
 from automl.study.trial_record import best_epoch, seconds_per_fold_epoch, seconds_per_prediction
 
 MARGIN = 1.15  # machines are noisy, and the last epochs of a network are no faster than the first
@@ -89,11 +89,14 @@ class TimeEstimates:
         return self._predictions.get(trial, 0.0) * self.tested * MARGIN
 
     def _likely(self) -> list[int]:
-        """The trials that may win."""
+        """The trials that may win: of the complete ones those that others are not `CLEAR` of."""
         coming = [trial for trial in self._arriving() if not self.race.standings[trial].complete]
         ranked = self._candidates(climbing=True)
         complete = [trial for trial in ranked if self.race.standings[trial].complete]
-        return (complete[: self.race.finalists] or ranked[:1]) + coming
+        score = {trial: self.race.standings[trial].scores[self.race.standings[trial].rung] for trial in complete}
+        best = min(score.values(), default=0.0)
+        near = [trial for trial in complete if score[trial] <= best + CLEAR * abs(best)]
+        return (near[: self.race.finalists] or ranked[:1]) + coming
 
     def fit(self, trial: int) -> float:
         """Seconds to fit this trial on the whole training part, K / (K - 1) of a fold's, or as an ensemble on each

@@ -191,6 +191,15 @@ def test_nothing_is_kept_for_the_final_fit_of_a_slow_trial_that_something_comple
     assert estimates.final_fit(None) == estimates.fit(1) < estimates.fit(0)
 
 
+def test_nothing_is_kept_for_a_dear_complete_trial_that_another_one_is_far_ahead_of(estimates, race):
+    for trial, score in ((1, 1.0), (2, 1.3)):
+        race.pass_by(trial, race.top, score)
+        race.leave(trial, complete=True)
+    dear = estimates.final_fit(None)
+    race.pass_by(2, race.top, 1.4)
+    assert estimates.final_fit(None) == pytest.approx(dear / 100)
+
+
 def test_what_was_complete_after_few_epochs_is_scored_again_for_as_many_and_fitted_for_twice_as_many_at_most(race):
     estimates = TimeEstimates(race, repeats=2)
     overfitted = curves_of(9)
