@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -136,6 +137,19 @@ def test_the_deadline_counts_from_the_start_of_the_command_with_all_that_comes_b
     answer = automl("resume", run, "--timeout", "5m", "--quiet")
     assert answer.code == 0, answer.err
     assert board(automl, run)["totals"]["complete"] == 1
+
+
+def test_a_resumed_run_without_time_for_another_trial_ends_with_what_is_complete(automl, tmp_path):
+    (tmp_path / "slow.py").write_text("import time\n\ntime.sleep(1.1)\n")
+    run = tmp_path / "run"
+    arguments = ["--plugin", tmp_path / "slow.py", "--trials", 1, "--epochs", 1, *SMALL]
+    assert automl("search", "digits", "--out", run, *arguments).code == 0
+    shutil.rmtree(run / "model")
+    answer = automl("resume", run, "--trials", 9, "--timeout", "1s", "--quiet")
+    assert answer.code == 0, answer.err
+    found = board(automl, run)
+    assert (found["totals"]["trials"], found["totals"]["complete"]) == (1, 1)
+    assert (run / "model" / "model.json").exists()
 
 
 def test_changed_resume_other_data_are_refused(automl, tmp_path):
