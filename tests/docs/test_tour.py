@@ -27,7 +27,7 @@ def type_in(part: str, folder: Path) -> str:
     said = ""
     for block in re.findall(r"```sh\n(.*?)```", part, re.DOTALL):
         for line in block.splitlines():
-            words = re.sub(r"--timeout \S+", "--timeout 25s", line.partition("#")[0]).split()
+            words = re.sub(r"--timeout \S+", "--timeout 40s", line.partition("#")[0]).split()
             if words[1] == "dashboard":  # which stays; see test_dashboard.py
                 continue
             done = subprocess.run(
