@@ -26,6 +26,7 @@ from automl.study.storage.trials import frozen_trial
 RETRIES = 2  # of a climb whose worker died, in a row without getting further
 IDLE, IDLE_ELSEWHERE = 0.1, 0.5  # seconds between two looks at what the others do, in a journal and a database
 RENEW = 5.0  # seconds between two looks while a climb lasts
+BEGINNING = 0.25  # of the timeout, at most, in which the space's own configs begin whatever time they would need
 
 
 class Job(NamedTuple):
@@ -173,9 +174,14 @@ class Scheduler:
 
     @property
     def _closing(self) -> bool:
-        """Whether the time that is left is for carrying the best to the top."""
+        """Whether the time that is left is for carrying the best to the top.
+
+        Not before the space's own configs have begun: which of them suits the data shows in their first epoch.
+        """
         timeout, workers = self.budget.timeout, self.leases.num_workers
-        return timeout is not None and self._left < self.estimates.carrying(timeout, self._left, workers)
+        if timeout is None or (self.asked < self._first and self.budget.elapsed < BEGINNING * timeout):
+            return False
+        return self._left < self.estimates.carrying(timeout, self._left, workers)
 
     def _fitting(self) -> Choice:
         """Whether a waiting trial can be carried to the top in time."""

@@ -59,6 +59,13 @@ def test_where_time_is_not_short_the_race_decides(study, timeout):
     assert scheduler_of(study, Leases(), 1.0, timeout).next() == Job(2, 1)
 
 
+def test_the_configs_of_the_space_begin_though_the_first_alone_would_need_all_the_time(tmp_path):
+    study = optuna.create_study(storage=open_storage(None, tmp_path / "one.log"), study_name="s")
+    waits = Standing(scores={0: 1.8}, state=State.WAITING, family="resnet")
+    write_attributes(study.ask(), standing_attribute(waits))
+    assert scheduler_of(study, Leases(), seconds=5.0).next() == Job(1, 0)
+
+
 def test_one_worker_decides_for_all_which_trial_goes_straight_to_the_top(study):
     quick, slow = worker(study, "quick", 1.0), worker(study, "slow", 3.0)
     assert quick.next() == Job(0, TOP)
