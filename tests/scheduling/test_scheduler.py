@@ -32,12 +32,14 @@ def study(tmp_path) -> optuna.Study:
     return study
 
 
-def scheduler_of(study: optuna.Study, leases: Leases, seconds: float, timeout: float | None = 100.0) -> Scheduler:
+def scheduler_of(
+    study: optuna.Study, leases: Leases, seconds: float, timeout: float | None = 100.0, elapsed: float = 0.0
+) -> Scheduler:
     """Those of a worker that took so many seconds for a fold-epoch."""
     race = Race(LADDER)
     estimates = TimeEstimates(race)
     estimates.rates = dict.fromkeys(range(len(FIRST)), seconds)
-    budget = Budget.of(100, timeout, clock=lambda: 0.0)
+    budget = Budget.of(100, timeout, clock=lambda: elapsed, started=0.0)
     return Scheduler(study, race, budget, estimates, leases, len(FIRST))
 
 
@@ -63,7 +65,7 @@ def test_the_configs_of_the_space_begin_though_the_first_alone_would_need_all_th
     study = optuna.create_study(storage=open_storage(None, tmp_path / "one.log"), study_name="s")
     waits = Standing(scores={0: 1.8}, state=State.WAITING, family="resnet")
     write_attributes(study.ask(), standing_attribute(waits))
-    assert scheduler_of(study, Leases(), seconds=5.0).next() == Job(1, 0)
+    assert scheduler_of(study, Leases(), seconds=5.0, elapsed=20.0).next() == Job(1, 0)
 
 
 def test_one_worker_decides_for_all_which_trial_goes_straight_to_the_top(study):
